@@ -1,0 +1,20 @@
+import { defineConfig } from 'vitest/config';
+
+/** `unit` is part of `npm run check`; `slow` starts processes, kills them or runs long simulations. */
+const slow = ['test/e2e/**/*.test.ts', 'test/scenarios/**/*.test.ts', 'test/chaos/**/*.test.ts'];
+
+export default defineConfig({
+  // Apollo and graphql-tools load graphql's CommonJS build; one realm only (graphql-js refuses two).
+  resolve: { alias: [{ find: /^graphql$/, replacement: 'graphql/index.js' }] },
+  test: {
+    pool: 'forks',
+    maxWorkers: 2,
+    projects: [
+      { extends: true, test: { name: 'unit', include: ['test/**/*.test.ts'], exclude: slow, testTimeout: 20_000 } },
+      {
+        extends: true,
+        test: { name: 'slow', include: slow, testTimeout: 300_000, hookTimeout: 60_000, fileParallelism: false },
+      },
+    ],
+  },
+});
