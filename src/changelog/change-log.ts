@@ -1,4 +1,4 @@
-import type { Change, Hash, LogEntry } from '../model/change.ts';
+import type { Hash, LogEntry } from '../model/change.ts';
 
 /** Where a log ends. */
 export interface LogHead {
@@ -51,10 +51,4 @@ export interface ChangeLog {
   trim(floor: number): Promise<number>;
   /** Calls `listener` after each durable append, possibly once for several. Returns the function that ends it. */
   onAdvance(listener: () => void): () => void;
-}
-
-/** The appending side, for the store that owns the database; called inside its write transaction. */
-export interface LogAppender {
-  /** Appends `change` and returns it with its place; undone when the transaction is. */
-  append(change: Change): LogEntry;
 }

@@ -47,6 +47,8 @@ export interface RequestContext {
 export interface WriteContext extends RequestContext {
   /** Response path of the root field, e.g. `createTeacher` or its alias. */
   readonly field: string;
+  /** Digest of the field's arguments as the client sent them (before defaults and timestamps), 32 hexadecimal digits. */
+  readonly argumentsDigest: string;
 }
 
 export const WriteOutcome = { COMMITTED: 'COMMITTED', JOURNALED: 'JOURNALED' } as const;

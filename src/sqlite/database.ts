@@ -1,7 +1,7 @@
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { HoldfastError } from '../errors.ts';
+import { ensureDirectory } from '../util/directory.ts';
 
 /** One SQLite connection with its prepared statements; a statement is prepared once per SQL text. */
 export class Connection {
@@ -98,7 +98,7 @@ export class Database {
     const schedule = options.schedule ?? ((flush) => void setImmediate(flush));
     if (options.directory === ':memory:') return Database.over(new DatabaseSync(':memory:'), schedule);
     try {
-      mkdirSync(options.directory, { recursive: true });
+      ensureDirectory(options.directory);
     } catch (cause) {
       throw new HoldfastError(
         'DATA_UNWRITABLE',

@@ -1,0 +1,59 @@
+import { hash, randomBytes } from 'node:crypto';
+import { ObjectId } from 'bson';
+import { HoldfastError } from '../errors.ts';
+import { encodeValue } from '../model/document.ts';
+import type { Entity } from '../model/entity.ts';
+import type { IdempotencyKey } from '../store/store.ts';
+import type { WriteContext } from './data-service.ts';
+
+/**
+ * The idempotency key of one document's write: derived from principal, client key, root field and `index`, so that a retry
+ * meets its first attempt on any primary. Undefined when the client sent no key.
+ */
+export function idempotencyOf(context: WriteContext, index: number): IdempotencyKey | undefined {
+  if (context.idempotencyKey === undefined) return undefined;
+  return { key: derived(context, index), digest: context.argumentsDigest };
+}
+
+/**
+ * An id for a document created without one: a UUIDv7, or derived from the idempotency key when there is one. ObjectId for
+ * entities whose id is an ObjectID. @throws VALIDATION_FAILED when the id is of a type that only the client can choose.
+ */
+export function newId(entity: Entity, context: WriteContext, index: number): unknown {
+  const bytes = context.idempotencyKey === undefined ? undefined : Buffer.from(derived(context, index), 'hex');
+  switch (entity.id.type) {
+    case 'ObjectID':
+      return bytes === undefined ? new ObjectId() : new ObjectId(bytes.subarray(0, 12));
+    case 'ID':
+    case 'String':
+    case 'UUID':
+      return bytes === undefined ? uuidv7(Date.now(), randomBytes(16)) : uuid(bytes, 8);
+    default:
+      throw new HoldfastError(
+        'VALIDATION_FAILED',
+        `${entity.name}.${entity.id.name} must be given: an id of type ${entity.id.type} is not drawn`,
+      );
+  }
+}
+
+/** A UUID of version 7 (RFC 9562): 48 bits of `nowMs`, the rest random. */
+export function uuidv7(nowMs: number, random: Buffer): string {
+  const bytes = Buffer.from(random);
+  bytes.writeUIntBE(nowMs, 0, 6);
+  return uuid(bytes, 7);
+}
+
+function uuid(bytes: Buffer, version: number): string {
+  const stamped = Buffer.from(bytes);
+  stamped[6] = ((stamped[6] ?? 0) & 0x0f) | (version << 4);
+  stamped[8] = ((stamped[8] ?? 0) & 0x3f) | 0x80;
+  const hex = stamped.toString('hex');
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+}
+
+function derived(context: WriteContext, index: number): string {
+  return hash('sha256', encodeValue([context.principal, context.idempotencyKey, context.field, index]), 'hex').slice(
+    0,
+    32,
+  );
+}

@@ -1,0 +1,232 @@
+import type { ChangeLog } from '../changelog/change-log.ts';
+import { HoldfastError, isHoldfastError } from '../errors.ts';
+import type { Document } from '../model/document.ts';
+import { encodeValue } from '../model/document.ts';
+import type { Entity } from '../model/entity.ts';
+import { comparePositions, formatPosition, type Position } from '../model/position.ts';
+import type { BulkResult, Collection, Filter, FindOptions, Store, Update, WriteResult } from '../store/store.ts';
+import { waitForAdvance } from './advance.ts';
+import {
+  type ChangesQuery,
+  type DataService,
+  type EntityChange,
+  type RequestContext,
+  Source,
+  type WriteContext,
+  WriteOutcome,
+  type Written,
+  type WrittenMany,
+} from './data-service.ts';
+import { idempotencyOf, newId } from './identity.ts';
+import { StoreReader } from './reader.ts';
+
+/** How long a read waits for a position that has not come yet before it is STALE_READ, in ms. */
+const POSITION_WAIT_MS = 200;
+/** How often an upsert starts again when another writer creates or deletes the document in between. */
+const UPSERT_TRIES = 5;
+
+/** The DataService of a primary: its store is the database of record. */
+export class PrimaryService implements DataService {
+  readonly #store: Store;
+  readonly #log: ChangeLog;
+  readonly #reader: StoreReader;
+  readonly #now: () => number;
+
+  constructor(options: { readonly store: Store; readonly log: ChangeLog; readonly now?: () => number }) {
+    this.#store = options.store;
+    this.#log = options.log;
+    this.#now = options.now ?? Date.now;
+    this.#reader = new StoreReader({
+      store: options.store,
+      log: options.log,
+      hooks: { beforeRead: (context) => this.#beforeRead(context) },
+    });
+  }
+
+  find(entity: Entity, filter: Filter, options: FindOptions, context: RequestContext): Promise<Document[]> {
+    return this.#reader.find(entity, filter, options, context);
+  }
+
+  count(entity: Entity, filter: Filter, context: RequestContext): Promise<number> {
+    return this.#reader.count(entity, filter, context);
+  }
+
+  findGrouped(
+    entity: Entity,
+    path: string,
+    keys: readonly unknown[],
+    filter: Filter,
+    options: FindOptions,
+    context: RequestContext,
+  ): Promise<Document[][]> {
+    return this.#reader.findGrouped(entity, path, keys, filter, options, context);
+  }
+
+  changes(entity: Entity, query: ChangesQuery, context: RequestContext): AsyncIterable<EntityChange> {
+    if (query.after !== undefined && query.after.sequence > this.#log.head().sequence) {
+      throw new HoldfastError(
+        'VALIDATION_FAILED',
+        `the position ${formatPosition(query.after)} lies beyond the last change of this database`,
+      );
+    }
+    return this.#reader.changes(entity, query, context);
+  }
+
+  async create(entity: Entity, document: Document, context: WriteContext): Promise<Written> {
+    const collection = this.#collection(entity, context);
+    const identified = withId(entity, document, context, 0);
+    return this.#written(await collection.insertOne(identified, { idempotency: idempotencyOf(context, 0) }), context);
+  }
+
+  async createMany(entity: Entity, documents: readonly Document[], context: WriteContext): Promise<WrittenMany> {
+    const collection = this.#collection(entity, context);
+    const identified = documents.map((document, index) => withId(entity, document, context, index));
+    const keys = documents.map((_, index) => idempotencyOf(context, index));
+    const idempotency = keys.every((key) => key !== undefined) ? keys : undefined;
+    return this.#writtenMany(await collection.insertMany(identified, { idempotency }), context);
+  }
+
+  async update(
+    entity: Entity,
+    id: unknown,
+    update: Update,
+    ifVersion: number | undefined,
+    context: WriteContext,
+  ): Promise<Written> {
+    const collection = this.#collection(entity, context);
+    const result = await collection.updateOne({ _id: id }, update, {
+      ifVersion,
+      idempotency: idempotencyOf(context, 0),
+    });
+    return this.#written(found(result, entity, id), context);
+  }
+
+  async updateMany(entity: Entity, filter: Filter, update: Update, context: WriteContext): Promise<WrittenMany> {
+    const collection = this.#collection(entity, context);
+    return this.#writtenMany(
+      await collection.updateMany(filter, update, { operation: idempotencyOf(context, 0) }),
+      context,
+    );
+  }
+
+  async upsert(
+    entity: Entity,
+    filter: Filter,
+    document: Document,
+    update: Update,
+    context: WriteContext,
+  ): Promise<Written> {
+    const collection = this.#collection(entity, context);
+    const idempotency = idempotencyOf(context, 0);
+    for (let tries = 1; ; tries++) {
+      const existing = await collection.findOne(filter);
+      if (existing !== null) {
+        const result = await collection.updateOne({ _id: existing._id }, update, { idempotency });
+        if (result.matchedCount > 0) return this.#written(result, context);
+      } else {
+        try {
+          return this.#written(
+            await collection.insertOne(withId(entity, document, context, 0), { idempotency }),
+            context,
+          );
+        } catch (error) {
+          // Another writer created it since we looked: look again. Any other unique value stays an error.
+          const appeared = isHoldfastError(error, 'ALREADY_EXISTS') && (await collection.findOne(filter)) !== null;
+          if (!appeared) throw error;
+        }
+      }
+      if (tries === UPSERT_TRIES) {
+        throw new HoldfastError(
+          'CONFLICT',
+          `the ${entity.name} to upsert was created and deleted by others ${UPSERT_TRIES} times meanwhile; send it again`,
+        );
+      }
+    }
+  }
+
+  async delete(entity: Entity, id: unknown, ifVersion: number | undefined, context: WriteContext): Promise<Written> {
+    const collection = this.#collection(entity, context);
+    const result = await collection.deleteOne({ _id: id }, { ifVersion, idempotency: idempotencyOf(context, 0) });
+    return this.#written(found(result, entity, id), context);
+  }
+
+  async deleteMany(entity: Entity, filter: Filter, context: WriteContext): Promise<WrittenMany> {
+    const collection = this.#collection(entity, context);
+    return this.#writtenMany(await collection.deleteMany(filter, { operation: idempotencyOf(context, 0) }), context);
+  }
+
+  #collection(entity: Entity, context: WriteContext): Collection {
+    context.signal.throwIfAborted();
+    return this.#store.collection(entity.collection);
+  }
+
+  #beforeRead(context: RequestContext): void | Promise<void> {
+    context.provenance ??= this.#provenance(this.#log.head());
+    const { minPosition } = context;
+    if (minPosition !== undefined && comparePositions(minPosition, this.#log.head()) > 0)
+      return this.#awaitPosition(minPosition, context);
+  }
+
+  async #awaitPosition(position: Position, context: RequestContext): Promise<void> {
+    const signal = AbortSignal.any([context.signal, AbortSignal.timeout(POSITION_WAIT_MS)]);
+    while (comparePositions(position, this.#log.head()) > 0 && !signal.aborted)
+      await waitForAdvance(this.#log, this.#log.head().sequence, signal);
+    context.signal.throwIfAborted();
+    const head = this.#log.head();
+    if (comparePositions(position, head) > 0) {
+      throw new HoldfastError(
+        'STALE_READ',
+        `this primary is at ${formatPosition(head)}, before the wanted ${formatPosition(position)}`,
+        {
+          details: { position: formatPosition(head), lagMs: 0 },
+        },
+      );
+    }
+    context.provenance = this.#provenance(head);
+  }
+
+  #provenance(position: Position): RequestContext['provenance'] {
+    return {
+      source: Source.DATABASE,
+      asOf: new Date(this.#now()).toISOString(),
+      stalenessMs: 0,
+      position: formatPosition(position),
+      degraded: false,
+    };
+  }
+
+  #written(result: WriteResult, context: WriteContext): Written {
+    context.provenance = this.#provenance(result.position);
+    return {
+      document: result.document,
+      outcome: WriteOutcome.COMMITTED,
+      version: result.version,
+      position: result.position,
+      journalId: null,
+    };
+  }
+
+  #writtenMany(result: BulkResult, context: WriteContext): WrittenMany {
+    context.provenance = this.#provenance(result.position);
+    return {
+      documents: result.documents,
+      matched: result.matchedCount,
+      written: result.modifiedCount,
+      refused: result.refused,
+      outcome: WriteOutcome.COMMITTED,
+      position: result.position,
+    };
+  }
+}
+
+function withId(entity: Entity, document: Document, context: WriteContext, index: number): Document {
+  if (document._id !== undefined) return document;
+  const { _id, ...fields } = document;
+  return { _id: newId(entity, context, index), ...fields };
+}
+
+function found(result: WriteResult, entity: Entity, id: unknown): WriteResult {
+  if (result.matchedCount === 0)
+    throw new HoldfastError('NOT_FOUND', `there is no ${entity.name} with id ${encodeValue(id)}`);
+  return result;
+}

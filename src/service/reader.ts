@@ -1,0 +1,125 @@
+import type { ChangeLog } from '../changelog/change-log.ts';
+import { HoldfastError } from '../errors.ts';
+import type { Document } from '../model/document.ts';
+import { decodeValue } from '../model/document.ts';
+import type { Entity } from '../model/entity.ts';
+import type { Position } from '../model/position.ts';
+import { formatPosition } from '../model/position.ts';
+import { compileFilter } from '../store/filter.ts';
+import type { Filter, FindOptions, Store } from '../store/store.ts';
+import { waitForAdvance } from './advance.ts';
+import type { ChangesQuery, EntityChange, RequestContext } from './data-service.ts';
+import { LogTail } from './log-tail.ts';
+
+/** What primary and replica do differently when they read. */
+export interface ReaderHooks {
+  /** Called before each read; sets `context.provenance` and waits or refuses (STALE_READ, NOT_READY). */
+  beforeRead(context: RequestContext): void | Promise<void>;
+}
+
+/** The read side of a DataService over a store and its log; shared by primary and replica. */
+export class StoreReader {
+  readonly #store: Store;
+  readonly #log: ChangeLog;
+  readonly #hooks: ReaderHooks;
+  readonly #tail: LogTail;
+
+  constructor(options: { readonly store: Store; readonly log: ChangeLog; readonly hooks: ReaderHooks }) {
+    this.#store = options.store;
+    this.#log = options.log;
+    this.#hooks = options.hooks;
+    this.#tail = new LogTail(options.log);
+  }
+
+  async find(entity: Entity, filter: Filter, options: FindOptions, context: RequestContext): Promise<Document[]> {
+    await this.#before(context);
+    return this.#store
+      .collection(entity.collection)
+      .find(filter, { ...options, signal: context.signal })
+      .toArray();
+  }
+
+  async count(entity: Entity, filter: Filter, context: RequestContext): Promise<number> {
+    await this.#before(context);
+    return this.#store.collection(entity.collection).countDocuments(filter, { signal: context.signal });
+  }
+
+  async findGrouped(
+    entity: Entity,
+    path: string,
+    keys: readonly unknown[],
+    filter: Filter,
+    options: FindOptions,
+    context: RequestContext,
+  ): Promise<Document[][]> {
+    await this.#before(context);
+    return this.#store
+      .collection(entity.collection)
+      .findGrouped(path, keys, filter, { ...options, signal: context.signal });
+  }
+
+  /**
+   * Changes of one entity in log order, each version once. An entry whose image is not kept here (withheld from this
+   * replica) yields no event. @throws CURSOR_EXPIRED (`oldest`), VALIDATION_FAILED for a position of another history.
+   */
+  async *changes(entity: Entity, query: ChangesQuery, context: RequestContext): AsyncGenerator<EntityChange, void> {
+    await this.#before(context);
+    const matches = compileFilter(query.filter);
+    let after = query.after === undefined ? this.#log.head().sequence : this.#resume(query.after);
+    while (!context.signal.aborted) {
+      const entries = await this.#tail.read(after);
+      if (entries.length === 0) {
+        await waitForAdvance(this.#log, after, context.signal);
+        continue;
+      }
+      for (const item of entries) {
+        const { entry } = item;
+        after = entry.sequence;
+        if (entry.collection !== entity.collection || entry.operation === 'EPOCH') continue;
+        if (!query.operations.includes(entry.operation)) continue;
+        const { document } = item;
+        if (document === null ? entry.operation !== 'DELETED' : !matches(document)) continue;
+        if (context.signal.aborted) return;
+        yield {
+          operation: entry.operation,
+          id: decodeValue(entry.id),
+          document,
+          version: entry.version,
+          position: { epoch: entry.epoch, sequence: entry.sequence },
+          at: new Date(entry.at),
+        };
+      }
+    }
+  }
+
+  #before(context: RequestContext): void | Promise<void> {
+    context.signal.throwIfAborted();
+    return this.#hooks.beforeRead(context);
+  }
+
+  /** The sequence to go on after, when `position` belongs to this history. */
+  #resume(position: Position): number {
+    const starts = this.#log.epochs();
+    const index = starts.findIndex((start) => start.epoch === position.epoch);
+    const next = starts[index + 1];
+    const known = index >= 0 && (next === undefined || position.sequence < next.firstSequence);
+    if (!known) {
+      throw new HoldfastError(
+        'VALIDATION_FAILED',
+        `the position ${formatPosition(position)} does not belong to this database's history`,
+      );
+    }
+    const floor = this.#log.floor();
+    if (position.sequence < floor - 1) {
+      const oldest = formatPosition({ epoch: position.epoch, sequence: floor - 1 });
+      throw new HoldfastError(
+        'CURSOR_EXPIRED',
+        `changes after ${formatPosition(position)} are no longer kept; the oldest position is ${oldest}`,
+        {
+          details: { oldest },
+        },
+      );
+    }
+    return position.sequence;
+  }
+}

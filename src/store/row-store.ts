@@ -1,0 +1,56 @@
+import type { DocumentText } from '../model/document.ts';
+import type { Position } from '../model/position.ts';
+import type { Buckets } from '../protocol/digest.ts';
+import type { Row, RowHead } from '../protocol/sync-source.ts';
+import type { Transaction } from '../sqlite/database.ts';
+
+/** A store seen as rows of document text with versions, for snapshots, digests and repair. */
+export interface RowReader {
+  /** Rows in id order after the token `after` (null: from the start); `next` is null after the last. Ends at `limit` rows or `maxBytes` of text. */
+  page(
+    collection: string,
+    after: string | null,
+    limit: number,
+    maxBytes: number,
+  ): { readonly rows: Row[]; readonly next: string | null };
+  /** The rows of these ids, those that exist. */
+  rows(collection: string, ids: readonly DocumentText[]): Row[];
+  /** Id, version and hash of every row of one bucket. */
+  bucketRows(collection: string, bucket: number): RowHead[];
+  /** The buckets of a collection as of the last durable change; the live object: clone it before you change it. */
+  buckets(collection: string): Buckets;
+  /**
+   * Buckets computed anew from the stored rows, in slices that let other work go on, at one state of the database.
+   * What `buckets` says and what this says differ only when a row was altered behind the store's back.
+   */
+  scrub(collection: string): Promise<{ readonly position: Position; readonly buckets: Buckets }>;
+  /** Names of the collections, in the order of the model. */
+  collections(): readonly string[];
+}
+
+/** What became of a row that was to be applied. */
+export const Applied = { WRITTEN: 'WRITTEN', OLDER: 'OLDER', SAME: 'SAME' } as const;
+export type Applied = (typeof Applied)[keyof typeof Applied];
+
+/** The applying side: writes versions made elsewhere, as they are, without log entries. Unique fields are indexed, not enforced. */
+export interface RowWriter {
+  /**
+   * Stores a version unless the local row or tombstone has the same or a higher one (SAME, OLDER). With `force` it is
+   * stored whatever is there (repair). `sequence` is the entry that brought it, 0 from a snapshot.
+   */
+  put(transaction: Transaction, collection: string, row: Row, sequence: number, force?: boolean): Applied;
+  /** Deletes under the same rule and leaves a tombstone with `version`. */
+  remove(
+    transaction: Transaction,
+    collection: string,
+    id: DocumentText,
+    version: number,
+    sequence: number,
+    force?: boolean,
+  ): Applied;
+  /** The entry that last wrote this row, its version and hash; undefined when there is none. */
+  rowState(
+    collection: string,
+    id: DocumentText,
+  ): { readonly sequence: number; readonly version: number; readonly hash: string } | undefined;
+}
