@@ -1,0 +1,393 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, extname, join, resolve } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { parse as parseYaml } from 'yaml';
+import { z } from 'zod';
+import { HoldfastError } from './errors.ts';
+import { nearest } from './util/nearest.ts';
+
+/** What a process is: it owns its data, or follows another that does. */
+export const Role = { PRIMARY: 'primary', REPLICA: 'replica' } as const;
+export type Role = (typeof Role)[keyof typeof Role];
+
+const MIB = 1024 * 1024;
+const DAY_MS = 24 * 60 * 60 * 1000;
+const PORTS = { primary: { port: 4000, opsPort: 4001 }, replica: { port: 4010, opsPort: 4011 } } as const;
+
+const port = z.int().min(0).max(65_535);
+const count = z.int().positive();
+
+/** Every key with its default. */
+function configSchema(role: Role) {
+  return z.strictObject({
+    role: z.enum(Role).default('primary').describe('set by the command'),
+    schema: z.string().min(1).optional().describe('directory of SDL files; the example, or that of the primary'),
+    server: z
+      .strictObject({
+        host: z.string().min(1).default('127.0.0.1').describe('address to listen on'),
+        port: port.default(PORTS[role].port).describe('data port; 0 for any free one'),
+        opsPort: port.default(PORTS[role].opsPort).describe('ops port; 0 for any free one'),
+        cors: z.array(z.url()).default([]).describe('origins of browsers that may ask'),
+      })
+      .prefault({}),
+    store: z
+      .strictObject({
+        url: z
+          .string()
+          .regex(/^sqlite:./, 'is not a store this version has; write sqlite:DIRECTORY')
+          .default('sqlite:./data')
+          .describe('where a primary keeps its data'),
+      })
+      .prefault({}),
+    changeLog: z
+      .strictObject({
+        retention: z
+          .strictObject({
+            maxChanges: count.default(1_000_000).describe('changes kept for replicas and subscribers that return'),
+            maxAgeMs: count.default(7 * DAY_MS).describe('age up to which they are kept'),
+          })
+          .prefault({}),
+      })
+      .prefault({}),
+    replica: z
+      .strictObject({
+        primary: z
+          .array(z.url({ protocol: /^wss?$/, error: 'is not a ws:// or wss:// URL' }))
+          .default([])
+          .describe('primaries of one database, tried in turn'),
+        data: z.string().min(1).default('./data-replica').describe('where a replica keeps its data'),
+        maxLagMs: count.default(10_000).describe('lag beyond which the replica calls itself degraded'),
+      })
+      .prefault({}),
+    auth: z
+      .strictObject({ mode: z.enum(['none']).default('none').describe('none: every caller has every role') })
+      .prefault({}),
+    limits: z
+      .strictObject({
+        bodyBytes: count.default(MIB).describe('HTTP request body'),
+        tokens: count.default(2_000).describe('tokens of a query'),
+        depth: count.default(10).describe('depth of a query'),
+        aliases: count.default(15).describe('aliases in a query'),
+        rootFields: count.default(20).describe('root fields of a query'),
+        directives: count.default(8).describe('directives in a query'),
+        cost: count.default(5_000).describe('objects a query can return'),
+        page: count.default(500).describe('documents in one list'),
+        executionMs: count.default(10_000).describe('time to answer'),
+        rate: z
+          .strictObject({
+            perSecond: count.default(100).describe('requests a second of one principal'),
+            burst: count.default(200).describe('requests at once of one principal'),
+          })
+          .optional(),
+        socketPayloadBytes: count.default(MIB).describe('one websocket message'),
+        socketInitMs: count.default(3_000).describe('time to open a websocket session'),
+      })
+      .prefault({}),
+    telemetry: z
+      .strictObject({
+        level: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info').describe('log level'),
+        format: z
+          .enum(['auto', 'json', 'pretty'])
+          .default('auto')
+          .describe('log format; auto: pretty on a terminal, JSON elsewhere'),
+      })
+      .prefault({}),
+  });
+}
+
+type Schema = ReturnType<typeof configSchema>;
+
+/** What a user may write: every key is optional. */
+export type ConfigInput = z.input<Schema>;
+
+/** Everything a process is told from outside: complete, checked and frozen. */
+export type Config = DeepReadonly<z.output<Schema>> & {
+  /** `NODE_ENV=production`: no introspection, no suggestions in errors. */
+  readonly production: boolean;
+};
+
+type DeepReadonly<T> = T extends object ? { readonly [K in keyof T]: DeepReadonly<T[K]> } : T;
+
+/** A key as `config print` and the manual show it. */
+export interface ConfigKey {
+  /** Dotted path, e.g. `server.port`. */
+  readonly path: string;
+  /** Environment variable that sets it. */
+  readonly variable: string;
+  readonly description: string;
+}
+
+export interface ConfigSources {
+  /** Configuration file; without it `holdfast.config.{yaml,json,ts}` is looked for in `directory`. */
+  readonly file?: string | undefined;
+  /** Values of flags by dotted path, with the flag's name. They win over the environment, which wins over the file. */
+  readonly flags?: readonly { readonly path: string; readonly value: unknown; readonly flag: string }[];
+  /** Default `process.env`. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  /** Default the working directory. */
+  readonly directory?: string;
+}
+
+export interface LoadedConfig {
+  readonly config: Config;
+  /** The file that was read, if any. */
+  readonly file: string | undefined;
+  /** Where the value of each key comes from: `default`, a file, a variable or a flag. */
+  readonly origins: ReadonlyMap<string, string>;
+}
+
+const FILES = ['holdfast.config.yaml', 'holdfast.config.json', 'holdfast.config.ts'];
+/** Keys that hold a path, which in a file is meant from the file's directory. */
+const PATH_KEYS = new Set(['schema', 'store.url', 'replica.data']);
+const PREFIX = 'HOLDFAST_';
+/** Kubernetes puts these in the environment of every pod beside a service named holdfast; `HOLDFAST_DEBUG` is {@link debugging}. */
+const FOREIGN_VARIABLES = /^HOLDFAST_(DEBUG|SERVICE_HOST|SERVICE_PORT(_.*)?|PORT(_\d+_(TCP|UDP)(_.*)?)?)$/;
+
+/** Gives a configuration in TypeScript its types: `export default defineConfig({ … })`. */
+export function defineConfig(input: ConfigInput): ConfigInput {
+  return input;
+}
+
+/**
+ * Completes and checks a configuration given as a value.
+ * @throws CONFIG_INVALID with every mistake
+ */
+export function resolveConfig(input: ConfigInput = {}, env: ConfigSources['env'] = process.env): Config {
+  const layers = new Layers();
+  layers.addObject(input, 'the configuration');
+  return layers.resolve(env).config;
+}
+
+/**
+ * Reads file, environment and flags.
+ * @throws CONFIG_INVALID with every mistake, each with its key and where it was written
+ */
+export async function loadConfig(sources: ConfigSources = {}): Promise<LoadedConfig> {
+  const env = sources.env ?? process.env;
+  const file = findFile(sources);
+  const layers = new Layers();
+  if (file !== undefined) layers.addObject(await readFile(file), file, dirname(file));
+  layers.addEnvironment(env);
+  for (const { path, value, flag } of sources.flags ?? []) layers.set(path, value, flag);
+  return { ...layers.resolve(env), file };
+}
+
+/** Every key there is, in the order of the manual. */
+export function configKeys(): readonly ConfigKey[] {
+  return [...LEAVES].map(([path, { description }]) => ({ path, variable: variableOf(path), description }));
+}
+
+/** Directory in which a process with this configuration keeps its data. */
+export function dataDirectory(config: Config): string {
+  return resolve(config.role === 'replica' ? config.replica.data : config.store.url.slice('sqlite:'.length));
+}
+
+/** Directory of the example schema that comes with Holdfast. */
+export function exampleSchemaDirectory(): string {
+  return fileURLToPath(new URL('../schema/example', import.meta.url));
+}
+
+/** Whether errors on the command line come with their stack: `HOLDFAST_DEBUG` is set. */
+export function debugging(env: ConfigSources['env'] = process.env): boolean {
+  return (env['HOLDFAST_DEBUG'] ?? '') !== '';
+}
+
+/** Values gathered from the sources, last one wins, with every mistake met on the way. */
+class Layers {
+  readonly #values = new Map<string, unknown>();
+  readonly #origins = new Map<string, string>();
+  readonly #mistakes: string[] = [];
+
+  addObject(value: unknown, origin: string, directory?: string, prefix = ''): void {
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+      this.#mistakes.push(`${prefix === '' ? 'it' : prefix} must hold keys (${origin})`);
+      return;
+    }
+    for (const [name, item] of Object.entries(value)) {
+      const path = prefix === '' ? name : `${prefix}.${name}`;
+      if (item === null || item === undefined) continue;
+      if (LEAVES.has(path)) this.set(path, directory === undefined ? item : absolute(path, item, directory), origin);
+      else if (GROUPS.has(path)) {
+        // `rate: {}` alone says: with its defaults.
+        if (!this.#values.has(path)) this.#values.set(path, {});
+        this.addObject(item, origin, directory, path);
+      } else this.#unknown(path, [...LEAVES.keys(), ...GROUPS], origin);
+    }
+  }
+
+  addEnvironment(env: Readonly<Record<string, string | undefined>>): void {
+    const paths = new Map([...LEAVES.keys()].map((path) => [variableOf(path), path]));
+    for (const [variable, text] of Object.entries(env)) {
+      if (!variable.startsWith(PREFIX) || FOREIGN_VARIABLES.test(variable) || text === undefined) continue;
+      const path = paths.get(variable);
+      if (path === undefined) this.#unknown(variable, paths.keys(), 'the environment');
+      else this.set(path, text, variable);
+    }
+  }
+
+  set(path: string, value: unknown, origin: string): void {
+    const leaf = LEAVES.get(path);
+    if (leaf === undefined) throw new Error(`there is no configuration key ${path}`);
+    this.#values.set(path, typeof value === 'string' ? fromText(leaf.type, value) : value);
+    this.#origins.set(path, origin);
+  }
+
+  resolve(env: NonNullable<ConfigSources['env']>): Omit<LoadedConfig, 'file'> {
+    const tree: Record<string, unknown> = {};
+    for (const [path, value] of this.#values) plant(tree, path, value);
+    const parsed = configSchema(tree['role'] === 'replica' ? 'replica' : 'primary').safeParse(tree);
+    for (const issue of parsed.error?.issues ?? []) this.#invalid(issue);
+    if (parsed.success) this.#checkTogether(parsed.data);
+    if (!parsed.success || this.#mistakes.length > 0) throw this.#error();
+    const config = { ...parsed.data, production: env['NODE_ENV'] === 'production' };
+    const origins = new Map([...LEAVES.keys()].map((path) => [path, this.#origins.get(path) ?? 'default']));
+    return { config: deepFreeze(config), origins };
+  }
+
+  /** Rules that concern more than one key. */
+  #checkTogether(config: z.output<Schema>): void {
+    const { host } = config.server;
+    if (config.role === 'replica' && config.replica.primary.length === 0) {
+      this.#mistakes.push('replica.primary is missing; name the primary, e.g. --primary ws://127.0.0.1:4000/graphql');
+    }
+    if (config.auth.mode === 'none' && !isLoopback(host)) {
+      this.#mistakes.push(
+        `server.host is ${host}: with auth.mode none every caller has every role, so only a loopback address is allowed (${this.#originOf('server.host')})`,
+      );
+    }
+    if (config.server.port !== 0 && config.server.port === config.server.opsPort) {
+      this.#mistakes.push(
+        `server.port and server.opsPort are both ${config.server.port} (${this.#originOf('server.port')}, ${this.#originOf('server.opsPort')})`,
+      );
+    }
+  }
+
+  #invalid(issue: z.core.$ZodIssue): void {
+    const path = issue.path.join('.');
+    const key = [...LEAVES.keys()].find((leaf) => path === leaf || path.startsWith(`${leaf}.`)) ?? path;
+    const value = this.#values.get(key);
+    const shown = value === undefined ? '' : ` is ${maskSecrets(key, value)}:`;
+    this.#mistakes.push(`${path}${shown} ${issue.message} (${this.#originOf(key)})`);
+  }
+
+  #unknown(name: string, candidates: Iterable<string>, origin: string): void {
+    const meant = nearest(name, candidates);
+    const hint = meant === undefined ? '`holdfast config print` lists the keys' : `did you mean ${meant}?`;
+    this.#mistakes.push(`${name} is not a key; ${hint} (${origin})`);
+  }
+
+  #originOf(path: string): string {
+    return this.#origins.get(path) ?? 'default';
+  }
+
+  #error(): HoldfastError {
+    const [first, ...others] = this.#mistakes;
+    const message =
+      others.length === 0 ? `${first}` : `\n${this.#mistakes.map((mistake) => `- ${mistake}`).join('\n')}`;
+    return new HoldfastError('CONFIG_INVALID', message, { details: { mistakes: this.#mistakes } });
+  }
+}
+
+/** A value as it may be shown: passwords and tokens, also those inside URLs, are replaced by `***`. */
+export function maskSecrets(path: string, value: unknown): string {
+  const text = typeof value === 'string' ? value : JSON.stringify(value);
+  if (/token|secret|password/i.test(path)) return '***';
+  return text
+    .replace(/(\/\/[^/@:\s]*:)[^/@\s]+@/g, '$1***@')
+    .replace(/([?&][^=&\s]*(?:token|secret|password)[^=&\s]*=)[^&\s"]+/gi, '$1***');
+}
+
+function findFile({ file, directory = process.cwd() }: ConfigSources): string | undefined {
+  if (file !== undefined) {
+    const path = resolve(directory, file);
+    if (!existsSync(path)) throw new HoldfastError('CONFIG_INVALID', `the configuration file ${path} does not exist`);
+    return path;
+  }
+  const found = FILES.map((name) => join(directory, name)).filter((path) => existsSync(path));
+  if (found.length > 1) {
+    throw new HoldfastError('CONFIG_INVALID', `there are two configuration files, ${found.join(' and ')}; keep one`);
+  }
+  return found[0];
+}
+
+async function readFile(file: string): Promise<unknown> {
+  try {
+    switch (extname(file)) {
+      case '.yaml':
+      case '.yml':
+        return parseYaml(readFileSync(file, 'utf8')) ?? {};
+      case '.json':
+        return JSON.parse(readFileSync(file, 'utf8'));
+      case '.ts':
+      case '.js':
+      case '.mjs':
+        return ((await import(pathToFileURL(file).href)) as { default?: unknown }).default;
+      default:
+        throw new Error('its name must end in .yaml, .json or .ts');
+    }
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new HoldfastError('CONFIG_INVALID', `the configuration file ${file} cannot be read: ${reason}`, { cause });
+  }
+}
+
+function absolute(path: string, value: unknown, directory: string): unknown {
+  if (!PATH_KEYS.has(path) || typeof value !== 'string') return value;
+  const sqlite = /^sqlite:(.+)$/.exec(value)?.[1];
+  return sqlite === undefined ? resolve(directory, value) : `sqlite:${resolve(directory, sqlite)}`;
+}
+
+/** Text of a variable or flag as the value its key wants; text that does not fit is left for zod to refuse. */
+function fromText(type: z.ZodType, text: string): unknown {
+  if (type instanceof z.ZodNumber) return /^-?\d+(\.\d+)?$/.test(text.trim()) ? Number(text) : text;
+  if (type instanceof z.ZodArray)
+    return text
+      .split(',')
+      .map((item) => item.trim())
+      .filter((item) => item !== '');
+  return text;
+}
+
+function variableOf(path: string): string {
+  return PREFIX + path.replace(/[A-Z]/g, '_$&').replaceAll('.', '_').toUpperCase();
+}
+
+function plant(tree: Record<string, unknown>, path: string, value: unknown): void {
+  const names = path.split('.');
+  const last = names.pop() as string;
+  let node = tree;
+  for (const name of names) node = (node[name] ??= {}) as Record<string, unknown>;
+  node[last] = value;
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || host === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(host);
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null) for (const item of Object.values(value)) deepFreeze(item);
+  return Object.freeze(value);
+}
+
+/** Paths that hold a value and paths that hold keys, read off the schema. */
+const LEAVES = new Map<string, { readonly type: z.ZodType; readonly description: string }>();
+const GROUPS = new Set<string>();
+gather(configSchema('primary'), '');
+
+function gather(schema: z.ZodObject, prefix: string): void {
+  for (const [name, wrapped] of Object.entries(schema.shape)) {
+    const path = prefix + name;
+    const inner = unwrapped(wrapped as z.ZodType);
+    if (inner instanceof z.ZodObject) {
+      GROUPS.add(path);
+      gather(inner, `${path}.`);
+    } else LEAVES.set(path, { type: inner, description: (wrapped as z.ZodType).description ?? '' });
+  }
+}
+
+function unwrapped(type: z.ZodType): z.ZodType {
+  if (type instanceof z.ZodDefault || type instanceof z.ZodOptional || type instanceof z.ZodPrefault) {
+    return unwrapped(type.unwrap() as z.ZodType);
+  }
+  return type;
+}
