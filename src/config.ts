@@ -4,7 +4,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
 import { HoldfastError } from './errors.ts';
-import { nearest } from './util/nearest.ts';
+import { nearestName } from './util/nearest-name.ts';
 
 /** What a process is: it owns its data, or follows another that does. */
 export const Role = { PRIMARY: 'primary', REPLICA: 'replica' } as const;
@@ -120,6 +120,8 @@ export interface ConfigKey {
 export interface ConfigSources {
   /** Configuration file; without it `holdfast.config.{yaml,json,ts}` is looked for in `directory`. */
   readonly file?: string | undefined;
+  /** What the command runs as. A file or a variable that names another role is a mistake. */
+  readonly role?: Role | undefined;
   /** Values of flags by dotted path, with the flag's name. They win over the environment, which wins over the file. */
   readonly flags?: readonly { readonly path: string; readonly value: unknown; readonly flag: string }[];
   /** Default `process.env`. */
@@ -169,6 +171,7 @@ export async function loadConfig(sources: ConfigSources = {}): Promise<LoadedCon
   if (file !== undefined) layers.addObject(await readFile(file), file, dirname(file));
   layers.addEnvironment(env);
   for (const { path, value, flag } of sources.flags ?? []) layers.set(path, value, flag);
+  if (sources.role !== undefined) layers.agreeOnRole(sources.role);
   return { ...layers.resolve(env), file };
 }
 
@@ -189,7 +192,7 @@ export function exampleSchemaDirectory(): string {
 
 /** Whether errors on the command line come with their stack: `HOLDFAST_DEBUG` is set. */
 export function debugging(env: ConfigSources['env'] = process.env): boolean {
-  return (env['HOLDFAST_DEBUG'] ?? '') !== '';
+  return (env.HOLDFAST_DEBUG ?? '') !== '';
 }
 
 /** Values gathered from the sources, last one wins, with every mistake met on the way. */
@@ -232,14 +235,22 @@ class Layers {
     this.#origins.set(path, origin);
   }
 
+  agreeOnRole(role: Role): void {
+    const named = this.#values.get('role');
+    if (named === undefined) this.set('role', role, 'the command');
+    else if (named !== role) {
+      this.#mistakes.push(`role is ${named}, but the command is that of a ${role} (${this.#originOf('role')})`);
+    }
+  }
+
   resolve(env: NonNullable<ConfigSources['env']>): Omit<LoadedConfig, 'file'> {
     const tree: Record<string, unknown> = {};
     for (const [path, value] of this.#values) plant(tree, path, value);
-    const parsed = configSchema(tree['role'] === 'replica' ? 'replica' : 'primary').safeParse(tree);
+    const parsed = configSchema(tree.role === 'replica' ? 'replica' : 'primary').safeParse(tree);
     for (const issue of parsed.error?.issues ?? []) this.#invalid(issue);
     if (parsed.success) this.#checkTogether(parsed.data);
     if (!parsed.success || this.#mistakes.length > 0) throw this.#error();
-    const config = { ...parsed.data, production: env['NODE_ENV'] === 'production' };
+    const config = { ...parsed.data, production: env.NODE_ENV === 'production' };
     const origins = new Map([...LEAVES.keys()].map((path) => [path, this.#origins.get(path) ?? 'default']));
     return { config: deepFreeze(config), origins };
   }
@@ -271,7 +282,7 @@ class Layers {
   }
 
   #unknown(name: string, candidates: Iterable<string>, origin: string): void {
-    const meant = nearest(name, candidates);
+    const meant = nearestName(name, candidates);
     const hint = meant === undefined ? '`holdfast config print` lists the keys' : `did you mean ${meant}?`;
     this.#mistakes.push(`${name} is not a key; ${hint} (${origin})`);
   }
@@ -353,11 +364,12 @@ function variableOf(path: string): string {
 }
 
 function plant(tree: Record<string, unknown>, path: string, value: unknown): void {
-  const names = path.split('.');
-  const last = names.pop() as string;
-  let node = tree;
-  for (const name of names) node = (node[name] ??= {}) as Record<string, unknown>;
-  node[last] = value;
+  const [name = '', ...rest] = path.split('.');
+  if (rest.length === 0) tree[name] = value;
+  else {
+    tree[name] ??= {};
+    plant(tree[name] as Record<string, unknown>, rest.join('.'), value);
+  }
 }
 
 function isLoopback(host: string): boolean {
