@@ -4,7 +4,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
 import { HoldfastError } from './errors.ts';
-import { nearestName } from './util/nearest-name.ts';
+import { nearest } from './util/nearest.ts';
 
 /** What a process is: it owns its data, or follows another that does. */
 export const Role = { PRIMARY: 'primary', REPLICA: 'replica' } as const;
@@ -282,7 +282,7 @@ class Layers {
   }
 
   #unknown(name: string, candidates: Iterable<string>, origin: string): void {
-    const meant = nearestName(name, candidates);
+    const meant = nearest(name, candidates);
     const hint = meant === undefined ? '`holdfast config print` lists the keys' : `did you mean ${meant}?`;
     this.#mistakes.push(`${name} is not a key; ${hint} (${origin})`);
   }
