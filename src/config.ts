@@ -304,7 +304,7 @@ export function maskSecrets(path: string, value: unknown): string {
   const text = typeof value === 'string' ? value : JSON.stringify(value);
   if (/token|secret|password/i.test(path)) return '***';
   return text
-    .replace(/(\/\/[^/@:\s]*:)[^/@\s]+@/g, '$1***@')
+    .replace(/(\/\/[^/@:\s]*:)[^\s"]+@/g, '$1***@')
     .replace(/([?&][^=&\s]*(?:token|secret|password)[^=&\s]*=)[^&\s"]+/gi, '$1***');
 }
 
