@@ -21,6 +21,54 @@ export const ERRORS = {
     retryable: false,
     status: 500,
   },
+  BAD_REQUEST: {
+    cause: 'The request is not a GraphQL request: its body, method, type or one of its parameters is wrong.',
+    remedy: 'Send POST with `content-type: application/json` and a JSON object with the string `query`.',
+    retryable: false,
+    status: 400,
+  },
+  FORBIDDEN: {
+    cause: 'The caller may not do this, or a browser sent the request for a page of another site.',
+    remedy: 'Use a token with the role that is needed; for a page of another origin add it to server.cors.',
+    retryable: false,
+    status: 403,
+  },
+  PAYLOAD_TOO_LARGE: {
+    cause: 'The request body is larger than allowed.',
+    remedy: 'Send less at once, or raise limits.bodyBytes.',
+    retryable: false,
+    status: 413,
+  },
+  QUERY_TOO_DEEP: {
+    cause: 'Fields are nested deeper than allowed.',
+    remedy: 'Ask for the inner objects in a query of their own, or raise limits.depth.',
+    retryable: false,
+    status: 400,
+  },
+  QUERY_TOO_COMPLEX: {
+    cause: 'The query has too many parts, or can return too many objects.',
+    remedy: 'Ask for shorter lists (`limit`, `first`) or split the query; `limit` and `max` in the error name the bound.',
+    retryable: false,
+    status: 400,
+  },
+  RATE_LIMITED: {
+    cause: 'This caller sent more requests than allowed.',
+    remedy: 'Wait `retryAfterMs` and send the request again.',
+    retryable: true,
+    status: 429,
+  },
+  REQUEST_TIMEOUT: {
+    cause: 'The operation took longer than limits.executionMs.',
+    remedy: 'Ask for less. A mutation may have been carried out: send it again with the same Idempotency-Key.',
+    retryable: true,
+    status: 504,
+  },
+  SHUTTING_DOWN: {
+    cause: 'This server is stopping.',
+    remedy: 'Send the request again; another server, or this one after its start, will answer.',
+    retryable: true,
+    status: 503,
+  },
   CONFIG_INVALID: {
     cause: 'The configuration file, the environment or a flag holds a value that is not accepted.',
     remedy: 'Correct the key the message names; `holdfast config print` shows what was read.',
@@ -99,6 +147,52 @@ export const ERRORS = {
     remedy: 'Read the current state, then subscribe from its position; or keep more with changeLog.retention.',
     retryable: false,
     status: 200,
+  },
+  PRIMARY_UNREACHABLE: {
+    cause: 'The primary does not answer: it is down, the network is cut, the URL is wrong, or it refused this replica.',
+    remedy:
+      'Check --primary, --token and that the primary runs; the replica keeps trying and serves what it has meanwhile.',
+    retryable: true,
+    status: 503,
+  },
+  FORK: {
+    cause:
+      'This replica holds changes that its primary does not have: the primary was restored from an older state, or it is another database.',
+    remedy:
+      "Keep the replica's copy if those changes matter; then follow the primary as it is with `holdfast replica resync --force`.",
+    retryable: false,
+    status: 409,
+  },
+  FENCED: {
+    cause: 'The node that was asked belongs to an older epoch: another one was promoted in the meantime.',
+    remedy: 'Point the replica at the current primary with --primary.',
+    retryable: false,
+    status: 409,
+  },
+  SCHEMA_MISMATCH: {
+    cause: "The primary's SDL is not the one this replica was given.",
+    remedy: "Give both the same schema, or leave --schema away so that the replica takes the primary's.",
+    retryable: true,
+    status: 409,
+  },
+  NOT_PRIMARY: {
+    cause: 'This node does not accept writes itself.',
+    remedy: 'Send the mutation to the primary.',
+    retryable: false,
+    status: 409,
+  },
+  DATABASE_UNAVAILABLE: {
+    cause: 'The database, or the primary that writes to it, cannot be reached. Nothing was written.',
+    remedy: 'Try again after `retryAfterMs`.',
+    retryable: true,
+    status: 503,
+  },
+  WRITE_OUTCOME_UNKNOWN: {
+    cause: 'The connection was lost after the write was sent: it may or may not have happened.',
+    remedy:
+      'Send the same request again with the `idempotencyKey` from the error as the Idempotency-Key header: it is written at most once.',
+    retryable: true,
+    status: 503,
   },
 } as const satisfies Record<string, ErrorDefinition>;
 

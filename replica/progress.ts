@@ -1,0 +1,120 @@
+import type { Database, Transaction } from '../src/sqlite/database.ts';
+import type { Task } from './state.ts';
+
+/** What is known for good about this replica. */
+export interface Facts {
+  /** The copied log is that of a source: there is a cursor to resume from. */
+  readonly joined: boolean;
+  readonly proven: boolean;
+  readonly task: Task | null;
+  readonly forked: boolean;
+  /** From this sequence on the documents are the source's at the applied position; before it some may be ahead. */
+  readonly settled: number;
+}
+
+/** How far a task has come. Collections are worked off in the order of their names. */
+export interface Load {
+  /** The collection being worked on; those with a smaller name are done. Empty at the start. */
+  readonly collection: string;
+  /** Token of its next page; null for its start. */
+  readonly next: string | null;
+  /** Every page of `collection` is in. */
+  readonly paged: boolean;
+}
+
+/** The SDL this replica serves, as its source gave it. */
+export interface AdoptedSchema {
+  readonly sdl: string;
+  readonly sdlHash: string;
+}
+
+/** A replica that knows nothing. */
+export const NEW_FACTS: Facts = { joined: false, proven: false, task: null, forked: false, settled: 0 };
+/** A task at its start. */
+export const LOAD_START: Load = { collection: '', next: null, paged: false };
+
+interface Stored {
+  readonly facts: Facts;
+  readonly load: Load;
+  readonly schema: AdoptedSchema | null;
+  readonly asOf: number | null;
+}
+
+const NOTHING: Stored = { facts: NEW_FACTS, load: LOAD_START, schema: null, asOf: null };
+const UPSERT =
+  'INSERT INTO replica_progress (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value';
+
+/**
+ * The replica's own durable row set: facts, load, schema, asOf. Written inside the transaction of the rows they speak of;
+ * what is in memory follows the transaction, also when it is taken back.
+ */
+export class Progress {
+  #now: Stored;
+
+  private constructor(stored: Stored) {
+    this.#now = stored;
+  }
+
+  /** Opens or creates the table `replica_progress`. */
+  static async open(database: Database): Promise<Progress> {
+    await database.transaction((transaction) =>
+      transaction.exec(
+        'CREATE TABLE IF NOT EXISTS replica_progress (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID',
+      ),
+    );
+    const stored: Record<string, unknown> = {};
+    for (const row of database.reader.prepare('SELECT name, value FROM replica_progress').all()) {
+      stored[String(row.name)] = JSON.parse(String(row.value));
+    }
+    return new Progress({ ...NOTHING, ...stored });
+  }
+
+  get facts(): Facts {
+    return this.#now.facts;
+  }
+
+  get load(): Load {
+    return this.#now.load;
+  }
+
+  /** Null until a source's SDL was adopted. */
+  get schema(): AdoptedSchema | null {
+    return this.#now.schema;
+  }
+
+  /** When this replica last knew that it was at its source's head, ms since 1970 by the wall clock; null when never. */
+  get asOf(): number | null {
+    return this.#now.asOf;
+  }
+
+  /** Changes facts; `settled` never goes back but by a reset. */
+  saveFacts(transaction: Transaction, facts: Partial<Facts>): void {
+    this.#save(transaction, 'facts', { ...this.#now.facts, ...facts });
+  }
+
+  /** Moves `settled` forward to `sequence`; nothing is written when it is there already. */
+  settle(transaction: Transaction, sequence: number): void {
+    if (sequence > this.#now.facts.settled) this.saveFacts(transaction, { settled: sequence });
+  }
+
+  saveLoad(transaction: Transaction, load: Load): void {
+    this.#save(transaction, 'load', load);
+  }
+
+  saveSchema(transaction: Transaction, schema: AdoptedSchema): void {
+    this.#save(transaction, 'schema', schema);
+  }
+
+  saveAsOf(transaction: Transaction, asOf: number): void {
+    this.#save(transaction, 'asOf', asOf);
+  }
+
+  #save<Name extends keyof Stored>(transaction: Transaction, name: Name, value: Stored[Name]): void {
+    const before = this.#now;
+    transaction.prepare(UPSERT).run(name, JSON.stringify(value));
+    transaction.onRollback(() => {
+      this.#now = before;
+    });
+    this.#now = { ...before, [name]: value };
+  }
+}
