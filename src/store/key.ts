@@ -1,0 +1,183 @@
+import type { ObjectId, Timestamp } from 'bson';
+import { HoldfastError } from '../errors.ts';
+import { type Document, type DocumentText, decodeValue } from '../model/document.ts';
+import { type Digits, exactNumber } from './number.ts';
+import { binaryParts, presentKeys } from './order.ts';
+import { Rank, rankOf, regexParts } from './value.ts';
+
+/**
+ * A value as bytes whose order (memcmp) is the order of {@link compareValues}, equality included: equal numbers of different
+ * types give equal bytes. Missing (`undefined`) is null. Every key is self-delimiting, so keys written one after the other
+ * order like tuples. The format is stored in index tables; a change of it needs a new index version.
+ *
+ * A key is the rank byte, then by type: nothing (null, MinKey, MaxKey); a number as the double next to it toward zero, order
+ * bits first, then 0, or 1 and its decimal digits when it is no double; a string as UTF-8 with 0 written as 0 255, ended by
+ * 0 0; a document as (rank, name, value) of each field, ended by 0; an array as its elements' keys, ended by 0; the rest at fixed
+ * length, a binary after its length.
+ * @throws VALIDATION_FAILED for what cannot be stored.
+ */
+export function keyOf(value: unknown): Uint8Array {
+  length = 0;
+  writeKey(value);
+  return new Uint8Array(buffer.subarray(0, length));
+}
+
+/** The key of an id given as document text. */
+export function keyOfText(id: DocumentText): Uint8Array {
+  return keyOf(decodeValue(id));
+}
+
+/**
+ * The bytes with which the keys of all strings begin that begin with `prefix`, and the first bytes above all of these.
+ * A regular expression's literal prefix becomes such a range.
+ */
+export function prefixRange(prefix: string): { readonly low: Uint8Array; readonly high: Uint8Array } {
+  // The key without its two-byte end. No byte of UTF-8 is 255, and an escape's 255 never comes first.
+  const low = keyOf(prefix).slice(0, -2);
+  return { low, high: new Uint8Array([...low, 0xff]) };
+}
+
+// One buffer serves all calls: writing is synchronous, and the finished key is copied out.
+let buffer = Buffer.allocUnsafe(1024);
+let length = 0;
+
+function reserve(count: number): void {
+  if (length + count <= buffer.length) return;
+  const larger = Buffer.allocUnsafe(Math.max(buffer.length * 2, length + count));
+  buffer.copy(larger, 0, 0, length);
+  buffer = larger;
+}
+
+function writeByte(byte: number): void {
+  reserve(1);
+  buffer[length++] = byte;
+}
+
+function writeBytes(bytes: Uint8Array): void {
+  reserve(bytes.length);
+  buffer.set(bytes, length);
+  length += bytes.length;
+}
+
+function writeKey(value: unknown): void {
+  const rank = rankOf(value);
+  writeByte(rank);
+  writeBody(rank, value);
+}
+
+function writeBody(rank: Rank, value: unknown): void {
+  switch (rank) {
+    case Rank.NUMBER:
+      return writeNumber(value);
+    case Rank.STRING:
+      return writeString(value as string);
+    case Rank.OBJECT:
+      return writeDocument(value as Document);
+    case Rank.ARRAY:
+      for (const item of value as unknown[]) writeKey(item);
+      return writeByte(0);
+    case Rank.BINARY:
+      return writeBinary(value);
+    case Rank.OBJECT_ID:
+      return writeBytes((value as ObjectId).id);
+    case Rank.BOOLEAN:
+      return writeByte(value === true ? 1 : 0);
+    case Rank.DATE:
+      return writeDate(value as Date);
+    case Rank.TIMESTAMP:
+      return writeTimestamp(value as Timestamp);
+    case Rank.REGEX: {
+      const { pattern, options } = regexParts(value);
+      writeString(pattern);
+      return writeString(options);
+    }
+    default:
+  }
+}
+
+const SIGN_BIT = 0x80;
+
+function writeNumber(value: unknown): void {
+  const { double, digits } = exactNumber(value);
+  const start = length;
+  reserve(9);
+  // NaN is below −Infinity, whose bytes are 00 0f ff …
+  buffer.fill(0, length, length + 9);
+  length += 9;
+  if (Number.isNaN(double)) return;
+  const negative = double < 0 || Object.is(double, -0);
+  buffer.writeDoubleBE(Math.abs(double), start);
+  buffer[start] = (buffer[start] as number) | SIGN_BIT;
+  if (digits !== undefined) writeDigits(digits);
+  // A larger magnitude is a smaller number.
+  if (negative) for (let i = start; i < length; i++) buffer[i] = ~(buffer[i] as number);
+}
+
+/** Replaces the 0 of "this double" by 1 and the exponent and digits, two a byte. */
+function writeDigits({ text, point }: Digits): void {
+  buffer[length - 1] = 1;
+  reserve(3 + Math.ceil(text.length / 2));
+  length = buffer.writeUInt16BE(point + 0x8000, length);
+  for (let i = 0; i < text.length; i += 2) buffer[length++] = Number(text.slice(i, i + 2).padEnd(2, '0')) + 1;
+  buffer[length++] = 0;
+}
+
+function writeString(text: string): void {
+  // Three bytes hold any UTF-16 unit.
+  reserve(text.length * 3);
+  const start = length;
+  if (text.isWellFormed()) length += buffer.write(text, start, 'utf8');
+  else for (const character of text) writeCodePoint(character);
+  if (text.includes('\0')) escapeZeros(start);
+  writeByte(0);
+  writeByte(0);
+}
+
+/** UTF-8, with a lone surrogate as the three bytes its number would have: document text can hold one. */
+function writeCodePoint(character: string): void {
+  const point = character.codePointAt(0) as number;
+  if (character.length > 1 || (point & 0xf800) !== 0xd800) length += buffer.write(character, length, 'utf8');
+  else writeBytes(Uint8Array.of(0xe0 | (point >> 12), 0x80 | ((point >> 6) & 0x3f), 0x80 | (point & 0x3f)));
+}
+
+function escapeZeros(start: number): void {
+  const bytes = new Uint8Array(buffer.subarray(start, length));
+  length = start;
+  for (const byte of bytes) {
+    writeByte(byte);
+    if (byte === 0) writeByte(0xff);
+  }
+}
+
+function writeDocument(document: Document): void {
+  for (const name of presentKeys(document)) {
+    const value = document[name];
+    const rank = rankOf(value);
+    writeByte(rank);
+    writeString(name);
+    writeBody(rank, value);
+  }
+  writeByte(0);
+}
+
+function writeBinary(value: unknown): void {
+  const { subType, bytes } = binaryParts(value);
+  reserve(5);
+  length = buffer.writeUInt32BE(bytes.length, length);
+  buffer[length++] = subType;
+  writeBytes(bytes);
+}
+
+function writeDate(value: Date): void {
+  const ms = value.getTime();
+  if (Number.isNaN(ms)) throw new HoldfastError('VALIDATION_FAILED', 'an invalid date cannot be compared');
+  reserve(8);
+  // Shifted to be unsigned.
+  length = buffer.writeBigUInt64BE(BigInt(ms) + (1n << 63n), length);
+}
+
+function writeTimestamp(value: Timestamp): void {
+  reserve(8);
+  length = buffer.writeUInt32BE(value.getHighBitsUnsigned(), length);
+  length = buffer.writeUInt32BE(value.getLowBitsUnsigned(), length);
+}
