@@ -81,6 +81,7 @@ function configSchema(role: Role) {
           .optional(),
         socketPayloadBytes: count.default(MIB).describe('one websocket message'),
         socketInitMs: count.default(3_000).describe('time to open a websocket session'),
+        socketOperations: count.default(100).describe('operations at once on one websocket'),
       })
       .prefault({}),
     telemetry: z
