@@ -30,6 +30,8 @@ export class DirectiveReader {
   readonly #definitions: ReadonlyMap<string, GraphQLDirective> = builtInDirectives();
   readonly #symbols: Symbols;
   readonly #mistakes: Mistakes;
+  /** Results by the nodes read: a place may be read more than once, and is checked once. */
+  readonly #read = new Map<readonly ConstDirectiveNode[], AppliedDirectives>();
 
   constructor(symbols: Symbols, mistakes: Mistakes) {
     this.#symbols = symbols;
@@ -39,6 +41,8 @@ export class DirectiveReader {
   /** Checks and reads what stands at one place: known directives, allowed there, once, with the arguments they take. */
   read(nodes: readonly ConstDirectiveNode[] | undefined, location: DirectiveLocation): AppliedDirectives {
     if (nodes === undefined || nodes.length === 0) return NONE;
+    const known = this.#read.get(nodes);
+    if (known !== undefined) return known;
     const applied = new Map<string, AppliedDirective[]>();
     for (const node of nodes) {
       const name = node.name.value;
@@ -58,7 +62,13 @@ export class DirectiveReader {
         if (args !== undefined) applied.set(name, [...(earlier ?? []), { node, args }]);
       }
     }
+    this.#read.set(nodes, applied);
     return applied;
+  }
+
+  /** Whether `schema/directives.graphql` defines it. */
+  isBuiltIn(name: string): boolean {
+    return this.#definitions.has(name);
   }
 
   #checkForeign(name: string, node: ConstDirectiveNode): void {

@@ -20,7 +20,35 @@ export function draftTypes(symbols: Symbols, directives: DirectiveReader, mistak
       if (node !== undefined) types.set(field.type, builder.build(node as ObjectTypeDefinitionNode, false));
     }
   }
+  for (const type of types.values()) checkNested(type, types, mistakes);
   return types;
+}
+
+/** Notes nested types that no document could hold, or of which the API would show nothing. */
+function checkNested(type: TypeDraft, types: ReadonlyMap<string, TypeDraft>, mistakes: Mistakes): void {
+  const { node, fields, isEntity } = type;
+  if (isEntity) return;
+  const name = node.name.value;
+  if (fields.size > 0 && fields.values().every(({ field }) => field.hidden)) {
+    mistakes.add(node.name, `every field of ${name} is hidden`, 'show one, or hide the fields of this type');
+  }
+  const needed = new Set<TypeDraft>();
+  const visit = (around: TypeDraft): void => {
+    for (const { field } of around.fields.values()) {
+      const inner = field.kind === 'OBJECT' && field.required && !field.list ? types.get(field.type) : undefined;
+      if (inner === undefined || needed.has(inner)) continue;
+      needed.add(inner);
+      visit(inner);
+    }
+  };
+  visit(type);
+  if (needed.has(type)) {
+    mistakes.add(
+      node.name,
+      `a ${name} needs another ${name} inside it, without end`,
+      'make one of the fields nullable',
+    );
+  }
 }
 
 /** The nested types among `types`. */
@@ -65,7 +93,7 @@ export function buildEntities(
   const drafts: EntityDraft[] = [];
   for (const [name, node] of symbols.entities) {
     const applied = directives.read(node.directives, DirectiveLocation.OBJECT);
-    const id = idOf(node, fields.get(name)!, mistakes);
+    const id = idOf(types.get(name)!, mistakes);
     if (id === undefined) continue;
     const names = entityNames(name, pluralOf(applied, node, mistakes));
     const indexes = collectors.get(name)!.indexes();
@@ -92,14 +120,18 @@ function indexedBy(field: Field, indexes: Entity['indexes']): Field {
   return indexed && !field.indexed ? { ...field, indexed } : field;
 }
 
-function idOf(node: ObjectTypeDefinitionNode, fields: readonly Field[], mistakes: Mistakes): Field | undefined {
-  const [id, second] = fields.filter((field) => field.storedName === '_id');
+function idOf({ node, fields }: TypeDraft, mistakes: Mistakes): Field | undefined {
+  const [id, second] = [...fields.values()].filter(({ isId }) => isId);
   if (id === undefined) {
     mistakes.add(node.name, `${node.name.value} has no @id`, 'write: id: ID! @id');
   } else if (second !== undefined) {
-    mistakes.add(node.name, `${node.name.value} has two @id: ${id.name} and ${second.name}`, 'keep one');
+    mistakes.add(
+      second.node.name,
+      `${node.name.value} has two @id: ${id.field.name} and ${second.field.name}`,
+      'keep one',
+    );
   }
-  return id;
+  return id?.field;
 }
 
 function pluralOf(applied: AppliedDirectives, node: ObjectTypeDefinitionNode, mistakes: Mistakes): string | undefined {

@@ -19,6 +19,7 @@ import { didYouMean, type Symbols } from './symbols.ts';
 export interface FieldDraft {
   readonly node: FieldDefinitionNode;
   readonly field: Field;
+  readonly isId: boolean;
   readonly relation: AppliedDirective | undefined;
   readonly indexes: readonly AppliedDirective[];
 }
@@ -59,7 +60,7 @@ export class FieldBuilder {
       const draft = this.#field(fieldNode, node, isEntity);
       if (draft === undefined || fields.has(draft.field.name)) continue;
       fields.set(draft.field.name, draft);
-      if (draft.field.kind === FieldKind.RELATION) continue;
+      if (draft.field.kind === FieldKind.RELATION || draft.isId) continue;
       const other = stored.get(draft.field.storedName);
       if (other !== undefined) {
         this.#mistakes.add(
@@ -105,7 +106,7 @@ export class FieldBuilder {
       defaultValue: this.#defaultValue(one(directives, 'default'), { kind, type: type.name.value, ...shape }),
     };
     this.#checkDirectives(node, field, directives, isEntity);
-    return { node, field, relation: one(directives, 'relation'), indexes: directives.get('index') ?? [] };
+    return { node, field, isId, relation: one(directives, 'relation'), indexes: directives.get('index') ?? [] };
   }
 
   #kindOf(
@@ -261,7 +262,7 @@ export class FieldBuilder {
     const isKey = scalar?.key === true && !field.list;
 
     if (!isEntity) {
-      for (const name of ['id', 'unique', 'relation']) refuse(name, 'only fields of entities have it', 'remove it');
+      for (const name of ['unique', 'relation']) refuse(name, 'only fields of entities have it', 'remove it');
     }
     if (directives.has('id') && (!isKey || !field.required)) {
       refuse(

@@ -7,7 +7,8 @@ import type { Symbols } from './symbols.ts';
 /** Notes entities whose generated names, or collections, meet each other's or the user's own types. */
 export function checkNames(drafts: readonly EntityDraft[], symbols: Symbols, mistakes: Mistakes): void {
   const owners = new Map<string, string>();
-  /** Notes a second owner of `name` within `space`; names of collections and entities are compared without case. */
+  const noted = new Set<string>();
+  /** Notes a second owner of `name` within `space`, once for each two entities. */
   const claim = (
     space: string,
     name: string,
@@ -17,8 +18,11 @@ export function checkNames(drafts: readonly EntityDraft[], symbols: Symbols, mis
   ) => {
     const key = `${space} ${name}`;
     const other = owners.get(key);
-    if (other !== undefined && other !== owner) mistakes.add(at, ...message(other));
-    else owners.set(key, owner);
+    if (other === undefined) owners.set(key, owner);
+    else if (other !== owner && !noted.has(`${other} ${owner}`)) {
+      noted.add(`${other} ${owner}`);
+      mistakes.add(at, ...message(other));
+    }
   };
 
   for (const { entity, node } of drafts) {

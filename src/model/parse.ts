@@ -32,7 +32,7 @@ export function parseSource({ file, text }: SdlSource, mistakes: Mistakes): Pars
       return { definitions: parse(new Source(readable, file)).definitions, broken };
     } catch (error) {
       const { message, start, line, column } = syntaxError(error);
-      if (start === 0 && isEmptyDocument(readable)) break;
+      if (isEmptyDocument(readable)) break;
       mistakes.addAt({ file, line, column, message });
       const [from, to] = definitionAround(readable, start);
       const part = readable.slice(from, to);

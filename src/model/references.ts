@@ -5,6 +5,8 @@ import {
   type FieldDefinitionNode,
   Kind,
   type NamedTypeNode,
+  type ObjectTypeDefinitionNode,
+  type ObjectTypeExtensionNode,
   type TypeNode,
 } from 'graphql';
 import { builtInTypeNames } from './built-in.ts';
@@ -12,6 +14,9 @@ import type { DirectiveReader } from './directives.ts';
 import type { Mistakes } from './mistakes.ts';
 import { entityNames, generatedTypeNames, SHARED_TYPE_NAMES } from './naming.ts';
 import { didYouMean, type Symbols } from './symbols.ts';
+
+/** What may stand on fields that resolvers answer. */
+const EXTENSION_DIRECTIVES = ['auth', 'cost'];
 
 /**
  * Checks what holds for every definition, also for those that only hand-written resolvers use: types exist (generated ones
@@ -26,14 +31,23 @@ export function checkReferences(
   const generated = [...symbols.entities.keys()].flatMap((name) => generatedTypeNames(entityNames(name)));
   const known = new Set([...symbols.types.keys(), ...builtInTypeNames(), ...SHARED_TYPE_NAMES, ...generated]);
 
+  /** Field names seen, by type: an extension may not repeat a field of the type. */
+  const fieldNames = new Map<string, Set<string>>();
+
   for (const node of definitions) {
     switch (node.kind) {
       case Kind.OBJECT_TYPE_DEFINITION:
-      case Kind.OBJECT_TYPE_EXTENSION:
+      case Kind.OBJECT_TYPE_EXTENSION: {
         apply(node.directives, DirectiveLocation.OBJECT);
         for (const type of node.interfaces ?? []) checkType(type);
-        checkFields(node.fields);
+        const name = node.name.value;
+        const seen = fieldNames.get(name) ?? new Set();
+        fieldNames.set(name, seen);
+        checkFields(node.fields, seen);
+        if (node.kind === Kind.OBJECT_TYPE_EXTENSION) checkExtension(node);
+        else if (!symbols.entities.has(name)) checkForgotten(node);
         break;
+      }
       case Kind.INTERFACE_TYPE_DEFINITION:
       case Kind.INTERFACE_TYPE_EXTENSION:
         apply(node.directives, DirectiveLocation.INTERFACE);
@@ -71,8 +85,8 @@ export function checkReferences(
     }
   }
 
-  function checkFields(fields: readonly FieldDefinitionNode[] | undefined): void {
-    checkNames(fields, 'field');
+  function checkFields(fields: readonly FieldDefinitionNode[] | undefined, seen?: Set<string>): void {
+    checkNames(fields, 'field', seen);
     for (const field of fields ?? []) {
       apply(field.directives, DirectiveLocation.FIELD_DEFINITION);
       checkType(field.type);
@@ -87,11 +101,29 @@ export function checkReferences(
   function checkNames(
     nodes: readonly { readonly name: FieldDefinitionNode['name'] }[] | undefined,
     what: string,
+    seen = new Set<string>(),
   ): void {
-    const seen = new Set<string>();
     for (const { name } of nodes ?? []) {
       if (seen.has(name.value)) mistakes.add(name, `${what} ${name.value} is defined twice`, 'rename or remove one');
       seen.add(name.value);
+    }
+  }
+
+  function checkExtension(node: ObjectTypeExtensionNode): void {
+    const places = [node.directives, ...(node.fields ?? []).map((field) => field.directives)];
+    for (const directive of places.flatMap((nodes) => nodes ?? [])) {
+      const { value: name } = directive.name;
+      if (!directives.isBuiltIn(name) || EXTENSION_DIRECTIVES.includes(name)) continue;
+      const message = `@${name} has no effect in "extend type ${node.name.value}": what it adds is not stored`;
+      mistakes.add(directive, message, 'move it to the definition of the type');
+    }
+  }
+
+  function checkForgotten(node: ObjectTypeDefinitionNode): void {
+    for (const field of node.fields ?? []) {
+      const id = field.directives?.find((directive) => directive.name.value === 'id');
+      if (id === undefined) continue;
+      mistakes.add(id, `${node.name.value} has an @id, but is not an entity`, `write: type ${node.name.value} @entity`);
     }
   }
 

@@ -79,7 +79,7 @@ function unknownKey(name: string, field: Field, side: Side, owner: TypeDraft, ta
 
 function referenceOf(name: string | undefined, type: TypeDraft): Field | undefined {
   if (name !== undefined) return type.fields.get(name)?.field;
-  return [...type.fields.values()].find(({ field }) => field.storedName === '_id')?.field;
+  return type.fields.values().find(({ isId }) => isId)?.field;
 }
 
 /** Why values of the two fields never are the same key. */
