@@ -1,10 +1,8 @@
 import type { Document } from '../model/document.ts';
 import { equalTo } from './comparison.ts';
+import { addPath, type PathTree } from './path-tree.ts';
 import { invalid, unsupported } from './refusal.ts';
 import { isDocument, isNumeric } from './value.ts';
-
-/** Fields named by a projection: true for the whole field, a tree for fields inside it. */
-type Tree = Map<string, Tree | true>;
 
 /**
  * Compiles a MongoDB projection of fields to include (1, true) or leave out (0, false). Dotted paths go through documents and
@@ -20,11 +18,13 @@ export function compileProjection(projection: Document): (document: Document) =>
   const mode = (others[0] ?? paths[0])?.includes ?? true;
   const odd = others.find((other) => other.includes !== mode);
   if (odd !== undefined) throw invalid(`the projection includes fields and leaves out others (${odd.path})`);
-  const tree: Tree = new Map();
-  for (const { path } of others) addPath(tree, path);
+  const tree: PathTree = new Map();
   const id = paths.find(({ path }) => path === '_id');
-  if (id?.includes === mode) addPath(tree, '_id');
-  else if (id === undefined && mode && !tree.has('_id')) tree.set('_id', true);
+  const named = id?.includes === mode ? [...others, id] : others;
+  for (const { path } of named) {
+    if (!addPath(tree, path.split('.'))) throw invalid(`the projection names ${path} and a part of it`);
+  }
+  if (id === undefined && mode && !tree.has('_id')) tree.set('_id', true);
   return mode ? (document) => include(document, tree) : (document) => exclude(document, tree);
 }
 
@@ -41,21 +41,7 @@ function includes(path: string, value: unknown): boolean {
   );
 }
 
-function addPath(tree: Tree, path: string): void {
-  const parts = path.split('.');
-  const last = parts.pop() as string;
-  let node = tree;
-  for (const part of parts) {
-    const next = node.get(part) ?? new Map();
-    if (next === true) throw invalid(`the projection names ${path} and a part of it`);
-    node.set(part, next);
-    node = next;
-  }
-  if (node.has(last)) throw invalid(`the projection names ${path} and a part of it`);
-  node.set(last, true);
-}
-
-function include(document: Document, tree: Tree): Document {
+function include(document: Document, tree: PathTree): Document {
   const result: Document = {};
   for (const key of Object.keys(document)) {
     const branch = tree.get(key);
@@ -67,14 +53,14 @@ function include(document: Document, tree: Tree): Document {
 }
 
 /** The included part of a value; undefined for a scalar, which has no such field. */
-function includeIn(value: unknown, tree: Tree): unknown {
+function includeIn(value: unknown, tree: PathTree): unknown {
   if (Array.isArray(value)) {
     return value.map((item) => includeIn(item, tree)).filter((item) => item !== undefined);
   }
   return isDocument(value) ? include(value, tree) : undefined;
 }
 
-function exclude(document: Document, tree: Tree): Document {
+function exclude(document: Document, tree: PathTree): Document {
   const result: Document = {};
   for (const key of Object.keys(document)) {
     const branch = tree.get(key);
@@ -84,7 +70,7 @@ function exclude(document: Document, tree: Tree): Document {
   return result;
 }
 
-function excludeIn(value: unknown, tree: Tree): unknown {
+function excludeIn(value: unknown, tree: PathTree): unknown {
   if (Array.isArray(value)) return value.map((item) => excludeIn(item, tree));
   return isDocument(value) ? exclude(value, tree) : value;
 }
