@@ -1,0 +1,89 @@
+import {
+  GraphQLBoolean,
+  type GraphQLInputFieldConfigMap,
+  GraphQLInputObjectType,
+  type GraphQLInputType,
+} from 'graphql';
+import { type Field, FieldKind } from '../model/entity.ts';
+import { SCALARS } from '../model/scalars.ts';
+import type { Types } from './types.ts';
+
+/** `TeacherWhere` or `AddressWhere`: the condition on a document or a nested object. All that is given must hold. */
+export function whereType(types: Types, name: string): GraphQLInputObjectType {
+  return types.shared(`${name}Where`, `the filter of ${name}`, () => {
+    const self = new GraphQLInputObjectType({
+      name: `${name}Where`,
+      fields: () => {
+        const fields: GraphQLInputFieldConfigMap = {};
+        for (const field of types.shapes.shape(name).fields) {
+          const type = fieldFilter(types, field);
+          if (type !== undefined) fields[field.name] = { type };
+        }
+        const many = types.list(types.required(self));
+        return { ...fields, and: { type: many }, or: { type: many }, not: { type: self } };
+      },
+    });
+    return self;
+  });
+}
+
+function fieldFilter(types: Types, field: Field): GraphQLInputType | undefined {
+  switch (field.kind) {
+    case FieldKind.RELATION:
+      return field.list ? someFilter(types, field.type, false) : oneFilter(types, field.type);
+    case FieldKind.OBJECT:
+      return field.list ? someFilter(types, field.type, true) : whereType(types, field.type);
+    default:
+      return field.list ? listFilter(types, field.type) : valueFilter(types, field.type);
+  }
+}
+
+/** `StringFilter`, `IntFilter`, `KindFilter`: one per scalar or enum, whatever fields use it. */
+function valueFilter(types: Types, name: string): GraphQLInputObjectType {
+  return types.shared(`${name}Filter`, `the filter of ${name} values`, () => {
+    const type = types.leaf(name);
+    const list = types.list(type);
+    const operators: Record<string, GraphQLInputType> = {};
+    const form = SCALARS.get(name)?.form ?? 'BOOLEAN';
+    if (form !== 'ANY') Object.assign(operators, { eq: type, ne: type, in: list, nin: list });
+    if (form !== 'ANY' && form !== 'BOOLEAN') Object.assign(operators, { lt: type, lte: type, gt: type, gte: type });
+    if (form === 'TEXT') Object.assign(operators, { contains: type, startsWith: type, endsWith: type });
+    return inputType(`${name}Filter`, { ...operators, isNull: GraphQLBoolean });
+  });
+}
+
+/** `StringListFilter`: on a list of values. */
+function listFilter(types: Types, name: string): GraphQLInputObjectType {
+  return types.shared(`${name}ListFilter`, `the filter of lists of ${name}`, () => {
+    const type = types.leaf(name);
+    const list = types.list(types.required(type));
+    return inputType(`${name}ListFilter`, { has: type, hasAny: list, hasEvery: list, isNull: GraphQLBoolean });
+  });
+}
+
+/** `TeacherListFilter`, `ContactListFilter`: on the documents of a relation, or on the objects of a list. */
+function someFilter(types: Types, name: string, stored: boolean): GraphQLInputObjectType {
+  return types.shared(`${name}ListFilter`, `the filter of lists of ${name}`, () => {
+    const where = whereType(types, name);
+    return inputType(`${name}ListFilter`, {
+      some: where,
+      every: where,
+      none: where,
+      ...(stored ? { isNull: GraphQLBoolean } : {}),
+    });
+  });
+}
+
+/** `SchoolFilter`: on the one document of a relation. */
+function oneFilter(types: Types, name: string): GraphQLInputObjectType {
+  return types.shared(`${name}Filter`, `the filter of a relation to ${name}`, () =>
+    inputType(`${name}Filter`, { is: whereType(types, name) }),
+  );
+}
+
+function inputType(name: string, fields: Readonly<Record<string, GraphQLInputType>>): GraphQLInputObjectType {
+  return new GraphQLInputObjectType({
+    name,
+    fields: Object.fromEntries(Object.entries(fields).map(([field, type]) => [field, { type }])),
+  });
+}

@@ -1,0 +1,77 @@
+import {
+  type GraphQLEnumType,
+  type GraphQLFieldConfig,
+  type GraphQLFieldConfigMap,
+  type GraphQLFieldResolver,
+  GraphQLObjectType,
+  type GraphQLScalarType,
+} from 'graphql';
+import type { Document } from '../model/document.ts';
+import { type Entity, type Field, FieldKind } from '../model/entity.ts';
+import { listArguments } from './arguments.ts';
+import type { Operation } from './operation.ts';
+import { relationResolver } from './relation.ts';
+import type { Types } from './types.ts';
+
+/** A field of a generated type. */
+export type ApiField = GraphQLFieldConfig<unknown, Operation>;
+/** Fields of a generated type by name. */
+export type ApiFields = GraphQLFieldConfigMap<unknown, Operation>;
+
+/** `Teacher`. Its source is the stored document. */
+export function entityType(types: Types, entity: Entity): GraphQLObjectType {
+  return types.shared(entity.names.type, `the entity ${entity.name}`, () =>
+    objectOf(types, entity.names.type, entity.name, entity.description),
+  );
+}
+
+/** `Address`. Its source is the object as it is stored inside a document. */
+function nestedType(types: Types, name: string): GraphQLObjectType {
+  return types.shared(name, `the nested type ${name}`, () => objectOf(types, name, name));
+}
+
+function objectOf(types: Types, name: string, shape: string, description?: string): GraphQLObjectType {
+  return new GraphQLObjectType({
+    name,
+    description,
+    fields: () =>
+      Object.fromEntries(types.shapes.shape(shape).fields.map((field) => [field.name, outputField(types, field)])),
+  });
+}
+
+function outputField(types: Types, field: Field): ApiField {
+  const type = types.listed(field, innerType(types, field));
+  return {
+    type: field.required ? types.required(type) : type,
+    description: field.description,
+    ...(field.cost === undefined ? {} : { extensions: { cost: field.cost } }),
+    ...resolution(types, field),
+  };
+}
+
+function innerType(types: Types, field: Field): GraphQLScalarType | GraphQLEnumType | GraphQLObjectType {
+  switch (field.kind) {
+    case FieldKind.RELATION:
+      return entityType(types, types.shapes.entity(field.type));
+    case FieldKind.OBJECT:
+      return nestedType(types, field.type);
+    default:
+      return types.leaf(field.type);
+  }
+}
+
+/** Scalars write stored values themselves, so a field needs a resolver only when it is stored under another name. */
+function resolution(types: Types, field: Field): Pick<ApiField, 'args' | 'resolve'> {
+  if (field.kind === FieldKind.RELATION) {
+    const target = types.shapes.entity(field.type);
+    return {
+      ...(field.list ? { args: listArguments(types, target) } : {}),
+      resolve: relationResolver(types.shapes, field),
+    };
+  }
+  return field.storedName === field.name ? {} : { resolve: storedAs(field.storedName) };
+}
+
+function storedAs(name: string): GraphQLFieldResolver<unknown, Operation> {
+  return (source) => (source as Document)[name];
+}

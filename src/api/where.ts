@@ -1,0 +1,255 @@
+import type { Document } from '../model/document.ts';
+import { type Entity, type Field, FieldKind, type Relation } from '../model/entity.ts';
+import type { Filter } from '../store/store.ts';
+import { badInput } from './bad-input.ts';
+import type { Shapes } from './shapes.ts';
+
+/**
+ * A `where` as the client gave it. Operators mean what MongoDB's mean: `eq: null` is null or absent, `ne` and `nin` also find
+ * documents without the field, `lt…gte` compare within one type and never find null. `contains`, `startsWith` and `endsWith`
+ * are case-sensitive and take their text literally. Null as the value of anything but `eq`, `ne` and an element of `in` and `nin` is refused.
+ */
+export type WhereInput = Readonly<Record<string, unknown>>;
+
+/** Distinct non-null values at `path` of the documents of `entity` that match; refuses more than it can hand on. */
+export type RelatedKeys = (entity: Entity, filter: Filter, path: string) => Promise<readonly unknown[]>;
+
+/** What compiling a `where` needs beside the `where`. */
+export interface WhereScope {
+  readonly shapes: Shapes;
+  /** Asked for conditions on relations; innermost first. */
+  readonly relatedKeys: RelatedKeys;
+  /**
+   * Refuse conditions that say nothing (`{name: {}}`, as an unset variable leaves behind): for writes, where they would mean every document.
+   * A `where` of `{}` itself says it openly and is accepted.
+   */
+  readonly strict?: boolean;
+}
+
+type Condition = Filter | Promise<Filter>;
+
+const EVERYTHING: Filter = {};
+const NOTHING: Filter = { _id: { $in: [] } };
+
+/** The MongoDB filter of a `where`; a promise only when it asks about relations. @throws BAD_USER_INPUT, QUERY_TOO_COMPLEX */
+export function filterOf(
+  scope: WhereScope,
+  entity: Entity,
+  where: WhereInput | null | undefined,
+): Filter | Promise<Filter> {
+  if (where === null || where === undefined) return EVERYTHING;
+  return conditionsOf(scope, entity.name, where, '', '');
+}
+
+/** All conditions of `where` on the object at `prefix` (`''` or `address.`); `at` is its place for messages. */
+function conditionsOf(scope: WhereScope, name: string, where: WhereInput, prefix: string, at: string): Condition {
+  const { byName } = scope.shapes.shape(name);
+  const conditions: Condition[] = [];
+  for (const [key, value] of Object.entries(where)) {
+    if (value === undefined) continue;
+    const place = at === '' ? key : `${at}.${key}`;
+    const field = byName.get(key);
+    if (field !== undefined) conditions.push(fieldCondition(scope, field, given(value, place), prefix, place));
+    else conditions.push(combination(scope, name, key, given(value, place), prefix, place));
+  }
+  if (scope.strict === true && conditions.length === 0 && at !== '') saysNothing(at);
+  return all(conditions);
+}
+
+function combination(
+  scope: WhereScope,
+  name: string,
+  key: string,
+  value: unknown,
+  prefix: string,
+  place: string,
+): Condition {
+  const nested = (where: unknown, at: string) => conditionsOf(scope, name, given(where, at) as WhereInput, prefix, at);
+  switch (key) {
+    case 'and':
+      if (scope.strict === true && (value as unknown[]).length === 0) saysNothing(place);
+      return all((value as unknown[]).map((where, index) => nested(where, `${place}.${index}`)));
+    case 'or':
+      return either((value as unknown[]).map((where, index) => nested(where, `${place}.${index}`)));
+    case 'not':
+      return then(nested(value, place), negated);
+    default:
+      throw badInput(`${place}: there is no such field`);
+  }
+}
+
+function fieldCondition(scope: WhereScope, field: Field, value: unknown, prefix: string, place: string): Condition {
+  const path = prefix + field.storedName;
+  if (typeof value !== 'object') throw badInput(`${place} takes operators, e.g. {eq: …}`);
+  if (field.kind === FieldKind.RELATION) return relationCondition(scope, field, value as WhereInput, prefix, place);
+  if (field.kind !== FieldKind.OBJECT) return valueCondition(scope, value as WhereInput, path, place);
+  if (!field.list) return conditionsOf(scope, field.type, value as WhereInput, `${path}.`, place);
+  return elementsCondition(scope, field, value as WhereInput, path, place);
+}
+
+/** Operators on a value or a list of values. */
+function valueCondition(scope: WhereScope, operators: WhereInput, path: string, place: string): Filter {
+  const conditions: Filter[] = [];
+  for (const [operator, value] of Object.entries(operators)) {
+    if (value === undefined) continue;
+    if (value === null && operator !== 'eq' && operator !== 'ne') notNull(`${place}.${operator}`);
+    conditions.push(operatorCondition(path, operator, value, place));
+  }
+  if (conditions.length === 0 && scope.strict === true) saysNothing(place);
+  return allFilters(conditions);
+}
+
+function operatorCondition(path: string, operator: string, value: unknown, place: string): Filter {
+  switch (operator) {
+    case 'eq':
+    case 'has':
+      return { [path]: { $eq: value } };
+    case 'ne':
+    case 'in':
+    case 'nin':
+    case 'lt':
+    case 'lte':
+    case 'gt':
+    case 'gte':
+      return { [path]: { [`$${operator}`]: value } };
+    case 'contains':
+      return { [path]: { $regex: literally(value as string) } };
+    case 'startsWith':
+      return { [path]: { $regex: `^${literally(value as string)}` } };
+    case 'endsWith':
+      // Not `$`: to MongoDB's expressions that is also the place before a last line break.
+      return { [path]: { $regex: `${literally(value as string)}(?![\\s\\S])` } };
+    case 'hasAny':
+      return { [path]: { $in: value } };
+    case 'hasEvery':
+      return (value as unknown[]).length === 0 ? EVERYTHING : { [path]: { $all: value } };
+    case 'isNull':
+      return { [path]: value === true ? { $eq: null } : { $ne: null } };
+    default:
+      throw badInput(`${place}.${operator}: there is no such operator`);
+  }
+}
+
+/** The text as a regular expression that finds just this text, to MongoDB's engine and to JavaScript's. */
+function literally(text: string): string {
+  return text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&').replaceAll('\0', '\\x00');
+}
+
+/** Conditions on the objects of a stored list. */
+function elementsCondition(
+  scope: WhereScope,
+  field: Field,
+  operators: WhereInput,
+  path: string,
+  place: string,
+): Condition {
+  const conditions = Object.entries(operators).flatMap(([operator, value]): Condition[] => {
+    if (value === undefined) return [];
+    const at = `${place}.${operator}`;
+    if (operator === 'isNull') return [{ [path]: given(value, at) === true ? { $eq: null } : { $ne: null } }];
+    const element = conditionsOf(scope, field.type, given(value, at) as WhereInput, '', at);
+    return [then(element, (filter) => ({ [path]: quantified(operator, filter) }))];
+  });
+  if (conditions.length === 0 && scope.strict === true) saysNothing(place);
+  return all(conditions);
+}
+
+function quantified(operator: string, element: Filter): Document {
+  switch (operator) {
+    case 'some':
+      return { $elemMatch: element };
+    case 'none':
+      return { $not: { $elemMatch: element } };
+    default:
+      return { $not: { $elemMatch: negated(element) } };
+  }
+}
+
+/** Conditions on the documents a relation leads to: they are looked up first, and their keys are the condition. */
+function relationCondition(
+  scope: WhereScope,
+  field: Field,
+  operators: WhereInput,
+  prefix: string,
+  place: string,
+): Condition {
+  const relation = field.relation as Relation;
+  const target = scope.shapes.entity(relation.target);
+  const path = prefix + relation.ownerPath;
+  const conditions = Object.entries(operators).flatMap(([operator, value]): Condition[] => {
+    if (value === undefined) return [];
+    const at = `${place}.${operator}`;
+    const where = conditionsOf(scope, target.name, given(value, at) as WhereInput, '', at);
+    const wanted = then(where, operator === 'every' ? negated : (filter) => filter);
+    const keys = Promise.resolve(wanted).then((filter) => scope.relatedKeys(target, filter, relation.targetPath));
+    const comparison = operator === 'some' || operator === 'is' ? '$in' : '$nin';
+    keys.catch(() => undefined); // It is joined below, unless a mistake further on in the `where` is found first.
+    return [keys.then((values) => ({ [path]: { [comparison]: values } }))];
+  });
+  if (conditions.length === 0 && scope.strict === true) saysNothing(place);
+  return all(conditions);
+}
+
+function all(conditions: readonly Condition[]): Condition {
+  return conditions.some(isPromise) ? Promise.all(conditions).then(allFilters) : allFilters(conditions as Filter[]);
+}
+
+function either(conditions: readonly Condition[]): Condition {
+  return conditions.some(isPromise) ? Promise.all(conditions).then(anyFilter) : anyFilter(conditions as Filter[]);
+}
+
+/** One filter that holds when all do. Conditions on fields are put side by side, where a store looks for its indexes. */
+function allFilters(filters: readonly Filter[]): Filter {
+  const joined: Document = {};
+  const rest = filters.filter((filter) => !joins(joined, filter));
+  if (rest.length === 0) return joined;
+  return { $and: Object.keys(joined).length === 0 ? rest : [joined, ...rest] };
+}
+
+/** Adds the operators of `filter` to `joined`, unless one of them is there already. */
+function joins(joined: Document, filter: Filter): boolean {
+  const fits = Object.entries(filter).every(
+    ([path, operators]) =>
+      !path.startsWith('$') &&
+      Object.keys(operators as Document).every((operator) => !hasOperator(joined[path], operator)),
+  );
+  if (fits) {
+    for (const [path, operators] of Object.entries(filter)) {
+      joined[path] = { ...(joined[path] as Document | undefined), ...(operators as Document) };
+    }
+  }
+  return fits;
+}
+
+function hasOperator(operators: unknown, operator: string): boolean {
+  return operators !== undefined && Object.hasOwn(operators as Document, operator);
+}
+
+function anyFilter(filters: readonly Filter[]): Filter {
+  if (filters.length === 0) return NOTHING;
+  return filters.length === 1 ? (filters[0] as Filter) : { $or: filters };
+}
+
+function negated(filter: Filter): Filter {
+  return Object.keys(filter).length === 0 ? NOTHING : { $nor: [filter] };
+}
+
+function then(condition: Condition, next: (filter: Filter) => Filter): Condition {
+  return isPromise(condition) ? condition.then(next) : next(condition);
+}
+
+function isPromise(condition: Condition): condition is Promise<Filter> {
+  return condition instanceof Promise;
+}
+
+function given(value: unknown, place: string): unknown {
+  return value === null ? notNull(place) : value;
+}
+
+function notNull(place: string): never {
+  throw badInput(`${place} must not be null; {isNull: true} and {eq: null} find null and absent values`);
+}
+
+function saysNothing(place: string): never {
+  throw badInput(`${place} holds no condition, so it would concern every document; leave it out if that is meant`);
+}
