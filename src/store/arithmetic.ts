@@ -86,8 +86,12 @@ function toDouble(value: unknown): number {
 }
 
 function toDecimal(value: unknown): Decimal | number {
-  const integer = integerOf(value);
-  if (integer !== undefined) return decimalOfInteger(integer);
-  const double = plainNumber(value);
-  return double === undefined ? readDecimal(value as Decimal128) : decimalOfDouble(double);
+  switch (typeCodeOf(value)) {
+    case TypeCode.DECIMAL:
+      return readDecimal(value as Decimal128);
+    case TypeCode.DOUBLE:
+      return decimalOfDouble(toDouble(value));
+    default:
+      return decimalOfInteger(toInteger(value));
+  }
 }

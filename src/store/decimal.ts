@@ -82,19 +82,14 @@ export function multiplyDecimals(a: Decimal | number, b: Decimal | number): Deci
 }
 
 /**
- * The decimal a double stands for in arithmetic: its 15 significant digits, as MongoDB converts it
- * (`Decimal128(double, kRoundTo15Digits)`), so that 0.1 is a tenth. NaN and infinities pass.
+ * The decimal a double stands for in arithmetic: its first 15 significant digits, as MongoDB converts it, so that 0.1 is
+ * a tenth and 2.5 + 1 (Decimal128) is 3.50000000000000. NaN and infinities pass.
  */
 export function decimalOfDouble(value: number): Decimal | number {
   if (!Number.isFinite(value)) return value;
-  if (value === 0) return { negative: Object.is(value, -0), coefficient: 0n, exponent: 0 };
+  if (value === 0) return { negative: Object.is(value, -0), coefficient: 0n, exponent: -15 };
   const [mantissa = '', power = ''] = Math.abs(value).toExponential(14).split('e');
-  const digits = mantissa.replace('.', '').replace(/0+$/, '');
-  const exponent = Number(power) - digits.length + 1;
-  const negative = value < 0;
-  return exponent > 0
-    ? { negative, coefficient: BigInt(digits) * 10n ** BigInt(exponent), exponent: 0 }
-    : { negative, coefficient: BigInt(digits), exponent };
+  return { negative: value < 0, coefficient: BigInt(mantissa.replace('.', '')), exponent: Number(power) - 14 };
 }
 
 /** An integer as a decimal. */

@@ -10,11 +10,8 @@ import { invalid, unsupported } from './refusal.ts';
 import { type Edit, editAt } from './update-path.ts';
 import { isDocument, isNumeric } from './value.ts';
 
-/** One path of an update; paths are applied in the order of their parts. */
-export interface Step {
-  readonly path: Path;
-  readonly run: (document: Document) => Document;
-}
+/** One change of an update. */
+export type Step = (document: Document) => Document;
 
 /**
  * Compiles one operator with one operand; undefined when it has nothing to do (`$setOnInsert` without an insert).
@@ -112,25 +109,24 @@ export function compileRename(from: Path, operand: unknown, claim: (path: string
   if (typeof operand !== 'string') throw invalid(`$rename of ${from.text} needs the new path as a string`);
   const to = claim(operand);
   const remove: Edit = { change: () => undefined, creates: false, tolerant: true };
-  return {
-    path: to,
-    run: (document) => {
-      const value = renamedValue(document, from);
-      if (value === undefined) return document;
-      refuseArrays(document, to);
-      return editAt(
-        editAt(document, from, remove),
-        to,
-        creating(() => value),
-      );
-    },
+  return (document) => {
+    const value = renamedValue(document, from);
+    if (value === undefined) return document;
+    refuseArrays(document, to);
+    return editAt(
+      editAt(document, from, remove),
+      to,
+      creating(() => value),
+    );
   };
 }
 
+/** The value to rename, `undefined` when it is missing. An array on the way is refused, unless it lacks the very element named. */
 function renamedValue(document: Document, path: Path): unknown {
   let value: unknown = document;
-  for (const part of path.parts) {
+  for (const [i, part] of path.parts.entries()) {
     if (value === undefined) return undefined;
+    if (Array.isArray(value) && (path.indexes[i] as number) >= value.length) return undefined;
     if (!isDocument(value)) throw invalid(`$rename: ${path.text} leads through a value that is not a document`);
     value = fieldOf(value, part);
   }

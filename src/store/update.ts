@@ -37,7 +37,7 @@ export function compileUpdate(update: Document, options: UpdateOptions = {}): (d
   const steps = compileSteps(update, options);
   return (document) => {
     let result = document;
-    for (const { run } of steps) result = run(result);
+    for (const step of steps) result = step(result);
     if (result === document) return { document, modified: false };
     const id = fieldOf(document, '_id');
     const mayBeSet = options.insert === true && id === undefined;
@@ -58,14 +58,15 @@ function compileSteps(update: Document, { insert = false }: UpdateOptions): Step
   for (const [operator, operands] of Object.entries(update)) {
     if (!operator.startsWith('$')) throw invalid(`an update has operators only; ${operator} is none`);
     if (!isDocument(operands)) throw invalid(`${operator} needs a document of paths`);
-    for (const [text, operand] of Object.entries(operands)) {
-      const path = claim(text);
+    const paths = Object.keys(operands)
+      .map((text) => claim(text))
+      .sort(comparePaths);
+    for (const path of paths) {
+      const operand = operands[path.text];
+      const edit = operator === '$rename' ? undefined : compileOperator(operator, operand, path, insert);
       if (operator === '$rename') steps.push(compileRename(path, operand, claim));
-      else {
-        const edit = compileOperator(operator, operand, path, insert);
-        if (edit !== undefined) steps.push({ path, run: (document) => editAt(document, path, edit) });
-      }
+      else if (edit !== undefined) steps.push((document) => editAt(document, path, edit));
     }
   }
-  return steps.sort((a, b) => comparePaths(a.path, b.path));
+  return steps;
 }
