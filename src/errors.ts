@@ -169,6 +169,12 @@ export const ERRORS = {
     retryable: false,
     status: 409,
   },
+  SLOW_CONSUMER: {
+    cause: 'A subscriber took no frame for 30 s although there were changes.',
+    remedy: 'Subscribe again from `cursor`; when it happens often, look at the network and the disk of the replica.',
+    retryable: true,
+    status: 200,
+  },
   SCHEMA_MISMATCH: {
     cause: "The primary's SDL is not the one this replica was given.",
     remedy: "Give both the same schema, or leave --schema away so that the replica takes the primary's.",

@@ -1,0 +1,137 @@
+import {
+  type DocumentNode,
+  GraphQLError,
+  type GraphQLSchema,
+  Kind,
+  NoSchemaIntrospectionCustomRule,
+  type OperationDefinitionNode,
+  parse,
+  specifiedRules,
+  validate,
+} from 'graphql';
+import { Lru } from '../util/lru.ts';
+import { OperationCost } from './cost.ts';
+import { toGraphQLError } from './errors.ts';
+import type { Limits } from './limits.ts';
+import type { OperationSummary } from './options.ts';
+import { checkShape } from './shape.ts';
+
+const MAX_DOCUMENTS = 1_000;
+/** Longer texts are not kept: a thousand of them must not fill the memory. */
+const MAX_KEPT_LENGTH = 20_000;
+const MAX_VALIDATION_ERRORS = 5;
+
+/** One operation of a valid document. */
+export class PreparedOperation implements OperationSummary {
+  readonly document: DocumentNode;
+  readonly node: OperationDefinitionNode;
+  readonly name: string | undefined;
+  readonly type: OperationSummary['type'];
+  readonly cost: OperationCost;
+  #fields: readonly string[] | undefined;
+
+  constructor(schema: GraphQLSchema, document: DocumentNode, node: OperationDefinitionNode) {
+    this.document = document;
+    this.node = node;
+    this.name = node.name?.value;
+    this.type = node.operation;
+    this.cost = new OperationCost(schema, document, node);
+  }
+
+  get fields(): readonly string[] {
+    this.#fields ??= rootFields(this.document, this.node);
+    return this.#fields;
+  }
+}
+
+/** A document that may be executed, or the reasons why not. */
+export interface Prepared {
+  readonly operations: readonly PreparedOperation[];
+  readonly errors: readonly GraphQLError[];
+}
+
+/** Parses and validates queries against one schema and remembers the valid ones. */
+export class Documents {
+  readonly schema: GraphQLSchema;
+  readonly #limits: Limits;
+  readonly #rules;
+  readonly #hideSuggestions: boolean;
+  readonly #kept = new Lru<string, Prepared>(MAX_DOCUMENTS);
+
+  constructor(schema: GraphQLSchema, limits: Limits, production: boolean) {
+    this.schema = schema;
+    this.#limits = limits;
+    this.#rules = production ? [...specifiedRules, NoSchemaIntrospectionCustomRule] : specifiedRules;
+    this.#hideSuggestions = production;
+  }
+
+  prepare(query: string): Prepared {
+    const known = this.#kept.get(query);
+    if (known !== undefined) return known;
+    const prepared = this.#prepare(query);
+    if (prepared.errors.length === 0 && query.length <= MAX_KEPT_LENGTH) this.#kept.set(query, prepared);
+    return prepared;
+  }
+
+  #prepare(query: string): Prepared {
+    try {
+      const document = parse(query, { maxTokens: this.#limits.tokens });
+      checkShape(document, this.#limits);
+      const errors = validate(this.schema, document, this.#rules, { maxErrors: MAX_VALIDATION_ERRORS });
+      if (errors.length > 0) return refused(errors.map((error) => this.#invalid(error)));
+      const operations = document.definitions.filter((definition) => definition.kind === Kind.OPERATION_DEFINITION);
+      return {
+        operations: operations.map((operation) => new PreparedOperation(this.schema, document, operation)),
+        errors: [],
+      };
+    } catch (error) {
+      return refused([toGraphQLError(error, 'GRAPHQL_PARSE_FAILED')]);
+    }
+  }
+
+  #invalid(error: GraphQLError): GraphQLError {
+    const message = this.#hideSuggestions ? error.message.replace(/ ?Did you mean (.+)\?$/s, '') : error.message;
+    return new GraphQLError(message, {
+      nodes: error.nodes ?? null,
+      extensions: { code: 'GRAPHQL_VALIDATION_FAILED' },
+    });
+  }
+}
+
+/** The operation of that name, or the only one. */
+export function operationOf({ operations }: Prepared, name: string | undefined): PreparedOperation | GraphQLError {
+  const extensions = { code: 'OPERATION_RESOLUTION_FAILURE' };
+  if (name !== undefined && name !== '') {
+    const found = operations.find((operation) => operation.name === name);
+    return found ?? new GraphQLError(`Unknown operation named "${name}".`, { extensions });
+  }
+  const [only, ...others] = operations;
+  if (only === undefined) return new GraphQLError('The document has no operation.', { extensions });
+  if (others.length === 0) return only;
+  return new GraphQLError('Must provide operation name if query contains multiple operations.', { extensions });
+}
+
+function refused(errors: readonly GraphQLError[]): Prepared {
+  return { operations: [], errors };
+}
+
+/** Names of the root fields, fragments expanded. */
+function rootFields(document: DocumentNode, operation: OperationDefinitionNode): string[] {
+  const names = new Set<string>();
+  const entered = new Set<string>();
+  const collect = (set: OperationDefinitionNode['selectionSet']): void => {
+    for (const selection of set.selections) {
+      if (selection.kind === Kind.FIELD) names.add(selection.name.value);
+      else if (selection.kind === Kind.INLINE_FRAGMENT) collect(selection.selectionSet);
+      else if (!entered.has(selection.name.value)) {
+        entered.add(selection.name.value);
+        for (const definition of document.definitions) {
+          if (definition.kind !== Kind.FRAGMENT_DEFINITION || definition.name.value !== selection.name.value) continue;
+          collect(definition.selectionSet);
+        }
+      }
+    }
+  };
+  collect(operation.selectionSet);
+  return [...names];
+}

@@ -1,0 +1,69 @@
+import { type FastifyError, type FastifyInstance, fastify as newFastify } from 'fastify';
+import { GraphQLError } from 'graphql';
+import { ERRORS, HoldfastError } from '../errors.ts';
+import { BadRequest, type ErrorFormat, formatted } from './errors.ts';
+import { answerType } from './negotiate.ts';
+import type { HttpOptions } from './options.ts';
+import { requestIdFrom } from './request.ts';
+
+/** Fastify as we use it: it reads JSON only, and every failure is answered the way GraphQL answers, with a code. */
+export function createFastify(bodyBytes: number, errors: ErrorFormat): FastifyInstance {
+  const fastify = newFastify({
+    logger: false,
+    bodyLimit: Math.min(bodyBytes, Number.MAX_SAFE_INTEGER),
+    genReqId: (request) => requestIdFrom(request.headers['x-request-id']),
+    forceCloseConnections: false,
+    return503OnClosing: false,
+  });
+  fastify.removeContentTypeParser('text/plain');
+  fastify.setNotFoundHandler((request) => {
+    throw new BadRequest(`There is nothing at ${request.url.split('?', 1)[0]}.`, 404);
+  });
+  fastify.setErrorHandler<FastifyError>((error, request, reply) => {
+    const failure = failureOf(error, bodyBytes);
+    const { status, code } = { status: ERRORS[failure.code].status, ...failure };
+    const answer = formatted(new GraphQLError(failure.message, { originalError: failure }), request.id, errors);
+    if (code === 'SHUTTING_DOWN' || code === 'PAYLOAD_TOO_LARGE') reply.header('connection', 'close');
+    return reply
+      .code(status)
+      .header('content-type', `${answerType(request.headers.accept) ?? 'application/json'}; charset=utf-8`)
+      .header('cache-control', 'no-store')
+      .header('x-request-id', request.id)
+      .send(JSON.stringify({ errors: [answer] }));
+  });
+  return fastify;
+}
+
+/**
+ * Listens as the options say.
+ * @throws PORT_IN_USE; the system's error when the address cannot be used
+ */
+export async function listen(
+  fastify: FastifyInstance,
+  { host, port, portFlag = '--port' }: HttpOptions,
+): Promise<void> {
+  try {
+    await fastify.listen({ host, port });
+  } catch (error) {
+    await fastify.close();
+    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
+    throw new HoldfastError('PORT_IN_USE', `${host}:${port} is taken; choose another port with ${portFlag}.`, {
+      cause: error,
+      details: { host, port, flag: portFlag },
+    });
+  }
+}
+
+/** Our own errors as they are, Fastify's refusals with a code; anything else is unexpected and thrown back. */
+function failureOf(error: FastifyError, bodyBytes: number): HoldfastError {
+  if (error instanceof HoldfastError) return error;
+  if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
+    return new HoldfastError('PAYLOAD_TOO_LARGE', `The body is larger than ${bodyBytes} bytes.`, {
+      details: { max: bodyBytes },
+    });
+  }
+  const { statusCode = 500 } = error;
+  if (statusCode >= 400 && statusCode < 500)
+    return new BadRequest(`The request cannot be read: ${error.message}`, statusCode);
+  return new HoldfastError('INTERNAL_SERVER_ERROR', error.message, { cause: error });
+}

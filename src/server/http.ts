@@ -1,0 +1,126 @@
+import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { FastifyInstance } from 'fastify';
+import type { GraphQLSchema } from 'graphql';
+import { HoldfastError } from '../errors.ts';
+import { startApollo } from './apollo.ts';
+import type { ErrorFormat } from './errors.ts';
+import { Executor } from './executor.ts';
+import { createFastify, listen } from './fastify.ts';
+import { addGraphqlRoute } from './graphql-route.ts';
+import { DEFAULT_LIMITS } from './limits.ts';
+import { Observer } from './observer.ts';
+import type { HttpOptions, HttpServer } from './options.ts';
+import { OriginPolicy } from './origin.ts';
+import { Sockets } from './sockets.ts';
+
+const DEFAULT_GRACE_MS = 10_000;
+const DEFAULT_PING_MS = 12_000;
+/** Time for the last answers to leave. */
+const FLUSH_MS = 500;
+
+/**
+ * Serves a GraphQL schema over HTTP and `graphql-transport-ws` on one port; with `health`, the ops pages beside it. Resolves when
+ * it listens.
+ * @throws PORT_IN_USE; the system's error when the address cannot be used
+ */
+export async function startHttp(options: HttpOptions): Promise<HttpServer> {
+  const { schema, logger, authenticate, path = '/graphql', pingMs = DEFAULT_PING_MS, random = Math.random } = options;
+  const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const observer = new Observer(logger, options.metrics);
+  const errors: ErrorFormat = {
+    production: options.production === true,
+    formatError: options.formatError,
+    onUnexpected: (error, requestId) => observer.unexpected(error, requestId),
+  };
+  const executor = new Executor(options, limits);
+  const origins = new OriginPolicy(options);
+  const apollo = await startApollo(schema, limits.tokens, logger);
+  const fastify = createFastify(limits.bodyBytes, errors);
+  let sockets: Sockets | undefined;
+  const server = new Listening(options, fastify, executor, () => sockets);
+  const checkOpen = () => server.checkOpen();
+
+  fastify.addHook('onRequest', (request, _reply, done) => {
+    origins.checkHost(request.headers);
+    checkOpen();
+    done();
+  });
+  addGraphqlRoute(fastify, { path, apollo, executor, errors, origins, observer, authenticate });
+  sockets = new Sockets(fastify.server, {
+    ...{ path, limits, executor, errors, origins, observer, logger, authenticate, pingMs, random, checkOpen },
+  });
+  await listen(fastify, options);
+  return server;
+}
+
+class Listening implements HttpServer {
+  readonly #options: HttpOptions;
+  readonly #fastify: FastifyInstance;
+  readonly #executor: Executor;
+  readonly #sockets: () => Sockets | undefined;
+  #state: HttpServer['state'] = 'serving';
+  #refusing = false;
+  #stopped: Promise<void> | undefined;
+
+  constructor(options: HttpOptions, fastify: FastifyInstance, executor: Executor, sockets: () => Sockets | undefined) {
+    this.#options = options;
+    this.#fastify = fastify;
+    this.#executor = executor;
+    this.#sockets = sockets;
+  }
+
+  get url(): string {
+    const { host } = this.#options;
+    return `http://${host.includes(':') ? `[${host}]` : host}:${this.port}`;
+  }
+
+  get port(): number {
+    return (this.#fastify.server.address() as AddressInfo | null)?.port ?? this.#options.port;
+  }
+
+  get state(): HttpServer['state'] {
+    return this.#state;
+  }
+
+  /** @throws SHUTTING_DOWN */
+  checkOpen(): void {
+    if (this.#refusing) throw new HoldfastError('SHUTTING_DOWN', 'This server is stopping; send the request again.');
+  }
+
+  replaceSchema(schema: GraphQLSchema): void {
+    this.#executor.replaceSchema(schema);
+  }
+
+  stop({ graceMs = DEFAULT_GRACE_MS }: { graceMs?: number } = {}): Promise<void> {
+    this.#stopped ??= this.#stop(graceMs);
+    return this.#stopped;
+  }
+
+  async #stop(graceMs: number): Promise<void> {
+    this.#state = 'draining';
+    if (this.#options.drainMs !== undefined) await sleep(this.#options.drainMs);
+    this.#refusing = true;
+    await within(graceMs, Promise.all([this.#executor.idle(), this.#sockets()?.drain(graceMs)]));
+    this.#executor.endAll(new HoldfastError('SHUTTING_DOWN', 'This server has stopped; send the request again.'));
+    await this.#executor.idle();
+    this.#sockets()?.terminate();
+    const closed = this.#fastify.close();
+    await within(FLUSH_MS, closed);
+    this.#fastify.server.closeAllConnections();
+    await closed;
+    this.#state = 'stopped';
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+}
+
+/** Resolves with `work`, or after `ms`. */
+async function within(ms: number, work: Promise<unknown>): Promise<void> {
+  const over = new AbortController();
+  const limit = sleep(ms, undefined, { signal: over.signal }).catch(() => {});
+  await Promise.race([work, limit]);
+  over.abort();
+}

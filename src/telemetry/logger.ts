@@ -1,0 +1,43 @@
+import { type DestinationStream, type Logger as PinoLogger, pino } from 'pino';
+import pretty from 'pino-pretty';
+
+/** A structured logger: `log.info({ facts }, 'what happened')`. */
+export type Logger = PinoLogger;
+
+export const LOG_LEVELS = ['silent', 'error', 'warn', 'info', 'debug', 'trace'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+export interface LoggerOptions {
+  /** Least important level that is written. Default `info`. */
+  readonly level?: LogLevel | undefined;
+  /** Coloured lines for people instead of JSON. Default: whether stderr is a terminal. */
+  readonly pretty?: boolean | undefined;
+  /** Where lines go. Default: stderr, so that stdout stays free for answers of commands. */
+  readonly destination?: DestinationStream | undefined;
+}
+
+/**
+ * Secrets and personal data that must never reach a log, whichever object carries them. Code that logs a request picks its
+ * fields by name; this list is the net below.
+ */
+const REDACTED = ['authorization', 'cookie', 'token', 'password', 'variables', 'connectionParams'].flatMap((name) => [
+  name,
+  `*.${name}`,
+  `*.*.${name}`,
+]);
+
+/** A logger that writes one line per call: JSON, or readable lines on a terminal. */
+export function createLogger(options: LoggerOptions = {}): Logger {
+  const settings = { level: options.level ?? 'info', base: null, redact: { paths: REDACTED, censor: '[redacted]' } };
+  const readable = options.pretty ?? process.stderr.isTTY === true;
+  if (!readable) return pino(settings, options.destination ?? pino.destination({ dest: 2, sync: true }));
+  const stream = pretty({
+    colorize: true,
+    sync: true,
+    translateTime: 'SYS:HH:MM:ss.l',
+    ignore: 'pid,hostname',
+    singleLine: true,
+    destination: options.destination ?? 2,
+  });
+  return pino(settings, stream);
+}

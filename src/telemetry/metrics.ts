@@ -1,0 +1,98 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+
+/** Prometheus registry that metrics are kept in and `/metrics` prints. */
+export type MetricsRegistry = Registry;
+
+interface MetricDefinition {
+  readonly kind: 'counter' | 'gauge' | 'histogram';
+  readonly help: string;
+  /** Every label has few values, all of them ours: never a name, id or text that a client chooses. */
+  readonly labels: readonly string[];
+  /** Upper bounds, for histograms. */
+  readonly buckets?: readonly number[];
+}
+
+const SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10] as const;
+
+/**
+ * Every metric of Holdfast. Names end in their unit; counters end in `_total`. `operation` is query, mutation, subscription
+ * or invalid; `transport` is http or ws; `outcome` is ok, error (answered with errors) or refused (never executed); `code` is a
+ * code of src/errors.ts or of Apollo.
+ */
+export const METRICS = {
+  holdfast_requests_total: {
+    kind: 'counter',
+    help: 'GraphQL operations answered; a subscription counts once, when it ends.',
+    labels: ['transport', 'operation', 'outcome'],
+  },
+  holdfast_request_duration_seconds: {
+    kind: 'histogram',
+    help: 'Time from the operation being received to its answer being ready; queries and mutations.',
+    labels: ['transport', 'operation'],
+    buckets: SECONDS,
+  },
+  holdfast_errors_total: {
+    kind: 'counter',
+    help: 'Errors in answers, by code.',
+    labels: ['code'],
+  },
+  holdfast_requests_in_flight: {
+    kind: 'gauge',
+    help: 'Queries and mutations being executed now.',
+    labels: ['transport'],
+  },
+  holdfast_websocket_connections: {
+    kind: 'gauge',
+    help: 'Open websocket connections.',
+    labels: [],
+  },
+  holdfast_websocket_closed_total: {
+    kind: 'counter',
+    help: 'Closed websocket connections, by close code.',
+    labels: ['code'],
+  },
+  holdfast_subscriptions_active: {
+    kind: 'gauge',
+    help: 'Subscriptions open now.',
+    labels: [],
+  },
+  holdfast_subscription_events_total: {
+    kind: 'counter',
+    help: 'Results delivered to subscribers.',
+    labels: [],
+  },
+} as const satisfies Record<`holdfast_${string}`, MetricDefinition>;
+
+type Table = typeof METRICS;
+type Labels<N extends keyof Table> = Table[N]['labels'][number];
+type Metric<N extends keyof Table> = Table[N]['kind'] extends 'counter'
+  ? Counter<Labels<N>>
+  : Table[N]['kind'] extends 'gauge'
+    ? Gauge<Labels<N>>
+    : Histogram<Labels<N>>;
+
+/** The metrics of the table, by name. */
+export type Metrics = { readonly [N in keyof Table]: Metric<N> };
+
+/** A registry of its own; `process` adds Node's metrics (memory, CPU, event loop delay). */
+export function createRegistry(options: { process?: boolean } = {}): MetricsRegistry {
+  const registry = new Registry();
+  if (options.process === true) collectDefaultMetrics({ register: registry });
+  return registry;
+}
+
+/** Every metric of the table in `registry`; the same objects when called again with the same registry. */
+export function metricsOf(registry: MetricsRegistry): Metrics {
+  const metrics = Object.entries<MetricDefinition>(METRICS).map(([name, definition]) => [
+    name,
+    registry.getSingleMetric(name) ?? create(name, definition, registry),
+  ]);
+  return Object.fromEntries(metrics) as Metrics;
+}
+
+function create(name: string, { kind, help, labels, buckets }: MetricDefinition, registry: Registry) {
+  const settings = { name, help, labelNames: [...labels], registers: [registry] };
+  if (kind === 'counter') return new Counter(settings);
+  if (kind === 'gauge') return new Gauge(settings);
+  return new Histogram({ ...settings, buckets: [...(buckets ?? SECONDS)] });
+}
