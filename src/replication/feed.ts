@@ -1,0 +1,125 @@
+import type { ChangeLog, LogHead } from '../changelog/change-log.ts';
+import type { Clock } from '../util/clock.ts';
+
+/** One subscriber's place in the feed's list; costs no timer. */
+export interface Waiter {
+  /** Resolves at the next ring: the log advanced, a beat, the signal, or the end of the feed. */
+  wait(): Promise<void>;
+  /** Gives the place up; a wait that is under way ends. */
+  close(): void;
+}
+
+/** How often idle subscribers are woken, in ms. */
+export const BEAT_MS = 1_000;
+
+/**
+ * The one listener of a source at its log: wakes every subscriber when the log has advanced, once for all appends of the
+ * same turn of the event loop, and on each beat of the one timer. It also notices when the log was replaced by another
+ * history, as happens to a replica that resyncs.
+ */
+export class Feed {
+  readonly #log: ChangeLog;
+  readonly #clock: Clock;
+  readonly #waiters = new Set<() => void>();
+  readonly #endListening: () => void;
+  readonly #endBeating: () => void;
+  #seen: { readonly logId: string; readonly head: LogHead };
+  #ringing = false;
+  #beats = 0;
+  #generation = 0;
+  #stopped = false;
+
+  constructor(log: ChangeLog, clock: Clock, beatMs: number = BEAT_MS) {
+    this.#log = log;
+    this.#clock = clock;
+    this.#seen = { logId: log.logId, head: log.head() };
+    this.#endListening = log.onAdvance(() => this.#advanced());
+    this.#endBeating = clock.every(beatMs, () => this.#beat());
+  }
+
+  /** Beats of the timer so far. */
+  get beats(): number {
+    return this.#beats;
+  }
+
+  /** Grows when the log became another history: what was read before may not be joined to what is read now. */
+  get generation(): number {
+    return this.#generation;
+  }
+
+  get stopped(): boolean {
+    return this.#stopped;
+  }
+
+  /** Number of subscribers. */
+  get size(): number {
+    return this.#waiters.size;
+  }
+
+  waiter(signal: AbortSignal): Waiter {
+    let wake: (() => void) | undefined;
+    const ring = (): void => {
+      const waiting = wake;
+      wake = undefined;
+      waiting?.();
+    };
+    this.#waiters.add(ring);
+    signal.addEventListener('abort', ring, { once: true });
+    return {
+      wait: () => {
+        if (this.#stopped || signal.aborted) return Promise.resolve();
+        return new Promise((resolve) => {
+          wake = resolve;
+        });
+      },
+      close: () => {
+        this.#waiters.delete(ring);
+        signal.removeEventListener('abort', ring);
+        ring();
+      },
+    };
+  }
+
+  /** Ends every subscription and the timer. */
+  stop(): void {
+    this.#stopped = true;
+    this.#endListening();
+    this.#endBeating();
+    this.#ring();
+  }
+
+  #advanced(): void {
+    this.#observe();
+    if (this.#ringing) return;
+    this.#ringing = true;
+    // The listener runs inside the commit: readers go on when that is over, and after the writers got their answers.
+    this.#clock.soon(() => {
+      this.#ringing = false;
+      this.#ring();
+    });
+  }
+
+  #beat(): void {
+    this.#beats += 1;
+    this.#observe();
+    this.#ring();
+  }
+
+  #ring(): void {
+    for (const ring of this.#waiters) ring();
+  }
+
+  #observe(): void {
+    const { logId, head: last } = this.#seen;
+    const head = this.#log.head();
+    const replaced =
+      this.#log.logId !== logId ||
+      head.sequence < last.sequence ||
+      (head.sequence === last.sequence && head.chain !== last.chain) ||
+      // Trimming never takes the head, so a floor past what was the head means that the log was emptied.
+      this.#log.floor() > last.sequence + 1 ||
+      (this.#log.floor() === last.sequence + 1 && this.#log.floorChain() !== last.chain);
+    if (replaced) this.#generation += 1;
+    this.#seen = { logId: this.#log.logId, head };
+  }
+}

@@ -1,0 +1,37 @@
+import type { ChangeLog } from '../changelog/change-log.ts';
+import type { Hash } from '../model/change.ts';
+import type { Position } from '../model/position.ts';
+import { CHAIN_PREFIX_DIGITS, type Cursor } from '../protocol/cursor.ts';
+import type { HelloStatus } from '../protocol/sync-source.ts';
+
+/** Chain hash at `sequence`; null when that entry is not kept (the one before the floor still counts) or not there yet. */
+export async function chainAt(log: ChangeLog, sequence: number): Promise<Hash | null> {
+  const head = log.head();
+  if (sequence === head.sequence) return head.chain;
+  if (sequence === log.floor() - 1) return log.floorChain();
+  return (await log.entry(sequence))?.chain ?? null;
+}
+
+/** The epoch that `sequence` belongs to; the first one for 0, before any change. */
+export function epochAt(log: ChangeLog, sequence: number): number {
+  const epochs = log.epochs();
+  const begun = epochs.findLast(({ firstSequence }) => firstSequence <= sequence);
+  return (begun ?? epochs[0])?.epoch ?? log.head().epoch;
+}
+
+/** Whether `position` is a place in this log's history, kept or not. */
+export function isPlaceOf(log: ChangeLog, position: Position): boolean {
+  return position.sequence <= log.head().sequence && epochAt(log, position.sequence) === position.epoch;
+}
+
+/** Whether a follower at `cursor` may go on from `log`: the table of SPEC.md section 3, in its order. */
+export async function statusOf(log: ChangeLog, cursor: Cursor): Promise<Exclude<HelloStatus, 'SCHEMA_MISMATCH'>> {
+  if (cursor.logId !== log.logId) return 'FORK';
+  if (cursor.epoch > log.head().epoch) return 'FENCED';
+  if (!isPlaceOf(log, cursor)) return 'FORK';
+  if (cursor.sequence < log.floor() - 1) return 'RESYNC';
+  const chain = await chainAt(log, cursor.sequence);
+  // Trimmed since we asked for the floor.
+  if (chain === null) return 'RESYNC';
+  return chain.startsWith(cursor.chain.slice(0, CHAIN_PREFIX_DIGITS)) ? 'OK' : 'FORK';
+}

@@ -1,0 +1,266 @@
+import type { ChangeLog } from '../changelog/change-log.ts';
+import { HoldfastError } from '../errors.ts';
+import type { Hash } from '../model/change.ts';
+import type { DocumentText } from '../model/document.ts';
+import type { Position } from '../model/position.ts';
+import { decodeCursor, encodeCursor } from '../protocol/cursor.ts';
+import type {
+  Ack,
+  BucketDigests,
+  BucketRows,
+  CollectionDigest,
+  CursorText,
+  Frame,
+  Hello,
+  HelloStatus,
+  Row,
+  Shape,
+  SnapshotPage,
+  SyncSource,
+} from '../protocol/sync-source.ts';
+import type { RowReader } from '../store/row-store.ts';
+import { type Clock, systemClock } from '../util/clock.ts';
+import { Checkpoints } from './checkpoints.ts';
+import { DigestAt } from './digest-at.ts';
+import { Feed } from './feed.ts';
+import { Followers } from './followers.ts';
+import { chainAt, statusOf } from './history.ts';
+import { Relay } from './relay.ts';
+import { pageOf, requireFew, rowsOf } from './snapshot.ts';
+import { SLOW_CONSUMER_MS, subscription } from './subscriber.ts';
+
+/** How much of a node may be copied. A primary is always EQUAL; a replica says how far it is. */
+export const SourceStage = {
+  /** It has no history yet: every call is NOT_READY. */
+  EMPTY: 'EMPTY',
+  /** Its log may be followed; its documents are not, or not surely, those of its position: calls about them are NOT_READY. */
+  SETTLING: 'SETTLING',
+  /** Its documents are those of its position. */
+  EQUAL: 'EQUAL',
+} as const;
+export type SourceStage = (typeof SourceStage)[keyof typeof SourceStage];
+
+export interface PrimarySourceOptions {
+  readonly log: ChangeLog;
+  readonly rows: RowReader;
+  /** SDL of the entities and its digest, as a new follower gets them. */
+  readonly schema: { readonly sdl: string; readonly sdlHash: Hash };
+  /** Collections handed on: those that replicate and that this node holds itself. */
+  readonly collections: readonly string[];
+  /** Default: always EQUAL. */
+  readonly stage?: () => SourceStage;
+  /** Told when a follower shows an epoch higher than ours: this node is no longer the primary. */
+  readonly onHigherEpoch?: (epoch: number) => void;
+  readonly clock?: Clock;
+  /** Bytes of encoded frames kept for sharing. Default 32 MiB. */
+  readonly cacheBytes?: number;
+  readonly slowConsumerMs?: number;
+}
+
+const CACHE_BYTES = 32 * 1024 * 1024;
+
+/**
+ * A node that may be followed, over its log and its rows: the primary, or a replica that hands its copied log on. SPEC.md of
+ * this directory and of `src/protocol`.
+ */
+export class PrimarySource implements SyncSource {
+  /** Who follows, and how far. */
+  readonly followers: Followers;
+  readonly #log: ChangeLog;
+  readonly #rows: RowReader;
+  readonly #schema: PrimarySourceOptions['schema'];
+  readonly #collections: readonly string[];
+  readonly #stage: () => SourceStage;
+  readonly #onHigherEpoch: (epoch: number) => void;
+  readonly #clock: Clock;
+  readonly #slowConsumerMs: number;
+  readonly #feed: Feed;
+  readonly #relay: Relay;
+  readonly #digestAt: DigestAt;
+  readonly #checkpoints: Checkpoints;
+  readonly #endMarks: () => void;
+
+  constructor(options: PrimarySourceOptions) {
+    const { log, rows, schema, collections, clock = systemClock } = options;
+    this.#log = log;
+    this.#rows = rows;
+    this.#schema = schema;
+    this.#collections = collections;
+    this.#stage = options.stage ?? (() => SourceStage.EQUAL);
+    this.#onHigherEpoch = options.onHigherEpoch ?? (() => undefined);
+    this.#clock = clock;
+    this.#slowConsumerMs = options.slowConsumerMs ?? SLOW_CONSUMER_MS;
+    this.#feed = new Feed(log, clock);
+    this.#relay = new Relay({ log, feed: this.#feed, collections, cacheBytes: options.cacheBytes ?? CACHE_BYTES });
+    this.#digestAt = new DigestAt({ log, rows, feed: this.#feed, clock, collections });
+    this.#checkpoints = new Checkpoints(log, this.#feed, this.#digestAt);
+    this.followers = new Followers({ clock, head: () => log.head().sequence });
+    this.#endMarks = log.onAdvance(() => this.followers.headAdvanced());
+  }
+
+  /** Subscriptions that are open. */
+  get subscribers(): number {
+    return this.#feed.size;
+  }
+
+  /** Bytes of frames held for sharing. */
+  get cachedBytes(): number {
+    return this.#relay.cachedBytes;
+  }
+
+  /** Ends every subscription, quietly: followers resume elsewhere, or here after a restart. */
+  stop(): void {
+    this.#endMarks();
+    this.#feed.stop();
+  }
+
+  async hello(cursor: CursorText | null, shape: Shape): Promise<Hello> {
+    this.#requireHistory();
+    const status = await this.#status(cursor, shape);
+    const { epoch, sequence, chain } = this.#log.head();
+    const { logId } = this.#log;
+    return {
+      status,
+      logId,
+      epoch,
+      head: sequence,
+      floor: this.#log.floor(),
+      cursor: encodeCursor({ logId, epoch, sequence, chain }),
+      ...this.#schema,
+    };
+  }
+
+  changes(
+    cursor: CursorText,
+    shape: Shape,
+    limits: { maxBatch: number; maxBytes: number },
+    signal: AbortSignal,
+  ): AsyncGenerator<Frame, void> {
+    const options = {
+      log: this.#log,
+      feed: this.#feed,
+      relay: this.#relay,
+      checkpoints: this.#checkpoints,
+      clock: this.#clock,
+      slowConsumerMs: this.#slowConsumerMs,
+      isEqual: () => this.#stage() === SourceStage.EQUAL,
+      resume: (from: CursorText) => this.#resume(from, shape),
+    };
+    return subscription(options, cursor, this.#relay.variant(shape, limits), signal);
+  }
+
+  async snapshot(collection: string, after: string | null, limit: number): Promise<SnapshotPage> {
+    this.#requireState(collection);
+    // Before the page: the rows hold at least every change up to it.
+    const position = this.#position();
+    return { ...pageOf(this.#rows, collection, after, limit), position };
+  }
+
+  async digests(
+    at: Position | null,
+  ): Promise<{ readonly position: Position; readonly digests: readonly CollectionDigest[] }> {
+    this.#requireState();
+    return this.#digestAt.digests(at);
+  }
+
+  async buckets(collection: string, at: Position | null): Promise<BucketDigests> {
+    this.#requireState(collection);
+    const { position, buckets } = await this.#digestAt.buckets(collection, at);
+    return { collection, position, buckets: buckets.toBase64() };
+  }
+
+  async bucketRows(collection: string, bucket: number): Promise<BucketRows> {
+    this.#requireState(collection);
+    const position = this.#position();
+    return { position, rows: this.#rows.bucketRows(collection, bucket) };
+  }
+
+  async rows(collection: string, ids: readonly DocumentText[]): Promise<readonly Row[]> {
+    this.#requireState(collection);
+    return rowsOf(this.#rows, collection, ids);
+  }
+
+  async chain(sequences: readonly number[]): Promise<readonly (Hash | null)[]> {
+    this.#requireHistory();
+    requireFew(sequences.length, 'chain hashes');
+    const chains: (Hash | null)[] = [];
+    for (const sequence of sequences) chains.push(await chainAt(this.#log, sequence));
+    return chains;
+  }
+
+  async ack(ack: Ack): Promise<void> {
+    this.#requireHistory();
+    const { epoch, sequence } = this.#log.head();
+    if (ack.epoch > epoch) {
+      this.#onHigherEpoch(ack.epoch);
+      throw refusal('FENCED', `replica "${ack.replica}" is of epoch ${ack.epoch}; this node is of epoch ${epoch}`);
+    }
+    if (ack.applied > sequence) {
+      throw refusal('FORK', `replica "${ack.replica}" holds change ${ack.applied}; the last one here is ${sequence}`);
+    }
+    this.followers.acknowledge(ack);
+  }
+
+  async #status(cursor: CursorText | null, shape: Shape): Promise<HelloStatus> {
+    if (shape.collections?.some((name) => !this.#collections.includes(name))) return 'SCHEMA_MISMATCH';
+    if (cursor === null) return 'OK';
+    const place = decodeCursor(cursor);
+    const status = await statusOf(this.#log, place);
+    if (status === 'FENCED') this.#onHigherEpoch(place.epoch);
+    return status;
+  }
+
+  /** The sequence to go on after. @throws what `hello` would say */
+  async #resume(cursor: CursorText, shape: Shape): Promise<number> {
+    this.#requireHistory();
+    const status = await this.#status(cursor, shape);
+    const { sequence } = decodeCursor(cursor);
+    switch (status) {
+      case 'OK':
+        return sequence;
+      case 'RESYNC':
+        throw new HoldfastError(
+          'CURSOR_EXPIRED',
+          `changes after ${sequence} are no longer kept here; the oldest one is ${this.#log.floor()}`,
+          { details: { oldest: this.#log.floor() } },
+        );
+      case 'FENCED':
+        throw refusal('FENCED', `the cursor is of a later epoch than this node's ${this.#log.head().epoch}`);
+      case 'FORK':
+        throw refusal('FORK', `the cursor at change ${sequence} belongs to another history than this node's`);
+      case 'SCHEMA_MISMATCH':
+        throw refusal('SCHEMA_MISMATCH', `${unknownOf(shape, this.#collections)} is not handed on by this node`);
+    }
+  }
+
+  #position(): Position {
+    const { epoch, sequence } = this.#log.head();
+    return { epoch, sequence };
+  }
+
+  #requireHistory(): void {
+    if (this.#stage() !== SourceStage.EMPTY) return;
+    throw new HoldfastError('NOT_READY', 'this replica has not reached its own primary yet: it cannot be followed');
+  }
+
+  /** Also that `collection` is one of ours, when given. */
+  #requireState(collection?: string): void {
+    this.#requireHistory();
+    if (collection !== undefined && !this.#collections.includes(collection)) {
+      throw new HoldfastError('NOT_FOUND', `the collection "${collection}" is not handed on by this node`);
+    }
+    if (this.#stage() === SourceStage.EQUAL) return;
+    throw new HoldfastError(
+      'NOT_READY',
+      'this replica is not proven equal at the moment: its documents cannot be copied',
+    );
+  }
+}
+
+function unknownOf(shape: Shape, collections: readonly string[]): string {
+  return `the collection "${shape.collections?.find((name) => !collections.includes(name))}"`;
+}
+
+function refusal(code: 'FENCED' | 'FORK' | 'SCHEMA_MISMATCH', message: string): HoldfastError {
+  return new HoldfastError(code, message);
+}
