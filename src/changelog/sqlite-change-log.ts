@@ -1,0 +1,290 @@
+import { randomBytes } from 'node:crypto';
+import { HoldfastError } from '../errors.ts';
+import { type Change, chainHash, GENESIS_CHAIN, type Hash, type LogEntry } from '../model/change.ts';
+import { formatPosition, type Position } from '../model/position.ts';
+import type { Connection, Database, Transaction } from '../sqlite/database.ts';
+import { createMeta, readMeta, writeMeta } from '../sqlite/meta.ts';
+import type { Outbox } from '../store/outbox.ts';
+import type { ChangeLog, EpochStart, LogHead, ReadLimits } from './change-log.ts';
+
+/** Entries removed per transaction, so that nobody waits for a trim. */
+const TRIM_SLICE = 1_000;
+
+/** Columns named as the fields of LogEntry: a row is an entry. */
+const COLUMNS = 'sequence, epoch, operation, collection, id, version, at, before, after, image, key, chain';
+
+const SCHEMA = `
+  CREATE TABLE IF NOT EXISTS log (
+    sequence INTEGER PRIMARY KEY,
+    epoch INTEGER NOT NULL,
+    operation TEXT NOT NULL,
+    collection TEXT NOT NULL,
+    id TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    before TEXT,
+    after TEXT,
+    image TEXT,
+    key TEXT,
+    chain TEXT NOT NULL
+  ) STRICT;
+  CREATE TABLE IF NOT EXISTS epochs (epoch INTEGER PRIMARY KEY, first_sequence INTEGER NOT NULL) STRICT`;
+
+const INSERT = `INSERT INTO log (${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
+const INSERT_EPOCH = 'INSERT INTO epochs (epoch, first_sequence) VALUES (?, ?)';
+const ENTRY = `SELECT ${COLUMNS} FROM log WHERE sequence = ?`;
+const AFTER = `SELECT ${COLUMNS} FROM log WHERE sequence > ? ORDER BY sequence LIMIT ?`;
+const LAST = `SELECT ${COLUMNS} FROM log ORDER BY sequence DESC LIMIT 1`;
+
+/** Keys in the meta table: identity, and place and chain of the entry before the oldest kept. */
+const LOG_ID = 'log.id';
+const BASE_SEQUENCE = 'log.base.sequence';
+const BASE_CHAIN = 'log.base.chain';
+
+type Reader = Pick<Connection, 'prepare'>;
+
+/** The log in memory, as of one moment; replaced, never changed. */
+interface State {
+  readonly logId: string;
+  readonly epochs: readonly EpochStart[];
+  /** The entry before the oldest kept. */
+  readonly base: { readonly sequence: number; readonly chain: Hash };
+  readonly head: LogHead;
+}
+
+/** Where a follower's log begins: identity, epochs so far, and the entry after which the next one comes. */
+export interface LogOrigin {
+  readonly logId: string;
+  readonly epochs: readonly EpochStart[];
+  readonly sequence: number;
+  readonly chain: Hash;
+}
+
+export interface SqliteChangeLogOptions {
+  /** Identity of a database that has none yet, 32 hexadecimal digits. Default: drawn at random. */
+  readonly logId?: string;
+}
+
+/** The change log in the file of the embedded store. Head, floor and epochs are held in memory. */
+export class SqliteChangeLog implements ChangeLog, Outbox {
+  readonly #database: Database;
+  readonly #listeners = new Set<() => void>();
+  /** What readers see. */
+  #durable: State;
+  /** What the running transaction sees; equal to the durable state between transactions. */
+  #appended: State;
+  /** The transaction whose end is already provided for. */
+  #transaction: Transaction | undefined;
+
+  private constructor(database: Database, state: State) {
+    this.#database = database;
+    this.#durable = state;
+    this.#appended = state;
+  }
+
+  /** Opens the log of `database`; a new database gets an identity and epoch 1. */
+  static async open(database: Database, options: SqliteChangeLogOptions = {}): Promise<SqliteChangeLog> {
+    const state = await database.transaction((transaction) => {
+      createMeta(transaction);
+      transaction.exec(SCHEMA);
+      if (readMeta(transaction, LOG_ID) === undefined) {
+        const logId = options.logId ?? randomBytes(16).toString('hex');
+        writeOrigin(transaction, { logId, epochs: [FIRST_EPOCH], sequence: 0, chain: GENESIS_CHAIN });
+      }
+      return readState(transaction);
+    });
+    return new SqliteChangeLog(database, state);
+  }
+
+  get logId(): string {
+    return this.#durable.logId;
+  }
+
+  head(): LogHead {
+    return this.#durable.head;
+  }
+
+  floor(): number {
+    return this.#durable.base.sequence + 1;
+  }
+
+  floorChain(): Hash {
+    return this.#durable.base.chain;
+  }
+
+  epochs(): readonly EpochStart[] {
+    return this.#durable.epochs;
+  }
+
+  position(): Position {
+    const { epoch, sequence } = this.#appended.head;
+    return { epoch, sequence };
+  }
+
+  positionSeenBy(reader: Reader): Position {
+    const { epoch, sequence } = readState(reader).head;
+    return { epoch, sequence };
+  }
+
+  entrySeenBy(reader: Reader, sequence: number): LogEntry | undefined {
+    return reader.prepare(ENTRY).get(sequence) as LogEntry | undefined;
+  }
+
+  append(transaction: Transaction, change: Change): LogEntry {
+    const { head } = this.#appended;
+    const sequence = head.sequence + 1;
+    const chain = chainHash(head.chain, head.epoch, sequence, change);
+    const entry: LogEntry = { ...change, epoch: head.epoch, sequence, chain };
+    this.#insert(transaction, entry);
+    return entry;
+  }
+
+  /**
+   * Appends an entry made elsewhere, as it is. The first entry of an epoch begins that epoch here too.
+   * @throws INTERNAL_SERVER_ERROR when the entry is not the next one, or its chain does not follow from ours: the caller
+   * verifies a frame before it applies it, so this is the last line of defence.
+   */
+  copy(transaction: Transaction, entry: LogEntry): void {
+    const { head } = this.#appended;
+    const begins = entry.operation === 'EPOCH' ? entry.epoch > head.epoch : entry.epoch === head.epoch;
+    if (entry.sequence !== head.sequence + 1 || !begins) {
+      throw new HoldfastError(
+        'INTERNAL_SERVER_ERROR',
+        `entry ${entry.epoch}.${entry.sequence} cannot follow ${head.epoch}.${head.sequence} in the copied log`,
+      );
+    }
+    if (chainHash(head.chain, entry.epoch, entry.sequence, entry) !== entry.chain) {
+      throw new HoldfastError(
+        'INTERNAL_SERVER_ERROR',
+        `entry ${entry.epoch}.${entry.sequence} does not continue the chain of the copied log`,
+      );
+    }
+    this.#insert(transaction, entry);
+    if (entry.operation === 'EPOCH') {
+      transaction.prepare(INSERT_EPOCH).run(entry.epoch, entry.sequence);
+      const begun = { epoch: entry.epoch, firstSequence: entry.sequence };
+      this.#appended = { ...this.#appended, epochs: [...this.#appended.epochs, begun] };
+    }
+  }
+
+  /** Empties a follower's log and makes it continue another history: the next entry is `origin.sequence + 1`. */
+  reset(transaction: Transaction, origin: LogOrigin): void {
+    this.#follow(transaction);
+    transaction.exec('DELETE FROM log; DELETE FROM epochs');
+    writeOrigin(transaction, origin);
+    this.#appended = readState(transaction);
+  }
+
+  async read(after: number, limits: ReadLimits): Promise<readonly LogEntry[]> {
+    this.#requireKept(after);
+    const entries: LogEntry[] = [];
+    let bytes = 0;
+    const rows = this.#database.reader.prepare(AFTER).iterate(after, Math.max(1, limits.maxChanges));
+    for (const row of rows as Iterable<unknown> as Iterable<LogEntry>) {
+      bytes += row.image?.length ?? 0;
+      if (bytes > limits.maxBytes && entries.length > 0) break;
+      entries.push(row);
+    }
+    return entries;
+  }
+
+  async entry(sequence: number): Promise<LogEntry | undefined> {
+    return this.#database.reader.prepare(ENTRY).get(sequence) as LogEntry | undefined;
+  }
+
+  async trim(floor: number): Promise<number> {
+    const before = this.floor();
+    const target = Math.min(floor, this.head().sequence);
+    while (this.floor() < target) {
+      const slice = Math.min(target, this.floor() + TRIM_SLICE);
+      await this.#database.transaction((transaction) => this.#trimSlice(transaction, slice));
+    }
+    return this.floor() - before;
+  }
+
+  onAdvance(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  #insert(transaction: Transaction, entry: LogEntry): void {
+    this.#follow(transaction);
+    const { sequence, epoch, operation, collection, id, version, at, before, after, image, key, chain } = entry;
+    transaction
+      .prepare(INSERT)
+      .run(sequence, epoch, operation, collection, id, version, at, before, after, image, key, chain);
+    this.#appended = { ...this.#appended, head: { epoch, sequence, chain, at } };
+  }
+
+  #trimSlice(transaction: Transaction, floor: number): void {
+    // Another trim or a reset may have come first.
+    if (floor <= this.#appended.base.sequence + 1 || floor > this.#appended.head.sequence) return;
+    this.#follow(transaction);
+    const last = transaction.prepare('SELECT chain FROM log WHERE sequence = ?').get(floor - 1);
+    const base = { sequence: floor - 1, chain: last?.chain as Hash };
+    transaction.prepare('DELETE FROM log WHERE sequence < ?').run(floor);
+    writeBase(transaction, base);
+    this.#appended = { ...this.#appended, base };
+  }
+
+  /** Sees to it, once per transaction, that memory follows its end. */
+  #follow(transaction: Transaction): void {
+    if (this.#transaction === transaction) return;
+    this.#transaction = transaction;
+    const before = this.#appended;
+    transaction.onRollback(() => {
+      this.#appended = before;
+    });
+    transaction.onCommit(() => this.#publish());
+  }
+
+  /** The whole group is durable now: its first work publishes for all, the others find nothing new. */
+  #publish(): void {
+    const advanced = this.#appended.head !== this.#durable.head;
+    this.#durable = this.#appended;
+    if (advanced) for (const listener of [...this.#listeners]) listener();
+  }
+
+  #epochOf(sequence: number): number {
+    const { epochs } = this.#durable;
+    return (epochs.findLast(({ firstSequence }) => firstSequence <= sequence) ?? FIRST_EPOCH).epoch;
+  }
+
+  #requireKept(after: number): void {
+    if (after >= this.#durable.base.sequence) return;
+    throw new HoldfastError(
+      'CURSOR_EXPIRED',
+      `changes after ${after} were asked for, but the oldest one still kept is ${this.floor()}`,
+      { details: { oldest: formatPosition({ epoch: this.#epochOf(this.floor() - 1), sequence: this.floor() - 1 }) } },
+    );
+  }
+}
+
+const FIRST_EPOCH: EpochStart = { epoch: 1, firstSequence: 1 };
+
+function writeOrigin(transaction: Transaction, origin: LogOrigin): void {
+  writeMeta(transaction, LOG_ID, origin.logId);
+  writeBase(transaction, origin);
+  for (const { epoch, firstSequence } of origin.epochs) transaction.prepare(INSERT_EPOCH).run(epoch, firstSequence);
+}
+
+function writeBase(transaction: Transaction, base: State['base']): void {
+  writeMeta(transaction, BASE_SEQUENCE, base.sequence);
+  writeMeta(transaction, BASE_CHAIN, base.chain);
+}
+
+function readState(reader: Reader): State {
+  const base = {
+    sequence: readMeta(reader, BASE_SEQUENCE) as number,
+    chain: readMeta(reader, BASE_CHAIN) as Hash,
+  };
+  const epochs = reader
+    .prepare('SELECT epoch, first_sequence AS firstSequence FROM epochs ORDER BY epoch')
+    .all() as unknown as EpochStart[];
+  const last = reader.prepare(LAST).get() as LogEntry | undefined;
+  const head: LogHead =
+    last === undefined
+      ? { epoch: epochs.at(-1)?.epoch ?? FIRST_EPOCH.epoch, sequence: base.sequence, chain: base.chain, at: 0 }
+      : { epoch: last.epoch, sequence: last.sequence, chain: last.chain, at: last.at };
+  return { logId: readMeta(reader, LOG_ID) as string, epochs, base, head };
+}

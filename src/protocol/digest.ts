@@ -1,0 +1,155 @@
+import { crc32 } from 'node:zlib';
+import type { Hash } from '../model/change.ts';
+import type { DocumentText } from '../model/document.ts';
+
+const SIZE = 4096;
+/** Bytes of one bucket on the wire and on disk: a 16-byte sum, a 4-byte count, big endian. */
+const BUCKET_BYTES = 20;
+const LIMBS = 4;
+
+/**
+ * The bucket of a document, 0…4095, by its id. CRC-32 spreads ids evenly and is the cheapest hash at hand; the strength of
+ * the digest comes from the document hashes, not from here.
+ */
+export function bucketOf(id: DocumentText): number {
+  return crc32(id) & (SIZE - 1);
+}
+
+/**
+ * State of one collection: per bucket the number of its documents and the sum, modulo 2^128, of their hashes. The sum does
+ * not depend on the order of the changes, so equal sets of documents have equal buckets whatever their history.
+ */
+export class Buckets {
+  /** Number of buckets of every collection. */
+  static readonly SIZE = SIZE;
+
+  /** Four limbs per bucket, least significant first. */
+  readonly #sums: Uint32Array;
+  readonly #counts: Uint32Array;
+
+  constructor() {
+    this.#sums = new Uint32Array(SIZE * LIMBS);
+    this.#counts = new Uint32Array(SIZE);
+  }
+
+  /** A document with this hash came into the bucket. */
+  add(bucket: number, hash: Hash): void {
+    const sums = this.#sums;
+    let carry = 0;
+    for (let limb = 0; limb < LIMBS; limb++) {
+      const at = bucket * LIMBS + limb;
+      const sum = (sums[at] as number) + limbOf(hash, limb) + carry;
+      sums[at] = sum;
+      carry = sum > 0xffffffff ? 1 : 0;
+    }
+    this.#counts[bucket]! += 1;
+  }
+
+  /** A document with this hash left the bucket; the inverse of {@link add}. */
+  subtract(bucket: number, hash: Hash): void {
+    const sums = this.#sums;
+    let borrow = 0;
+    for (let limb = 0; limb < LIMBS; limb++) {
+      const at = bucket * LIMBS + limb;
+      const difference = (sums[at] as number) - limbOf(hash, limb) - borrow;
+      sums[at] = difference;
+      borrow = difference < 0 ? 1 : 0;
+    }
+    this.#counts[bucket]! -= 1;
+  }
+
+  /** A copy that changes on its own. */
+  clone(): Buckets {
+    const copy = new Buckets();
+    copy.#sums.set(this.#sums);
+    copy.#counts.set(this.#counts);
+    return copy;
+  }
+
+  /** Number of documents in all buckets. */
+  get count(): number {
+    return this.#counts.reduce((total, count) => total + count, 0);
+  }
+
+  /** The whole collection in one count and one sum. */
+  digest(): { readonly count: number; readonly sum: Hash } {
+    const total = [0, 0, 0, 0];
+    for (let bucket = 0; bucket < SIZE; bucket++) {
+      let carry = 0;
+      for (let limb = 0; limb < LIMBS; limb++) {
+        const sum = (total[limb] as number) + (this.#sums[bucket * LIMBS + limb] as number) + carry;
+        total[limb] = sum >>> 0;
+        carry = sum > 0xffffffff ? 1 : 0;
+      }
+    }
+    const sum = total
+      .reverse()
+      .map((limb) => limb.toString(16).padStart(8, '0'))
+      .join('');
+    return { count: this.count, sum };
+  }
+
+  /** The buckets, ascending, in which the two collections differ. */
+  differing(other: Buckets): number[] {
+    const buckets: number[] = [];
+    for (let bucket = 0; bucket < SIZE; bucket++) {
+      let same = this.#counts[bucket] === other.#counts[bucket];
+      for (let limb = 0; limb < LIMBS && same; limb++) {
+        const at = bucket * LIMBS + limb;
+        same = this.#sums[at] === other.#sums[at];
+      }
+      if (!same) buckets.push(bucket);
+    }
+    return buckets;
+  }
+
+  /** One bucket as 20 bytes: the 16-byte sum, then the 4-byte count, big endian. */
+  bytesOf(bucket: number): Uint8Array {
+    const bytes = new Uint8Array(BUCKET_BYTES);
+    this.#write(bucket, new DataView(bytes.buffer), 0);
+    return bytes;
+  }
+
+  /** Sets one bucket from what {@link bytesOf} gave. */
+  load(bucket: number, bytes: Uint8Array): void {
+    this.#read(bucket, new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), 0);
+  }
+
+  /** All buckets as base64 of 4,096 × 20 bytes. */
+  toBase64(): string {
+    const bytes = Buffer.alloc(SIZE * BUCKET_BYTES);
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    for (let bucket = 0; bucket < SIZE; bucket++) this.#write(bucket, view, bucket * BUCKET_BYTES);
+    return bytes.toString('base64');
+  }
+
+  /** Reads what {@link toBase64} wrote. @throws RangeError for another length */
+  static fromBase64(text: string): Buckets {
+    const bytes = Buffer.from(text, 'base64');
+    if (bytes.length !== SIZE * BUCKET_BYTES) throw new RangeError(`${bytes.length} bytes are not ${SIZE} buckets`);
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const buckets = new Buckets();
+    for (let bucket = 0; bucket < SIZE; bucket++) buckets.#read(bucket, view, bucket * BUCKET_BYTES);
+    return buckets;
+  }
+
+  #write(bucket: number, view: DataView, offset: number): void {
+    for (let limb = 0; limb < LIMBS; limb++) {
+      view.setUint32(offset + 12 - limb * 4, this.#sums[bucket * LIMBS + limb] as number);
+    }
+    view.setUint32(offset + 16, this.#counts[bucket] as number);
+  }
+
+  #read(bucket: number, view: DataView, offset: number): void {
+    for (let limb = 0; limb < LIMBS; limb++) {
+      this.#sums[bucket * LIMBS + limb] = view.getUint32(offset + 12 - limb * 4);
+    }
+    this.#counts[bucket] = view.getUint32(offset + 16);
+  }
+}
+
+/** 32 bits of a hash, `limb` 0 being the least significant. */
+function limbOf(hash: Hash, limb: number): number {
+  const end = hash.length - limb * 8;
+  return Number.parseInt(hash.slice(end - 8, end), 16);
+}

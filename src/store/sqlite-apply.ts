@@ -1,0 +1,47 @@
+import { documentHash } from '../model/change.ts';
+import { type DocumentText, decodeDocument } from '../model/document.ts';
+import type { Row } from '../protocol/sync-source.ts';
+import type { Transaction } from '../sqlite/database.ts';
+import { keyOfText } from './key.ts';
+import { Applied } from './row-store.ts';
+import { bury, deleteRow, insertRow, replaceRow, tombstoneVersion, unbury, valueKeysOf } from './sqlite-mutation.ts';
+import type { Table } from './sqlite-table.ts';
+
+/** See `RowWriter.put`. */
+export function put(transaction: Transaction, table: Table, row: Row, sequence: number, force: boolean): Applied {
+  const { id, version, text } = row;
+  const key = keyOfText(id);
+  const stored = table.rowOf(transaction, key);
+  const buried = stored === undefined ? tombstoneVersion(transaction, table, key) : undefined;
+  const known = stored?.version ?? buried;
+  if (!force && known !== undefined && known >= version) return known === version ? Applied.SAME : Applied.OLDER;
+  const image = { id, key, version, hash: documentHash(table.name, id, version, text), sequence, text };
+  const after = keysOf(table, text);
+  if (stored === undefined) insertRow(transaction, table, image, after);
+  else replaceRow(transaction, table, stored, image, keysOf(table, stored.text), after);
+  if (buried !== undefined) unbury(transaction, table, key);
+  return Applied.WRITTEN;
+}
+
+/** See `RowWriter.remove`. */
+export function remove(
+  transaction: Transaction,
+  table: Table,
+  id: DocumentText,
+  version: number,
+  sequence: number,
+  force: boolean,
+): Applied {
+  const key = keyOfText(id);
+  const stored = table.rowOf(transaction, key);
+  const known = stored?.version ?? tombstoneVersion(transaction, table, key);
+  if (!force && known !== undefined && known >= version) return known === version ? Applied.SAME : Applied.OLDER;
+  if (stored !== undefined) deleteRow(transaction, table, stored, key, keysOf(table, stored.text));
+  bury(transaction, table, key, version, sequence);
+  return Applied.WRITTEN;
+}
+
+/** What the indexes hold of a stored text; nothing is decoded where there are no indexes. */
+function keysOf(table: Table, text: DocumentText): readonly (readonly Uint8Array[])[] {
+  return table.indexes.length === 0 ? [] : valueKeysOf(table, decodeDocument(text));
+}

@@ -1,0 +1,178 @@
+import type { Hash } from '../model/change.ts';
+import type { Document, DocumentText } from '../model/document.ts';
+import { Buckets, bucketOf } from '../protocol/digest.ts';
+import type { Transaction } from '../sqlite/database.ts';
+import { concatenated, type IndexTable, MARK_MULTIKEY, type StoredRow, type Table } from './sqlite-table.ts';
+
+const UPSERT_BUCKET = 'INSERT OR REPLACE INTO buckets (bucket, state) VALUES (?, ?)';
+const TOMBSTONE = 'SELECT version FROM tombstones WHERE collection = ? AND key = ?';
+const BURY = 'INSERT OR REPLACE INTO tombstones (collection, key, version, sequence) VALUES (?, ?, ?, ?)';
+const UNBURY = 'DELETE FROM tombstones WHERE collection = ? AND key = ?';
+
+const PRUNE = `DELETE FROM tombstones WHERE (collection, key) IN
+  (SELECT collection, key FROM tombstones WHERE sequence < ? ORDER BY sequence LIMIT ?) RETURNING version`;
+
+/** One version of a document, ready to be stored. */
+export interface RowImage {
+  readonly id: DocumentText;
+  readonly key: Uint8Array;
+  readonly version: number;
+  readonly hash: Hash;
+  readonly sequence: number;
+  readonly text: DocumentText;
+}
+
+/** What every index of the table holds of a document, aligned with the table's indexes. */
+export function valueKeysOf(table: Table, document: Document): readonly (readonly Uint8Array[])[] {
+  return table.indexes.map((index) => index.valueKeys(document));
+}
+
+/** Stores a document that is not there; false, and nothing done, when its id is. */
+export function insertRow(
+  transaction: Transaction,
+  table: Table,
+  image: RowImage,
+  valueKeys: readonly (readonly Uint8Array[])[],
+): boolean {
+  const { id, key, version, hash, sequence, text } = image;
+  const bucket = bucketOf(id);
+  const inserted = transaction.prepare(table.insertSql).run(key, id, bucket, version, hash, sequence, text);
+  if (inserted.changes === 0) return false;
+  const row = Number(inserted.lastInsertRowid);
+  for (const [place, index] of table.indexes.entries()) {
+    addEntries(transaction, index, valueKeys[place] as readonly Uint8Array[], key, row);
+  }
+  changeBucket(transaction, table, bucket, null, hash);
+  return true;
+}
+
+/** Stores a new version of `stored`; only index entries that differ are written. */
+export function replaceRow(
+  transaction: Transaction,
+  table: Table,
+  stored: StoredRow,
+  image: RowImage,
+  before: readonly (readonly Uint8Array[])[],
+  after: readonly (readonly Uint8Array[])[],
+): void {
+  const { id, key, version, hash, sequence, text } = image;
+  transaction.prepare(table.updateSql).run(version, hash, sequence, text, stored.row);
+  for (const [place, index] of table.indexes.entries()) {
+    const old = before[place] as readonly Uint8Array[];
+    const next = after[place] as readonly Uint8Array[];
+    removeEntries(transaction, index, without(old, next), key);
+    addEntries(transaction, index, without(next, old), key, stored.row);
+    if (next.length > 1) markMultikey(transaction, index);
+  }
+  if (id === stored.id) {
+    changeBucket(transaction, table, stored.bucket, stored.hash, hash);
+  } else {
+    // The same id written as another type of number: it has another text, so another bucket.
+    const bucket = bucketOf(id);
+    transaction.prepare(table.renameSql).run(id, bucket, stored.row);
+    changeBucket(transaction, table, stored.bucket, stored.hash, null);
+    changeBucket(transaction, table, bucket, null, hash);
+  }
+}
+
+/** Deletes a document. */
+export function deleteRow(
+  transaction: Transaction,
+  table: Table,
+  stored: StoredRow,
+  key: Uint8Array,
+  before: readonly (readonly Uint8Array[])[],
+): void {
+  transaction.prepare(table.deleteSql).run(stored.row);
+  for (const [place, index] of table.indexes.entries()) {
+    removeEntries(transaction, index, before[place] as readonly Uint8Array[], key);
+  }
+  changeBucket(transaction, table, stored.bucket, stored.hash, null);
+}
+
+/** The version of the deletion of the document with this key, while it is remembered. */
+export function tombstoneVersion(
+  transaction: Pick<Transaction, 'prepare'>,
+  table: Table,
+  key: Uint8Array,
+): number | undefined {
+  return transaction.prepare(TOMBSTONE).get(table.number, key)?.version as number | undefined;
+}
+
+/** Remembers a deletion. */
+export function bury(transaction: Transaction, table: Table, key: Uint8Array, version: number, sequence: number): void {
+  transaction.prepare(BURY).run(table.number, key, version, sequence);
+}
+
+/** Forgets a deletion: the document is back, with a higher version. */
+export function unbury(transaction: Transaction, table: Table, key: Uint8Array): void {
+  transaction.prepare(UNBURY).run(table.number, key);
+}
+
+/** Forgets at most `most` deletions whose entry came before `logFloor`; `highestVersion` is 0 when there was none. */
+export function pruneTombstones(
+  transaction: Transaction,
+  logFloor: number,
+  most: number,
+): { readonly removed: number; readonly highestVersion: number } {
+  const rows = transaction.prepare(PRUNE).all(logFloor, most) as unknown as { readonly version: number }[];
+  return { removed: rows.length, highestVersion: rows.reduce((highest, { version }) => Math.max(highest, version), 0) };
+}
+
+function addEntries(
+  transaction: Transaction,
+  index: IndexTable,
+  valueKeys: readonly Uint8Array[],
+  id: Uint8Array,
+  row: number,
+): void {
+  const insert = transaction.prepare(index.insertSql);
+  for (const key of valueKeys) insert.run(concatenated(key, id), row);
+  if (valueKeys.length > 1) markMultikey(transaction, index);
+}
+
+function removeEntries(
+  transaction: Transaction,
+  index: IndexTable,
+  valueKeys: readonly Uint8Array[],
+  id: Uint8Array,
+): void {
+  for (const key of valueKeys) transaction.prepare(index.deleteSql).run(concatenated(key, id));
+}
+
+function markMultikey(transaction: Transaction, index: IndexTable): void {
+  if (index.multikey) return;
+  index.multikey = true;
+  transaction.onRollback(() => {
+    index.multikey = false;
+  });
+  transaction.prepare(MARK_MULTIKEY).run(index.number);
+}
+
+/** The keys of `keys` that are not in `others`. */
+function without(keys: readonly Uint8Array[], others: readonly Uint8Array[]): readonly Uint8Array[] {
+  const [only] = keys;
+  const [other] = others;
+  // Nearly always one key against one, and equal.
+  if (keys.length === 1 && others.length === 1) return Buffer.compare(only!, other!) === 0 ? [] : keys;
+  const texts = new Set(others.map((key) => Buffer.from(key).toString('latin1')));
+  return keys.filter((key) => !texts.has(Buffer.from(key).toString('latin1')));
+}
+
+/** Takes one hash out of a bucket and another in, in memory and on disk. */
+function changeBucket(
+  transaction: Transaction,
+  table: Table,
+  bucket: number,
+  before: Hash | null,
+  after: Hash | null,
+): void {
+  const { buckets } = table;
+  if (before !== null) buckets.subtract(bucket, before);
+  if (after !== null) buckets.add(bucket, after);
+  transaction.onRollback(() => {
+    if (after !== null) buckets.subtract(bucket, after);
+    if (before !== null) buckets.add(bucket, before);
+  });
+  transaction.prepare(UPSERT_BUCKET).run(table.number * Buckets.SIZE + bucket, buckets.bytesOf(bucket));
+}
