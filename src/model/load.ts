@@ -7,7 +7,7 @@ import { DirectiveReader } from './directives.ts';
 import { buildEntities, draftTypes, objectTypes } from './entities.ts';
 import type { Model } from './entity.ts';
 import { Mistakes } from './mistakes.ts';
-import { checkNames } from './names-check.ts';
+import { checkEntityNames, checkTypeNames } from './names-check.ts';
 import { parseSource, type SdlSource } from './parse.ts';
 import { checkReferences } from './references.ts';
 import { sdlHash } from './sdl-hash.ts';
@@ -34,7 +34,8 @@ export function loadModel(sources: readonly SdlSource[]): Model {
   checkReferences(symbols.definitions, symbols, directives, mistakes);
   const types = draftTypes(symbols, directives, mistakes);
   const entities = buildEntities(symbols, types, directives, mistakes);
-  checkNames(entities, symbols, mistakes);
+  checkEntityNames(entities, mistakes);
+  checkTypeNames(entities, types, symbols, mistakes);
   if (symbols.entities.size === 0 && symbols.broken.size === 0) {
     const file = sources[0]?.file ?? 'schema';
     mistakes.addAt({

@@ -72,6 +72,8 @@ export function generatedTypeNames({ type, pluralType }: EntityNames): string[] 
     `${type}Set`,
     `${type}Inc`,
     `${type}Where`,
+    `${type}Filter`,
+    `${type}ListFilter`,
     `${type}Order`,
     `${type}Unique`,
     `${type}Payload`,
@@ -80,6 +82,16 @@ export function generatedTypeNames({ type, pluralType }: EntityNames): string[] 
     `${type}Edge`,
     `${type}Change`,
   ];
+}
+
+/** Names of the types generated for a nested type. */
+export function nestedTypeNames(type: string): string[] {
+  return [`${type}Input`, `${type}Where`, `${type}ListFilter`, `${type}Order`];
+}
+
+/** Names of the types generated for a scalar or an enum. */
+export function leafTypeNames(type: string): string[] {
+  return [`${type}Filter`, `${type}ListFilter`];
 }
 
 /** Names of the types generated once for all entities; an SDL may use them and not define them. */

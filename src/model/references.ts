@@ -12,7 +12,7 @@ import {
 import { builtInTypeNames } from './built-in.ts';
 import type { DirectiveReader } from './directives.ts';
 import type { Mistakes } from './mistakes.ts';
-import { entityNames, generatedTypeNames, SHARED_TYPE_NAMES } from './naming.ts';
+import { entityNames, generatedTypeNames, leafTypeNames, nestedTypeNames, SHARED_TYPE_NAMES } from './naming.ts';
 import { didYouMean, type Symbols } from './symbols.ts';
 
 /** What may stand on fields that resolvers answer. */
@@ -28,8 +28,12 @@ export function checkReferences(
   directives: DirectiveReader,
   mistakes: Mistakes,
 ): void {
-  const generated = [...symbols.entities.keys()].flatMap((name) => generatedTypeNames(entityNames(name)));
-  const known = new Set([...symbols.types.keys(), ...builtInTypeNames(), ...SHARED_TYPE_NAMES, ...generated]);
+  const defined = [...symbols.types.keys(), ...builtInTypeNames(), ...SHARED_TYPE_NAMES];
+  const known = new Set([
+    ...defined,
+    ...[...symbols.entities.keys()].flatMap((name) => generatedTypeNames(entityNames(name))),
+    ...defined.flatMap((name) => [...nestedTypeNames(name), ...leafTypeNames(name)]),
+  ]);
 
   /** Field names seen, by type: an extension may not repeat a field of the type. */
   const fieldNames = new Map<string, Set<string>>();
@@ -131,7 +135,7 @@ export function checkReferences(
     const type = namedTypeOf(node);
     const name = type.name.value;
     if (known.has(name) || symbols.broken.has(name)) return;
-    mistakes.add(type, `unknown type "${name}"`, didYouMean(name, known));
+    mistakes.add(type, `unknown type "${name}"`, didYouMean(name, defined));
   }
 
   function apply(nodes: readonly ConstDirectiveNode[] | undefined, location: DirectiveLocation): void {
