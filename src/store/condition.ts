@@ -100,7 +100,7 @@ function compileOperator(
     case '$type':
       return each(typeTest(operand));
     case '$regex':
-      return each(patternTest(operand, operators['$options']));
+      return each(patternTest(operand, operators.$options));
     case '$options':
       throw invalid('$options needs a $regex beside it');
     case '$size':
@@ -179,7 +179,7 @@ function compileAll(operand: unknown, compileFilter: CompileFilter): Condition {
   if (operand.length === 0) return each(() => false);
   const elemMatches = operand.filter(isElemMatch);
   if (elemMatches.length === operand.length) {
-    return allOf(elemMatches.map((item) => compileElemMatch(item['$elemMatch'], compileFilter)));
+    return allOf(elemMatches.map((item) => compileElemMatch(item.$elemMatch, compileFilter)));
   }
   if (operand.some(isOperatorDocument)) throw invalid('$all takes values, or only $elemMatch');
   return allOf(operand.map(equality));

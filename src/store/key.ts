@@ -32,9 +32,9 @@ export function keyOfText(id: DocumentText): Uint8Array {
  * A regular expression's literal prefix becomes such a range.
  */
 export function prefixRange(prefix: string): { readonly low: Uint8Array; readonly high: Uint8Array } {
-  // The key without its two-byte end. No byte of UTF-8 is 255, and an escape's 255 never comes first.
+  // The key without its two-byte end. What may follow is UTF-8, whose bytes are below 254, or a 0.
   const low = keyOf(prefix).slice(0, -2);
-  return { low, high: new Uint8Array([...low, 0xff]) };
+  return { low, high: new Uint8Array([...low, 0xfe]) };
 }
 
 // One buffer serves all calls: writing is synchronous, and the finished key is copied out.
@@ -68,30 +68,41 @@ function writeKey(value: unknown): void {
 function writeBody(rank: Rank, value: unknown): void {
   switch (rank) {
     case Rank.NUMBER:
-      return writeNumber(value);
+      writeNumber(value);
+      return;
     case Rank.STRING:
-      return writeString(value as string);
+      writeString(value as string);
+      return;
     case Rank.OBJECT:
-      return writeDocument(value as Document);
+      writeDocument(value as Document);
+      return;
     case Rank.ARRAY:
       for (const item of value as unknown[]) writeKey(item);
-      return writeByte(0);
+      writeByte(0);
+      return;
     case Rank.BINARY:
-      return writeBinary(value);
+      writeBinary(value);
+      return;
     case Rank.OBJECT_ID:
-      return writeBytes((value as ObjectId).id);
+      writeBytes((value as ObjectId).id);
+      return;
     case Rank.BOOLEAN:
-      return writeByte(value === true ? 1 : 0);
+      writeByte(value === true ? 1 : 0);
+      return;
     case Rank.DATE:
-      return writeDate(value as Date);
+      writeDate(value as Date);
+      return;
     case Rank.TIMESTAMP:
-      return writeTimestamp(value as Timestamp);
+      writeTimestamp(value as Timestamp);
+      return;
     case Rank.REGEX: {
       const { pattern, options } = regexParts(value);
       writeString(pattern);
-      return writeString(options);
+      writeString(options);
+      return;
     }
     default:
+    // Null, MinKey and MaxKey are all said by their rank.
   }
 }
 

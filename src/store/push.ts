@@ -14,10 +14,10 @@ export function compilePush(operand: unknown): Change {
   if (!isDocument(operand) || !Object.hasOwn(operand, '$each')) return (array) => [...array, operand ?? null];
   const unknown = Object.keys(operand).find((key) => !MODIFIERS.has(key));
   if (unknown !== undefined) throw invalid(`$push does not know ${unknown} beside $each`);
-  const values = eachOf('$push', operand['$each']);
+  const values = eachOf('$push', operand.$each);
   const position = integerModifier(operand, '$position');
   const slice = integerModifier(operand, '$slice');
-  const compare = Object.hasOwn(operand, '$sort') ? compileElementSort(operand['$sort']) : undefined;
+  const compare = Object.hasOwn(operand, '$sort') ? compileElementSort(operand.$sort) : undefined;
   return (array) => {
     // A negative position counts from the end; splice and slice clamp as MongoDB does.
     const at = position ?? array.length;
@@ -32,7 +32,7 @@ export function compilePush(operand: unknown): Change {
 export function addToSet(operand: unknown): Change {
   const isEach = isDocument(operand) && Object.keys(operand)[0] === '$each';
   if (isEach && Object.keys(operand).length > 1) throw invalid('$addToSet takes no other fields beside $each');
-  const values = isEach ? eachOf('$addToSet', operand['$each']) : [operand ?? null];
+  const values = isEach ? eachOf('$addToSet', operand.$each) : [operand ?? null];
   return (array) => {
     const result = [...array];
     for (const value of values) {

@@ -14,3 +14,16 @@ export function compileRegex(pattern: string, options: string): (text: string) =
     throw unsupported('$regex', 'bad');
   }
 }
+
+/**
+ * A string with which everything begins that a regular expression matches; empty when none is sure.
+ */
+export function literalPrefix(pattern: string, options: string): string {
+  if (!pattern.startsWith('^') || pattern.includes('|') || /[imx]/.test(options)) return '';
+  const literal = /^(?:[^\\^$.[\](){}*+?#\s]|\\[^\p{L}\p{N}])*/u.exec(pattern.slice(1))?.[0] ?? '';
+  const next = pattern.slice(1 + literal.length);
+  const characters = [...literal.matchAll(/\\?(.)/gsu)].map(([, character]) => character as string);
+  // What a quantifier follows may be absent.
+  if (/^[*?{]/.test(next)) characters.pop();
+  return characters.join('');
+}
