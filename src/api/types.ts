@@ -46,11 +46,6 @@ export class Types {
     }
   }
 
-  /** Names of every type made so far. */
-  names(): IterableIterator<string> {
-    return this.#made.keys();
-  }
-
   /**
    * The type called `name`, made at the first call. `role` says what it is for.
    * @throws SCHEMA_INVALID when types for two roles would get the same name.
@@ -73,9 +68,15 @@ export class Types {
 
   /** The scalar or enum called `name`. */
   leaf(name: string): GraphQLScalarType | GraphQLEnumType {
-    const known = this.#made.get(name)?.type;
-    if (known instanceof GraphQLScalarType || known instanceof GraphQLEnumType) return known;
-    throw new HoldfastError('INTERNAL_SERVER_ERROR', `the model has no scalar or enum ${name}`);
+    const type = this.knownLeaf(name);
+    if (type === undefined) throw new HoldfastError('INTERNAL_SERVER_ERROR', `the model has no scalar or enum ${name}`);
+    return type;
+  }
+
+  /** {@link leaf}, or undefined when there is none. */
+  knownLeaf(name: string): GraphQLScalarType | GraphQLEnumType | undefined {
+    const type = this.#made.get(name)?.type;
+    return type instanceof GraphQLScalarType || type instanceof GraphQLEnumType ? type : undefined;
   }
 
   /** `[T!]`; one object per `T`. */

@@ -1,0 +1,165 @@
+import { readFileSync } from 'node:fs';
+import { makeExecutableSchema } from '@graphql-tools/schema';
+import type { IResolvers } from '@graphql-tools/utils';
+import { type GraphQLSchema, parse } from 'graphql';
+import type { SchemaPart } from '../src/api/extend.ts';
+import { HoldfastError } from '../src/errors.ts';
+import type { Position } from '../src/model/position.ts';
+import { POSITION_SCALAR, SCALARS } from '../src/model/scalars.ts';
+import type { Ack, Shape, SyncSource } from '../src/protocol/sync-source.ts';
+import { abortable } from '../src/util/abortable.ts';
+import type { Authorize } from './authorize.ts';
+
+/** What the sync resolvers need of the context; an ApiContext has it. */
+export interface SyncContext {
+  readonly request: { readonly signal: AbortSignal };
+}
+
+/** Options of {@link syncPart}. */
+export interface SyncOptions {
+  /** The node that is followed: this one. */
+  readonly source: SyncSource;
+  /** Called before each sync field with role `replica`. Default: everybody may. */
+  readonly authorize?: Authorize<SyncContext> | undefined;
+}
+
+const SDL = new URL('../schema/sync.graphql', import.meta.url);
+
+/** Longest cursor and page token, in characters. */
+const MAX_TOKEN_LENGTH = 16 * 1024;
+/** Longest name of a collection, replica or state, and longest URL, in characters. */
+const MAX_NAME_LENGTH = 255;
+const MAX_URL_LENGTH = 2_048;
+/** Most ids, sequences or collections in one call. */
+const MAX_ITEMS = 1_000;
+/** Most rows of a snapshot page. */
+const MAX_PAGE = 10_000;
+const BUCKETS = 4_096;
+const MAX_BATCH = 500;
+const MAX_FRAME_BYTES = 512 * 1024;
+
+/** The fields of `schema/sync.graphql` over a source; to be joined to the data schema (`buildSchema(model, {parts})`). */
+export function syncPart(options: SyncOptions): SchemaPart {
+  return { document: parse(readFileSync(SDL, 'utf8')), resolvers: resolversOf(options) };
+}
+
+/** The sync fields as a schema of their own, e.g. for a source without data of its own. */
+export function buildSyncSchema(options: SyncOptions): GraphQLSchema {
+  const { document, resolvers } = syncPart(options);
+  return makeExecutableSchema({
+    typeDefs: document,
+    resolvers: { ...resolvers, SafeInt: SCALARS.get('SafeInt')!.type, Position: POSITION_SCALAR },
+  });
+}
+
+function resolversOf({ source, authorize = () => undefined }: SyncOptions): IResolvers<unknown, SyncContext> {
+  const guarded =
+    <Args, Result>(run: (args: Args, context: SyncContext) => Result) =>
+    async (_source: unknown, args: Args, context: SyncContext) => {
+      await authorize(context, 'replica');
+      return run(args, context);
+    };
+  return {
+    Query: {
+      syncHello: guarded(({ cursor, shape }: { cursor?: string | null; shape?: ShapeInput | null }) =>
+        source.hello(token('cursor', cursor), shapeOf(shape)),
+      ),
+      syncSnapshot: guarded((args: { collection: string; after?: string | null; limit?: number | null }) =>
+        source.snapshot(
+          name('collection', args.collection),
+          token('after', args.after),
+          within('limit', args.limit ?? MAX_ITEMS, 1, MAX_PAGE),
+        ),
+      ),
+      syncDigests: guarded(({ at }: { at?: Position | null }) => source.digests(at ?? null)),
+      syncBuckets: guarded(({ collection, at }: { collection: string; at?: Position | null }) =>
+        source.buckets(name('collection', collection), at ?? null),
+      ),
+      syncBucketRows: guarded(({ collection, bucket }: { collection: string; bucket: number }) =>
+        source.bucketRows(name('collection', collection), within('bucket', bucket, 0, BUCKETS - 1)),
+      ),
+      syncRows: guarded(({ collection, ids }: { collection: string; ids: readonly string[] }) =>
+        source.rows(name('collection', collection), few('ids', ids)),
+      ),
+      syncChain: guarded(({ sequences }: { sequences: readonly number[] }) =>
+        source.chain(few('sequences', sequences).map((sequence) => within('sequences', sequence, 1))),
+      ),
+    },
+    Mutation: {
+      syncAck: guarded(async ({ ack }: { ack: AckInput }) => {
+        await source.ack(ackOf(ack));
+        return true;
+      }),
+    },
+    Subscription: {
+      syncChanges: {
+        subscribe: guarded((args: ChangesArguments, { request }) => {
+          const cursor = token('cursor', args.cursor) as string;
+          const limits = {
+            maxBatch: within('maxBatch', args.maxBatch ?? MAX_BATCH, 1, MAX_BATCH),
+            maxBytes: within('maxBytes', args.maxBytes ?? MAX_FRAME_BYTES, 1, MAX_FRAME_BYTES),
+          };
+          return abortable(request.signal, (signal) => source.changes(cursor, shapeOf(args.shape), limits, signal));
+        }),
+        resolve: (frame: unknown) => frame,
+      },
+    },
+  };
+}
+
+interface ShapeInput {
+  readonly collections?: readonly string[] | null;
+}
+
+interface ChangesArguments {
+  readonly cursor: string;
+  readonly shape?: ShapeInput | null;
+  readonly maxBatch?: number | null;
+  readonly maxBytes?: number | null;
+}
+
+type AckInput = Omit<Ack, 'url'> & { readonly url?: string | null };
+
+function shapeOf(shape: ShapeInput | null | undefined): Shape {
+  const { collections = null } = shape ?? {};
+  return {
+    collections: collections && few('shape.collections', collections).map((item) => name('shape.collections', item)),
+  };
+}
+
+function ackOf({ replica, applied, epoch, state, url = null }: AckInput): Ack {
+  return {
+    replica: name('ack.replica', replica),
+    applied: within('ack.applied', applied, 0),
+    epoch: within('ack.epoch', epoch, 0),
+    state: name('ack.state', state),
+    url: url && text('ack.url', url, MAX_URL_LENGTH),
+  };
+}
+
+function token(argument: string, value: string | null | undefined): string | null {
+  return value === null || value === undefined ? null : text(argument, value, MAX_TOKEN_LENGTH);
+}
+
+function name(argument: string, value: string): string {
+  return text(argument, value, MAX_NAME_LENGTH);
+}
+
+function text(argument: string, value: string, most: number): string {
+  if (value.length === 0 || value.length > most) refuse(argument, `must have 1 to ${most} characters`);
+  return value;
+}
+
+function few<T>(argument: string, items: readonly T[]): readonly T[] {
+  if (items.length > MAX_ITEMS) refuse(argument, `must be at most ${MAX_ITEMS}, not ${items.length}`);
+  return items;
+}
+
+function within(argument: string, value: number, least: number, most = Number.MAX_SAFE_INTEGER): number {
+  if (!(value >= least && value <= most)) refuse(argument, `must be ${least} to ${most}, not ${value}`);
+  return value;
+}
+
+function refuse(argument: string, rule: string): never {
+  throw new HoldfastError('VALIDATION_FAILED', `${argument} ${rule}`);
+}

@@ -1,0 +1,146 @@
+import { graphql, parse, subscribe } from 'graphql';
+import { describe, expect, test } from 'vitest';
+import { buildOpsSchema } from '../../resolvers/ops.ts';
+import { HoldfastError } from '../../src/errors.ts';
+import type { OpsService, ReplicaInfo, Status } from '../../src/service/ops-service.ts';
+
+const STATUS: Status = {
+  role: 'REPLICA',
+  version: '0.1.0',
+  uptimeMs: 5_000_000_000,
+  store: 'SQLite 3.53.4',
+  position: { epoch: 1, sequence: 42 },
+  floor: 1,
+  logId: 'ab'.repeat(16),
+  sdlHash: 'cd'.repeat(16),
+  degraded: true,
+  problems: ['the primary does not answer'],
+  entities: [{ name: 'Teacher', collection: 'teachers', count: 3, replicates: true }],
+  following: {
+    state: 'LIVE',
+    primary: 'ws://127.0.0.1:4000/graphql',
+    applied: 42,
+    head: 44,
+    lagChanges: 2,
+    lagMs: null,
+    proven: true,
+    lastError: null,
+  },
+};
+
+const REPLICA: ReplicaInfo = {
+  replica: 'r1',
+  state: 'LIVE',
+  url: null,
+  epoch: 1,
+  applied: 40,
+  lagChanges: 2,
+  lagMs: 12,
+  seenMs: 100,
+};
+
+class FakeOps implements OpsService {
+  readonly orders: string[] = [];
+  status = async () => STATUS;
+  replicas = async () => [REPLICA];
+  async replicaVerify({ deep }: { deep: boolean }) {
+    this.orders.push(`verify ${deep}`);
+    return {
+      equal: false,
+      position: '1.42',
+      collections: [{ collection: 'teachers', equal: false, count: 3, sourceCount: 4 }],
+      differences: [{ collection: 'teachers', id: '"t4"', kind: 'MISSING' as const }],
+    };
+  }
+  async replicaResync({ force }: { force: boolean }) {
+    this.orders.push(`resync ${force}`);
+  }
+  async *statusChanges(signal: AbortSignal) {
+    yield STATUS;
+    await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()));
+    this.orders.push('ended');
+  }
+  async *replicaLag(intervalMs: number) {
+    this.orders.push(`lag ${intervalMs}`);
+    yield [REPLICA];
+  }
+}
+
+const contextValue = { signal: new AbortController().signal };
+
+describe('the ops schema', () => {
+  test('answers status and replicas', async () => {
+    const schema = buildOpsSchema({ service: new FakeOps() });
+    const source = `{
+      status { role version uptimeMs store position floor degraded problems entities { name count }
+        following { state applied head lagMs proven lastError } replicas { replica } }
+      replicas { replica state url applied lagMs lagChanges seenMs }
+    }`;
+    const { data, errors } = await graphql({ schema, source, contextValue });
+    expect(errors).toBeUndefined();
+    expect(data).toMatchObject({
+      status: {
+        role: 'REPLICA',
+        uptimeMs: 5_000_000_000,
+        position: '1.42',
+        following: { lagMs: null, head: 44 },
+        replicas: [{ replica: 'r1' }],
+      },
+      replicas: [{ replica: 'r1', lagMs: 12, seenMs: 100 }],
+    });
+  });
+
+  test('verifies and resyncs', async () => {
+    const service = new FakeOps();
+    const schema = buildOpsSchema({ service });
+    const source = `mutation {
+      quick: replicaVerify { equal }
+      replicaVerify(deep: true) { equal position collections { collection equal count sourceCount } differences { collection id kind } }
+      replicaResync(force: true) { role }
+    }`;
+    const { data } = await graphql({ schema, source, contextValue });
+    expect(service.orders).toEqual(['verify false', 'verify true', 'resync true']);
+    expect(data).toMatchObject({
+      replicaVerify: { equal: false, position: '1.42', differences: [{ id: '"t4"', kind: 'MISSING' }] },
+      replicaResync: { role: 'REPLICA' },
+    });
+  });
+
+  test('streams status and lag, and ends the stream of a subscriber that leaves', async () => {
+    const service = new FakeOps();
+    const schema = buildOpsSchema({ service });
+    const stream = await subscribe({
+      schema,
+      document: parse('subscription { statusChanged { role } }'),
+      contextValue,
+    });
+    if (!(Symbol.asyncIterator in stream)) throw new Error(JSON.stringify(stream));
+    expect((await stream.next()).value).toEqual({ data: { statusChanged: { role: 'REPLICA' } } });
+    const next = stream.next();
+    await stream.return?.();
+    expect((await next).done).toBe(true);
+    expect(service.orders).toEqual(['ended']);
+  });
+
+  test('refuses an interval that makes no sense', async () => {
+    const schema = buildOpsSchema({ service: new FakeOps() });
+    const document = parse('subscription { replicaLag(intervalMs: 1) { replica } }');
+    expect(await subscribe({ schema, document, contextValue })).toMatchObject({
+      errors: [{ extensions: { code: 'BAD_USER_INPUT' } }],
+    });
+  });
+
+  test('asks for the role operator before each root field', async () => {
+    const service = new FakeOps();
+    const schema = buildOpsSchema({
+      service,
+      authorize: (_context, role) => {
+        throw new HoldfastError('NOT_READY', `not ${role}`);
+      },
+    });
+    for (const source of ['{ status { role } }', '{ replicas { replica } }', 'mutation { replicaVerify { equal } }']) {
+      expect((await graphql({ schema, source, contextValue })).errors?.[0]?.message).toBe('not operator');
+    }
+    expect(service.orders).toEqual([]);
+  });
+});
