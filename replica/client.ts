@@ -267,7 +267,7 @@ function positionText(position: Position | null): string | null {
   return position === null ? null : formatPosition(position);
 }
 
-function dataOf(result: { readonly data?: unknown; readonly errors?: readonly unknown[] }): unknown {
+function dataOf(result: { readonly data?: unknown; readonly errors?: readonly unknown[] | undefined }): unknown {
   if (result.errors !== undefined && result.errors.length > 0) throw codedError(result.errors[0]);
   return result.data;
 }

@@ -1,3 +1,5 @@
+import { type Clock, systemClock } from '../src/util/clock.ts';
+
 /** How far a replica is behind, without comparing clocks of machines; SPEC.md section 4. */
 export interface LagReport {
   /** Changes the source is known to have that are not applied here. */
@@ -9,8 +11,8 @@ export interface LagReport {
 }
 
 export interface LagOptions {
-  /** Monotonic clock in ms. Default `performance.now`. */
-  readonly monotonic?: (() => number) | undefined;
+  /** This process's monotonic clock. Default: the machine's. */
+  readonly clock?: Pick<Clock, 'now'> | undefined;
   /** Wall clock in ms since 1970; only used over a restart and to print `asOf`. Default `Date.now`. */
   readonly wall?: (() => number) | undefined;
   /** `asOf` as it was stored before a restart, ms since 1970 by this machine's wall clock. */
@@ -33,7 +35,7 @@ const MAX_SAMPLES = 600;
  * the head under load knows it, from the heads it heard of before.
  */
 export class Lag {
-  readonly #monotonic: () => number;
+  readonly #clock: Pick<Clock, 'now'>;
   readonly #wall: () => number;
   /** On the monotonic clock; undefined when never. */
   #fresh: number | undefined;
@@ -43,16 +45,16 @@ export class Lag {
   #frozen = false;
 
   constructor(options: LagOptions = {}) {
-    this.#monotonic = options.monotonic ?? (() => performance.now());
+    this.#clock = options.clock ?? systemClock;
     this.#wall = options.wall ?? Date.now;
     const stored = options.storedAsOf ?? null;
     // A wall clock that was set back must not make the data look newer than now.
-    if (stored !== null) this.#fresh = this.#monotonic() - Math.max(0, this.#wall() - stored);
+    if (stored !== null) this.#fresh = this.#clock.now() - Math.max(0, this.#wall() - stored);
   }
 
   /** A frame arrived: the source had `head` just now. */
   heard(head: number): void {
-    const heard: Heard = { head, at: this.#monotonic() };
+    const heard: Heard = { head, at: this.#clock.now() };
     // Another history: what was heard of the one before says nothing.
     if (this.#latest !== undefined && head < this.#latest.head) this.#samples = [];
     this.#latest = heard;
@@ -76,7 +78,7 @@ export class Lag {
   }
 
   report(): LagReport {
-    const stalenessMs = this.#fresh === undefined ? Number.POSITIVE_INFINITY : this.#monotonic() - this.#fresh;
+    const stalenessMs = this.#fresh === undefined ? Number.POSITIVE_INFINITY : this.#clock.now() - this.#fresh;
     const asOfMs = this.asOfMs();
     return {
       lagChanges: Math.max(0, (this.#latest?.head ?? 0) - this.#applied),
@@ -87,7 +89,7 @@ export class Lag {
 
   /** The last fresh instant by the wall clock, ms since 1970; null when never. */
   asOfMs(): number | null {
-    return this.#fresh === undefined ? null : Math.round(this.#wall() - (this.#monotonic() - this.#fresh));
+    return this.#fresh === undefined ? null : Math.round(this.#wall() - (this.#clock.now() - this.#fresh));
   }
 
   #refresh(): void {

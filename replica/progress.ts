@@ -1,4 +1,5 @@
 import type { Database, Transaction } from '../src/sqlite/database.ts';
+import { createMeta, readMeta, writeMeta } from '../src/sqlite/meta.ts';
 import type { Task } from './state.ts';
 
 /** What is known for good about this replica. */
@@ -41,11 +42,8 @@ interface Stored {
 }
 
 const NOTHING: Stored = { facts: NEW_FACTS, load: LOAD_START, schema: null, asOf: null };
-const UPSERT =
-  'INSERT INTO replica_progress (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value';
-
 /**
- * The replica's own durable row set: facts, load, schema, asOf. Written inside the transaction of the rows they speak of;
+ * The replica's own durable facts, beside those of the store and the log. Written inside the transaction of the rows they speak of;
  * what is in memory follows the transaction, also when it is taken back.
  */
 export class Progress {
@@ -55,17 +53,15 @@ export class Progress {
     this.#now = stored;
   }
 
-  /** Opens or creates the table `replica_progress`. */
   static async open(database: Database): Promise<Progress> {
-    await database.transaction((transaction) =>
-      transaction.exec(
-        'CREATE TABLE IF NOT EXISTS replica_progress (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID',
-      ),
-    );
-    const stored: Record<string, unknown> = {};
-    for (const row of database.reader.prepare('SELECT name, value FROM replica_progress').all()) {
-      stored[String(row.name)] = JSON.parse(String(row.value));
-    }
+    const stored = await database.transaction((transaction) => {
+      createMeta(transaction);
+      const names = Object.keys(NOTHING) as (keyof Stored)[];
+      const found = names.map((name) => [name, readMeta(transaction, keyOf(name))] as const);
+      return Object.fromEntries(
+        found.filter(([, text]) => text !== undefined).map(([name, text]) => [name, JSON.parse(String(text))]),
+      );
+    });
     return new Progress({ ...NOTHING, ...stored });
   }
 
@@ -111,10 +107,14 @@ export class Progress {
 
   #save<Name extends keyof Stored>(transaction: Transaction, name: Name, value: Stored[Name]): void {
     const before = this.#now;
-    transaction.prepare(UPSERT).run(name, JSON.stringify(value));
+    writeMeta(transaction, keyOf(name), JSON.stringify(value));
     transaction.onRollback(() => {
       this.#now = before;
     });
     this.#now = { ...before, [name]: value };
   }
+}
+
+function keyOf(name: keyof Stored): string {
+  return `replica.${name}`;
 }

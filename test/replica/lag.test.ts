@@ -6,7 +6,7 @@ function clocks(): { readonly lag: (storedAsOf?: number) => Lag; monotonic: numb
     monotonic: 1_000,
     wall: Date.UTC(2030, 0, 1),
     lag: (storedAsOf: number | null = null) =>
-      new Lag({ monotonic: () => time.monotonic, wall: () => time.wall, storedAsOf }),
+      new Lag({ clock: { now: () => time.monotonic }, wall: () => time.wall, storedAsOf }),
   };
   return time;
 }

@@ -1,0 +1,133 @@
+import { isHoldfastError } from '../src/errors.ts';
+import { documentHash } from '../src/model/change.ts';
+import type { DocumentText } from '../src/model/document.ts';
+import { formatPosition, type Position } from '../src/model/position.ts';
+import { Buckets } from '../src/protocol/digest.ts';
+import type { CollectionDigest } from '../src/protocol/sync-source.ts';
+import type { Work } from './work.ts';
+
+/** How one document differs: not here, only here, or another one here. */
+export const DifferenceKind = { MISSING: 'MISSING', EXTRA: 'EXTRA', DIFFERENT: 'DIFFERENT' } as const;
+export type DifferenceKind = (typeof DifferenceKind)[keyof typeof DifferenceKind];
+
+export interface Difference {
+  readonly collection: string;
+  /** Document text of the id. */
+  readonly id: DocumentText;
+  readonly kind: DifferenceKind;
+}
+
+export interface CollectionVerdict {
+  readonly collection: string;
+  readonly equal: boolean;
+  /** Documents here. */
+  readonly count: number;
+  readonly sourceCount: number;
+}
+
+/** What a comparison with the source found. */
+export interface Verdict {
+  readonly equal: boolean;
+  /** Both sides were compared exactly here. */
+  readonly position: string;
+  readonly collections: readonly CollectionVerdict[];
+  /** The first 100, by id within the bucket. */
+  readonly differences: readonly Difference[];
+}
+
+/** Most differences listed. */
+const MAX_DIFFERENCES = 100;
+/** Tries when the source no longer knows, or does not yet know, the position. */
+const TRIES = 3;
+
+/** One side of a comparison: the state here at one position. */
+interface Here {
+  readonly position: Position;
+  readonly buckets: ReadonlyMap<string, Buckets>;
+}
+
+/**
+ * Compares the documents here with the source's at one exact position. Quick takes the buckets kept up by each write; deep computes
+ * them anew from the stored rows, so that it also finds what was altered behind the store's back.
+ * @throws PRIMARY_UNREACHABLE; CURSOR_EXPIRED when the source does not know our position after three tries.
+ */
+export async function verify(work: Work, applied: () => Position, deep: boolean): Promise<Verdict> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await work.lock.run(async () => {
+        const here = deep ? await scrubbed(work, applied()) : kept(work, applied());
+        const { digests } = await work.source.digests(here.position);
+        return verdict(work, here, digests, deep);
+      });
+    } catch (error) {
+      if (!isHoldfastError(error, 'CURSOR_EXPIRED') || tries === TRIES) throw error;
+    }
+  }
+}
+
+function kept(work: Work, position: Position): Here {
+  const { store, collections } = work.prepared;
+  return { position, buckets: new Map(collections.map((name) => [name, store.buckets(name).clone()])) };
+}
+
+/** The applier stands still meanwhile: every collection is of the same position. */
+async function scrubbed(work: Work, position: Position): Promise<Here> {
+  const buckets = new Map<string, Buckets>();
+  for (const name of work.prepared.collections) buckets.set(name, (await work.prepared.store.scrub(name)).buckets);
+  return { position, buckets };
+}
+
+async function verdict(work: Work, here: Here, digests: readonly CollectionDigest[], deep: boolean): Promise<Verdict> {
+  const theirs = new Map(digests.map((digest) => [digest.collection, digest]));
+  const collections: CollectionVerdict[] = [];
+  const differences: Difference[] = [];
+  for (const [collection, buckets] of here.buckets) {
+    const ours = buckets.digest();
+    const digest = theirs.get(collection);
+    const equal = ours.count === (digest?.count ?? 0) && (digest === undefined || ours.sum === digest.sum);
+    collections.push({ collection, equal, count: ours.count, sourceCount: digest?.count ?? 0 });
+    if (!equal) differences.push(...(await listed(work, here, collection, MAX_DIFFERENCES - differences.length, deep)));
+  }
+  return {
+    equal: collections.every(({ equal }) => equal),
+    position: formatPosition(here.position),
+    collections,
+    differences,
+  };
+}
+
+/** Document by document, of the buckets that differ. A document the source changed since our position may be among them. */
+async function listed(
+  work: Work,
+  here: Here,
+  collection: string,
+  limit: number,
+  deep: boolean,
+): Promise<readonly Difference[]> {
+  const theirs = Buckets.fromBase64((await work.source.buckets(collection, here.position)).buckets);
+  const found: Difference[] = [];
+  for (const bucket of (here.buckets.get(collection) as Buckets).differing(theirs)) {
+    if (found.length >= limit) break;
+    const ours = hashesOf(work, collection, bucket, deep);
+    for (const { id, hash } of (await work.source.bucketRows(collection, bucket)).rows) {
+      const local = ours.get(id);
+      if (local === undefined) found.push({ collection, id, kind: 'MISSING' });
+      else if (local !== hash) found.push({ collection, id, kind: 'DIFFERENT' });
+      ours.delete(id);
+    }
+    for (const id of ours.keys()) found.push({ collection, id, kind: 'EXTRA' });
+  }
+  return found.slice(0, Math.max(0, limit));
+}
+
+/** Id to hash of one bucket here; deep takes the hash from the text, not from what is noted beside it. */
+function hashesOf(work: Work, collection: string, bucket: number, deep: boolean): Map<DocumentText, string> {
+  const { store } = work.prepared;
+  const heads = store.bucketRows(collection, bucket);
+  if (!deep) return new Map(heads.map(({ id, hash }) => [id, hash]));
+  const rows = store.rows(
+    collection,
+    heads.map(({ id }) => id),
+  );
+  return new Map(rows.map(({ id, version, text }) => [id, documentHash(collection, id, version, text)]));
+}
