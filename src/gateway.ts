@@ -1,0 +1,256 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import type { IResolvers } from '@graphql-tools/utils';
+import type { ExecutionResult, GraphQLSchema } from 'graphql';
+import { buildOpsSchema } from '../resolvers/ops.ts';
+import { syncPart } from '../resolvers/sync.ts';
+import { type ApiContext, createApiContext } from './api/context.ts';
+import { buildSchema } from './api/schema.ts';
+import { SqliteChangeLog } from './changelog/sqlite-change-log.ts';
+import { type Config, dataDirectory, exampleSchemaDirectory } from './config.ts';
+import { HoldfastError } from './errors.ts';
+import type { Model } from './model/entity.ts';
+import { loadModel, readSchemaDirectory } from './model/load.ts';
+import { parsePosition } from './model/position.ts';
+import type { SyncSource } from './protocol/sync-source.ts';
+import { DEFAULT_RETENTION, Retention } from './replication/retention.ts';
+import { PrimarySource } from './replication/source.ts';
+import { startHttp } from './server/http.ts';
+import type { Health, HttpServer, Operation, RequestInfo } from './server/options.ts';
+import type { DataService, RequestContext } from './service/data-service.ts';
+import type { OpsService } from './service/ops-service.ts';
+import { PrimaryService } from './service/primary.ts';
+import { PrimaryOps } from './service/primary-ops.ts';
+import { Database } from './sqlite/database.ts';
+import { SqliteStore } from './store/sqlite-store.ts';
+import type { CollectionSpec } from './store/store.ts';
+import { createLogger, type Logger } from './telemetry/logger.ts';
+import { createRegistry, type MetricsRegistry } from './telemetry/metrics.ts';
+import { systemClock } from './util/clock.ts';
+
+/** A running primary or replica. */
+export interface Gateway extends AsyncDisposable {
+  /** The data API, e.g. `http://127.0.0.1:4000/graphql`. */
+  readonly url: string;
+  /** The ops API, e.g. `http://127.0.0.1:4001/graphql`. */
+  readonly opsUrl: string;
+  /** Resolves when it first serves data: at once on a primary, once proven equal on a replica. */
+  readonly ready: Promise<void>;
+  /** Lets requests in flight finish, closes subscriptions so that they resume elsewhere, commits, frees ports and files. */
+  stop(): Promise<void>;
+}
+
+export interface GatewayOptions {
+  /** Default: one made from `config.telemetry`. */
+  readonly logger?: Logger | undefined;
+}
+
+/**
+ * Starts a primary: the one place where its parts are joined. When it resolves, both ports are open and serve.
+ * @throws SCHEMA_INVALID, DATA_LOCKED, DATA_UNWRITABLE, PORT_IN_USE, ALREADY_EXISTS (documents break a new unique index)
+ */
+export async function createGateway(config: Config, options: GatewayOptions = {}): Promise<Gateway> {
+  await using parts = new AsyncDisposableStack();
+  const logger = options.logger ?? loggerOf(config);
+  const directory = config.schema ?? exampleSchemaDirectory();
+  const model = loadModel(readSchemaDirectory(directory));
+  const resolvers = await handWrittenResolvers(directory);
+  const database = parts.adopt(Database.open({ directory: dataDirectory(config) }), (opened) => opened.close());
+  const log = await SqliteChangeLog.open(database);
+  const store = await SqliteStore.open({ database, outbox: log, collections: collectionSpecs(model) });
+  const source = parts.adopt(
+    new PrimarySource({ log, rows: store, schema: model, collections: replicatedCollections(model) }),
+    (started) => started.stop(),
+  );
+  parts.use(
+    new Retention({
+      log,
+      followers: source.followers,
+      policy: { ...DEFAULT_RETENTION, ...config.changeLog.retention },
+      clock: systemClock,
+      prune: (logFloor) => store.prune({ now: Date.now(), logFloor }),
+      onError: (error) =>
+        logger.error({ err: error }, 'the change log could not be trimmed; the next sweep tries again'),
+    }),
+  );
+  const service = new PrimaryService({ store, log });
+  const version = packageVersion();
+  const ops = new PrimaryOps({
+    model,
+    log,
+    rows: store,
+    followers: source.followers,
+    server: store.capabilities.server,
+    version,
+    problems: () => [],
+  });
+  const ports = parts.use(
+    await openPorts({
+      config,
+      logger,
+      ops,
+      schema: dataSchema({ model, resolvers, source, logger }),
+      service: () => service,
+      model: () => model,
+      health: () => ({
+        live: true,
+        ready: true,
+        degraded: false,
+        components: { store: store.capabilities.server, position: log.head().sequence },
+      }),
+    }),
+  );
+  const owned = parts.move();
+  logger.info({ url: ports.url, opsUrl: ports.opsUrl, entities: model.entities.length }, 'primary is ready');
+  return gatewayOf(ports, Promise.resolve(), owned);
+}
+
+/** The two ports of a process. */
+export interface Ports extends AsyncDisposable {
+  readonly url: string;
+  readonly opsUrl: string;
+  readonly data: HttpServer;
+}
+
+export interface PortOptions {
+  readonly config: Config;
+  readonly logger: Logger;
+  readonly schema: GraphQLSchema;
+  /** Asked for each operation. @throws NOT_READY while there is none */
+  readonly service: () => DataService;
+  readonly model: () => Model;
+  readonly ops: OpsService;
+  readonly health: () => Health;
+  /** Where mutations go instead of the service. */
+  readonly forward?: (operation: Operation, info: RequestInfo) => Promise<ExecutionResult>;
+}
+
+/** Opens the ops port, then the data port. @throws PORT_IN_USE */
+export async function openPorts(options: PortOptions): Promise<Ports> {
+  const { config, logger, schema, service, model, ops, health, forward } = options;
+  await using parts = new AsyncDisposableStack();
+  const metrics: MetricsRegistry = createRegistry({ process: true });
+  const { host, port, opsPort, cors } = config.server;
+  const shared = {
+    ...{ host, logger, metrics, production: config.production },
+    hostCheck: 'loopback' as const,
+  };
+  const apis = [{ name: 'ops', url: '/graphql' }];
+  const opsServer = parts.use(
+    await startHttp({
+      ...shared,
+      ...{ port: opsPort, portFlag: '--ops-port', cors, health },
+      schema: buildOpsSchema({ service: ops }),
+      context: ({ signal }) => ({ signal }),
+      explore: apis,
+    }),
+  );
+  const data = parts.use(
+    await startHttp({
+      ...shared,
+      ...{ port, portFlag: '--port', cors: [...cors, opsServer.url, opsServer.url.replace('127.0.0.1', 'localhost')] },
+      schema,
+      context: (info) => createApiContext(service(), requestContext(info), model()),
+      provenance: (context) => (context as ApiContext).request.provenance,
+      limits: config.limits,
+      // Followers read whole snapshots; what they may ask is bounded by the sync API itself.
+      exempt: (_info, operation) => operation.fields.every((field) => field.startsWith('sync')),
+      ...(forward === undefined ? {} : { forward }),
+    }),
+  );
+  apis.unshift({ name: 'data', url: `${data.url}/graphql` });
+  const owned = parts.move();
+  return {
+    url: `${data.url}/graphql`,
+    opsUrl: `${opsServer.url}/graphql`,
+    data,
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+/** The data API of a model, with the sync fields of the node that serves it. */
+export function dataSchema(options: {
+  readonly model: Model;
+  readonly resolvers?: IResolvers | undefined;
+  readonly source: SyncSource;
+  readonly logger: Logger;
+}): GraphQLSchema {
+  const { model, resolvers, source, logger } = options;
+  return buildSchema(model, {
+    resolvers,
+    parts: [syncPart({ source })],
+    onOverride: (field) => logger.info({ field }, 'a hand-written field takes the place of the generated one'),
+  });
+}
+
+/** A gateway over what was started; stopping disposes of it once, last started first. */
+export function gatewayOf({ url, opsUrl }: Ports, ready: Promise<void>, parts: AsyncDisposableStack): Gateway {
+  const stop = (): Promise<void> => parts.disposeAsync();
+  return { url, opsUrl, ready, stop, [Symbol.asyncDispose]: stop };
+}
+
+/** The collections a store needs for a model. */
+export function collectionSpecs(model: Model): CollectionSpec[] {
+  return model.entities.map(({ collection, indexes }) => ({ name: collection, indexes }));
+}
+
+/** Names of the collections that replicas get. */
+export function replicatedCollections(model: Model): string[] {
+  return model.entities.filter(({ replicates }) => replicates).map(({ collection }) => collection);
+}
+
+export function loggerOf({ telemetry: { level, format } }: Config): Logger {
+  return createLogger({ level, ...(format === 'auto' ? {} : { pretty: format === 'pretty' }) });
+}
+
+/** The version in package.json, which lies beside the sources or one folder above the build. */
+export function packageVersion(): string {
+  const file = [new URL('../package.json', import.meta.url), new URL('../../package.json', import.meta.url)].find(
+    (url) => existsSync(url),
+  );
+  return file === undefined ? '0.0.0' : (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+}
+
+/** `resolvers.ts` or `.js` beside the SDL files, when there is one: it exports `resolvers`. */
+export async function handWrittenResolvers(directory: string): Promise<IResolvers | undefined> {
+  const file = ['resolvers.ts', 'resolvers.js', 'resolvers.mjs']
+    .map((name) => resolve(directory, name))
+    .find((path) => existsSync(path));
+  if (file === undefined) return undefined;
+  const loaded = (await import(pathToFileURL(file).href)) as { readonly resolvers?: IResolvers };
+  if (loaded.resolvers === undefined)
+    throw new HoldfastError('SCHEMA_INVALID', `${file} does not export "resolvers"`, { details: { mistakes: [] } });
+  return loaded.resolvers;
+}
+
+/** Longest `Idempotency-Key` taken, in characters. */
+const MAX_KEY_LENGTH = 255;
+
+/** What a request's headers mean for the data. @throws VALIDATION_FAILED */
+function requestContext(info: RequestInfo): RequestContext {
+  const { principal, idempotencyKey, minPosition, maxStalenessMs, signal } = info;
+  if (idempotencyKey !== undefined && (idempotencyKey === '' || idempotencyKey.length > MAX_KEY_LENGTH)) {
+    throw new HoldfastError(
+      'VALIDATION_FAILED',
+      `the header Idempotency-Key must have 1 to ${MAX_KEY_LENGTH} characters`,
+    );
+  }
+  return {
+    principal,
+    idempotencyKey,
+    minPosition: minPosition === undefined ? undefined : parsePosition(minPosition),
+    maxStalenessMs: maxStalenessMs === undefined ? undefined : parseStaleness(maxStalenessMs),
+    signal,
+  };
+}
+
+function parseStaleness(text: string): number {
+  if (!/^\d{1,12}$/.test(text)) {
+    throw new HoldfastError(
+      'VALIDATION_FAILED',
+      `the header holdfast-max-staleness-ms must be a whole number of ms, not "${text.slice(0, 40)}"`,
+    );
+  }
+  return Number(text);
+}

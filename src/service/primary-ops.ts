@@ -1,0 +1,87 @@
+import type { ChangeLog } from '../changelog/change-log.ts';
+import { HoldfastError } from '../errors.ts';
+import type { Model } from '../model/entity.ts';
+import type { Followers } from '../replication/followers.ts';
+import type { RowReader } from '../store/row-store.ts';
+import type { OpsService, ReplicaInfo, Status } from './ops-service.ts';
+import { changesOf, entityStatus, logStatus, repeatedly, statusOutline } from './status.ts';
+
+/** How often {@link PrimaryOps.statusChanges} looks, in ms. */
+const LOOK_EVERY_MS = 500;
+
+export interface PrimaryOpsOptions {
+  readonly model: Model;
+  readonly log: ChangeLog;
+  readonly rows: RowReader;
+  readonly followers: Followers;
+  /** Name and version of the database. */
+  readonly server: string;
+  /** Of Holdfast. */
+  readonly version: string;
+  /** Sentences about what is wrong now. */
+  readonly problems: () => readonly string[];
+}
+
+/** What an operator may ask of a primary. */
+export class PrimaryOps implements OpsService {
+  readonly #options: PrimaryOpsOptions;
+  readonly #startedAt = performance.now();
+
+  constructor(options: PrimaryOpsOptions) {
+    this.#options = options;
+  }
+
+  status(): Promise<Status> {
+    const { model, log, rows, server, version, problems } = this.#options;
+    const wrong = problems();
+    return Promise.resolve({
+      role: 'PRIMARY',
+      version,
+      uptimeMs: Math.round(performance.now() - this.#startedAt),
+      store: server,
+      ...logStatus(log),
+      sdlHash: model.sdlHash,
+      degraded: wrong.length > 0,
+      problems: wrong,
+      entities: entityStatus(model, rows),
+      following: null,
+    });
+  }
+
+  replicas(): Promise<readonly ReplicaInfo[]> {
+    return Promise.resolve(
+      this.#options.followers
+        .list()
+        .map((each) => ({ ...each, lagMs: Math.round(each.lagMs), seenMs: Math.round(each.seenMs) })),
+    );
+  }
+
+  replicaVerify(): Promise<never> {
+    return Promise.reject(notAReplica('verify'));
+  }
+
+  replicaResync(): Promise<never> {
+    return Promise.reject(notAReplica('resync'));
+  }
+
+  statusChanges(signal: AbortSignal): AsyncIterable<Status> {
+    return changesOf(
+      repeatedly(LOOK_EVERY_MS, signal, () => this.status()),
+      statusOutline,
+    );
+  }
+
+  replicaLag(intervalMs: number, signal: AbortSignal): AsyncIterable<readonly ReplicaInfo[]> {
+    return repeatedly(intervalMs, signal, () => this.replicas());
+  }
+}
+
+function notAReplica(operation: string): HoldfastError {
+  return new HoldfastError(
+    'UNSUPPORTED_OPERATOR',
+    `this is a primary, there is nothing to ${operation}: ask a replica's ops port`,
+    {
+      details: { operator: operation },
+    },
+  );
+}
