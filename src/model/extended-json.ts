@@ -20,7 +20,7 @@ export function parseExtendedJson(text: string): Document {
     return value as Document;
   }
   throw refusal(
-    `it is ${Array.isArray(value) ? 'an array' : `a ${value === null ? 'null' : typeof value}`}, not an object`,
+    `it is ${Array.isArray(value) ? 'an array' : value === null ? 'null' : 'a single value'}, not an object`,
   );
 }
 

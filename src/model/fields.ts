@@ -93,7 +93,7 @@ export class FieldBuilder {
     const isId = directives.has('id');
     const field: Field = {
       name,
-      storedName: this.#storedName(node, directives, isId),
+      storedName: this.#storedName(node, directives, isId, isEntity),
       kind,
       type: type.name.value,
       ...shape,
@@ -200,7 +200,7 @@ export class FieldBuilder {
     return { list: true, required, itemRequired: inner.type.kind === Kind.NON_NULL_TYPE };
   }
 
-  #storedName(node: FieldDefinitionNode, directives: AppliedDirectives, isId: boolean): string {
+  #storedName(node: FieldDefinitionNode, directives: AppliedDirectives, isId: boolean, isEntity: boolean): string {
     const given = one(directives, 'field');
     const name = given === undefined ? node.name.value : String(given.args.name);
     const at = given?.node ?? node.name;
@@ -208,7 +208,8 @@ export class FieldBuilder {
       if (given !== undefined && name !== '_id') this.#mistakes.add(at, 'an @id is stored as "_id"', 'remove @field');
       return '_id';
     }
-    if (name === '_id') this.#mistakes.add(at, '"_id" is where the @id is stored', 'mark this field @id, or rename it');
+    if (name === '_id' && isEntity)
+      this.#mistakes.add(at, '"_id" is where the @id is stored', 'mark this field @id, or rename it');
     else if (!isStorableKey(name)) {
       const message = `documents cannot have the key ${JSON.stringify(name)}`;
       this.#mistakes.add(at, message, `choose one without ".", a leading "$" or "_holdfast", and not empty`);
@@ -299,6 +300,16 @@ export class FieldBuilder {
 /** Whether a stored document may have this key, and a path can name it. */
 export function isStorableKey(key: string): boolean {
   return key !== '' && key !== '__proto__' && !/^(?:\$|_holdfast)|[.\0]/.test(key);
+}
+
+/**
+ * The key under which a value is stored, for keys that no path can name: dots and a leading dollar become their full-width
+ * forms, as MongoDB's manual advises. Other keys stay as they are.
+ */
+export function storableKey(key: string): string {
+  if (isStorableKey(key) && key.isWellFormed()) return key;
+  const named = key.toWellFormed().replaceAll('.', '\uff0e').replaceAll('\0', '\u2400').replace(/^\$/, '\uff04');
+  return /^(?:|__proto__|_holdfast.*)$/s.test(named) ? `\uff3f${named}` : named;
 }
 
 function one(directives: AppliedDirectives, name: string): AppliedDirective | undefined {

@@ -15,7 +15,9 @@ export function entityNames(type: string, plural?: string): EntityNames {
 export function typeNameOf(text: string): string {
   const words = wordsOf(text);
   const last = words.pop() ?? 'Document';
-  const name = [...words, pluralize.singular(last)].map(upperFirst).join('');
+  // English has no singular of it that anybody would look for.
+  const singular = /^data$/i.test(last) ? last : pluralize.singular(last);
+  const name = [...words, singular].map(upperFirst).join('');
   return /^[A-Za-z]/.test(name) ? name : `Type${name}`;
 }
 
