@@ -2,7 +2,7 @@ import { BSONRegExp } from 'bson';
 import type { Document } from '../model/document.ts';
 import { equalTo, equalToAny, inRange } from './comparison.ts';
 import { truncateToInt64, wholeNumber } from './number.ts';
-import { type Path, someAt, someWholeAt, type Test } from './path.ts';
+import { isMissingAt, type Path, someAt, someWholeAt, type Test } from './path.ts';
 import { invalid, unsupported } from './refusal.ts';
 import { compileRegex } from './regex.ts';
 import { typeTest } from './type-test.ts';
@@ -92,9 +92,9 @@ function compileOperator(
     case '$lte':
       return each(inRange(operator, operand));
     case '$in':
-      return each(inTest(operator, operand));
+      return compileIn(operator, operand);
     case '$nin':
-      return not(each(inTest(operator, operand)));
+      return not(compileIn(operator, operand));
     case '$exists':
       return isTrue(operand) ? each(isPresent) : not(each(isPresent));
     case '$type':
@@ -129,13 +129,16 @@ function isTrue(value: unknown): boolean {
   return value !== false && value !== null && value !== undefined;
 }
 
-function inTest(operator: string, operand: unknown): Test {
+function compileIn(operator: string, operand: unknown): Condition {
   if (!Array.isArray(operand)) throw invalid(`${operator} needs an array`);
   if (operand.some(isOperatorDocument)) throw invalid(`${operator} takes values, not operators`);
   const regexes = operand.filter((item) => rankOf(item) === Rank.REGEX).map(regexTest);
   const equal = equalToAny(operand);
-  if (regexes.length === 0) return equal;
-  return (value) => equal(value) || regexes.some((test) => test(value));
+  const test: Test =
+    regexes.length === 0 ? equal : (value) => equal(value) || regexes.some((matches) => matches(value));
+  if (operand.length === 1 || !equal(null)) return each(test);
+  const present: Test = (value) => value !== undefined && test(value);
+  return { at: (document, path) => someAt(document, path, present) || isMissingAt(document, path), one: test };
 }
 
 /** A regular expression as a filter value: matches strings, and the same regular expression as a value. */

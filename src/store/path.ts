@@ -38,8 +38,8 @@ export function fieldOf(document: Document, name: string): unknown {
 /**
  * Whether `test` holds for some value that a filter path reaches, as MongoDB's matcher walks: an array in the middle is passed
  * through by its documents and, where the part is a number, also by that element; an array at the end is tested
- * element by element and then as a whole. A missing field is tested as `undefined`; an array in the middle whose elements lead
- * nowhere gives no value at all.
+ * element by element and then as a whole. A missing field or element is tested as `undefined`; an array without documents that is
+ * asked for a named field gives no value at all.
  */
 export function someAt(document: Document, path: Path, test: Test): boolean {
   return someInDocument(document, path, 0, test, true);
@@ -79,20 +79,60 @@ function someElement(array: readonly unknown[], test: Test): boolean {
   return test(array);
 }
 
-/** Goes on at part `from` inside an array. */
+/** Goes on at part `from` inside an array: in its documents, and in the element that the part may be the index of. */
 function someInArray(array: readonly unknown[], path: Path, from: number, test: Test, elements: boolean): boolean {
-  const index = path.indexes[from] as number;
   for (let i = 0; i < array.length; i++) {
     const item = array[i];
-    const nested = isDocument(item);
-    if (nested && someInDocument(item, path, from, test, elements)) return true;
-    if (i !== index) continue;
-    // The element itself, by its index. An array found in this way is one value: its elements are not tested.
-    if (from + 1 === path.parts.length) {
-      if (test(item ?? null)) return true;
-    } else if (nested) {
-      if (someInDocument(item, path, from + 1, test, elements)) return true;
-    } else if (Array.isArray(item) && someInArray(item, path, from + 1, test, elements)) return true;
+    if (isDocument(item) && someInDocument(item, path, from, test, elements)) return true;
   }
-  return false;
+  const index = path.indexes[from] as number;
+  return index >= 0 && someInElement(array[index], path, from + 1, index < array.length, test, elements);
+}
+
+/** Goes on in one element found by its index. When it is an array at the end of the path, it is one value. */
+function someInElement(
+  element: unknown,
+  path: Path,
+  from: number,
+  present: boolean,
+  test: Test,
+  elements: boolean,
+): boolean {
+  if (!present) return test(undefined);
+  if (from === path.parts.length) return test(element ?? null);
+  if (isDocument(element)) return someInDocument(element, path, from, test, elements);
+  return Array.isArray(element) ? someInArray(element, path, from, test, elements) : test(undefined);
+}
+
+/**
+ * Whether a path is missing as a whole, as `$in` with null among other values asks: unlike {@link someAt}, which finds each
+ * place where it is missing, this is false when a document in an array lacks the path but the element of the same index has it, and
+ * when a document in an array has a scalar on the way.
+ */
+export function isMissingAt(document: Document, path: Path): boolean {
+  let value: unknown = document;
+  for (let i = 0; i < path.parts.length; i++) {
+    if (Array.isArray(value)) return isMissingInArray(value, path, i);
+    if (!isDocument(value)) return true;
+    value = fieldOf(value, path.parts[i] as string);
+  }
+  return value === undefined;
+}
+
+function isMissingInArray(array: readonly unknown[], path: Path, from: number): boolean {
+  const index = path.indexes[from] as number;
+  if (index >= 0 && index < array.length && !isMissingIn(array[index], path, from + 1)) return false;
+  return array.some((item) => isDocument(item) && isMissingIn(item, path, from));
+}
+
+/** Whether the rest of the path is missing in a value inside an array; a scalar on the way is no missing field here. */
+function isMissingIn(value: unknown, path: Path, from: number): boolean {
+  let current = value;
+  for (let i = from; i < path.parts.length; i++) {
+    if (current === undefined) return true;
+    if (Array.isArray(current)) return isMissingInArray(current, path, i);
+    if (!isDocument(current)) return false;
+    current = fieldOf(current, path.parts[i] as string);
+  }
+  return current === undefined;
 }
