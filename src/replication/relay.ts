@@ -136,7 +136,7 @@ export class Relay {
     const hides: Hides = (entry) => !variant.visible.has(entry.collection);
     const previous = await chainAt(this.#log, start);
     const read = await this.#log.read(start, { maxChanges: end - start, maxBytes: variant.maxBytes });
-    const entries = read.slice(0, fittingCount(read, hides, variant.maxBytes));
+    const { entries, body, checksum } = encodeWithin(ofOneEpoch(read), hides, variant.maxBytes);
     const [first] = entries;
     const last = entries.at(-1);
     if (first === undefined || last === undefined || previous === null || !follows(first, previous)) {
@@ -148,9 +148,26 @@ export class Relay {
       variant.ends.push(to);
       if (variant.ends.length > RECENT_ENDS) variant.ends.shift();
     }
-    const body = { epoch, from: start + 1, to, previous, chain, cursor, ...encodeBody(entries, hides) };
-    return { body, short: to < end };
+    return { body: { epoch, from: start + 1, to, previous, chain, cursor, checksum, body }, short: to < end };
   }
+}
+
+/** The leading entries of the epoch of the first. */
+function ofOneEpoch(entries: readonly LogEntry[]): readonly LogEntry[] {
+  const epoch = entries[0]?.epoch;
+  if (entries.at(-1)?.epoch === epoch) return entries;
+  return entries.slice(
+    0,
+    entries.findIndex((entry) => entry.epoch !== epoch),
+  );
+}
+
+/** The body of as many leading entries as fit `maxBytes`; of one when even that is too large. */
+function encodeWithin(entries: readonly LogEntry[], hides: Hides, maxBytes: number) {
+  const encoded = encodeBody(entries, hides);
+  if (encoded.body.length <= maxBytes || entries.length === 1) return { entries, ...encoded };
+  const fitting = entries.slice(0, fittingCount(entries, hides, maxBytes));
+  return { entries: fitting, ...encodeBody(fitting, hides) };
 }
 
 /** Whether `entry` is the one after the entry with chain hash `previous`. */

@@ -119,13 +119,6 @@ describe('cutting', () => {
     expect(fittingCount(entries, shown, MAX_FRAME_BYTES)).toBe(1);
     expect(decodeBody(frameOf(entries.slice(0, 1)))).toHaveLength(1);
   });
-
-  test('a new epoch starts a new frame', () => {
-    const old = chained([change(), change({ version: 2 })]);
-    const epoch: LogEntry = { ...(old[1] as LogEntry), epoch: 2, sequence: 3, operation: 'EPOCH' };
-    expect(fittingCount([...old, epoch], shown, MAX_FRAME_BYTES)).toBe(2);
-    expect(fittingCount([epoch], shown, MAX_FRAME_BYTES)).toBe(1);
-  });
 });
 
 describe('damage', () => {
