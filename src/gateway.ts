@@ -4,7 +4,7 @@ import { pathToFileURL } from 'node:url';
 import type { IResolvers } from '@graphql-tools/utils';
 import type { ExecutionResult, GraphQLSchema } from 'graphql';
 import { buildOpsSchema } from '../resolvers/ops.ts';
-import { syncPart } from '../resolvers/sync.ts';
+import { buildSyncSchema } from '../resolvers/sync.ts';
 import { type ApiContext, createApiContext } from './api/context.ts';
 import { buildSchema } from './api/schema.ts';
 import { SqliteChangeLog } from './changelog/sqlite-change-log.ts';
@@ -63,24 +63,14 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
     new PrimarySource({ log, rows: store, schema: model, collections: replicatedCollections(model) }),
     (started) => started.stop(),
   );
-  parts.use(
-    new Retention({
-      log,
-      followers: source.followers,
-      policy: { ...DEFAULT_RETENTION, ...config.changeLog.retention },
-      clock: systemClock,
-      prune: (logFloor) => store.prune({ now: Date.now(), logFloor }),
-      onError: (error) =>
-        logger.error({ err: error }, 'the change log could not be trimmed; the next sweep tries again'),
-    }),
-  );
+  parts.use(startRetention({ config, log, source, store, logger }));
   const service = new PrimaryService({ store, log });
   const version = packageVersion();
   const ops = new PrimaryOps({
     model,
     log,
     rows: store,
-    followers: source.followers,
+    source,
     server: store.capabilities.server,
     version,
     problems: () => [],
@@ -169,6 +159,25 @@ export async function openPorts(options: PortOptions): Promise<Ports> {
   };
 }
 
+/** Trims the log of a node in the background, as the configuration says. */
+export function startRetention(node: {
+  readonly config: Config;
+  readonly log: SqliteChangeLog;
+  readonly source: PrimarySource;
+  readonly store: SqliteStore;
+  readonly logger: Logger;
+}): Retention {
+  const { config, log, source, store, logger } = node;
+  return new Retention({
+    log,
+    followers: source.followers,
+    policy: { ...DEFAULT_RETENTION, ...config.changeLog.retention },
+    clock: systemClock,
+    prune: (logFloor) => store.prune({ now: Date.now(), logFloor }),
+    onError: (error) => logger.error({ err: error }, 'the change log could not be trimmed; the next sweep tries again'),
+  });
+}
+
 /** The data API of a model, with the sync fields of the node that serves it. */
 export function dataSchema(options: {
   readonly model: Model;
@@ -179,7 +188,7 @@ export function dataSchema(options: {
   const { model, resolvers, source, logger } = options;
   return buildSchema(model, {
     resolvers,
-    parts: [syncPart({ source })],
+    parts: [buildSyncSchema({ source })],
     onOverride: (field) => logger.info({ field }, 'a hand-written field takes the place of the generated one'),
   });
 }

@@ -1,7 +1,7 @@
 import type { ChangeLog } from '../changelog/change-log.ts';
 import { HoldfastError } from '../errors.ts';
 import type { Model } from '../model/entity.ts';
-import type { Followers } from '../replication/followers.ts';
+import type { PrimarySource } from '../replication/source.ts';
 import type { RowReader } from '../store/row-store.ts';
 import type { OpsService, ReplicaInfo, Status } from './ops-service.ts';
 import { changesOf, entityStatus, logStatus, repeatedly, statusOutline } from './status.ts';
@@ -13,7 +13,7 @@ export interface PrimaryOpsOptions {
   readonly model: Model;
   readonly log: ChangeLog;
   readonly rows: RowReader;
-  readonly followers: Followers;
+  readonly source: PrimarySource;
   /** Name and version of the database. */
   readonly server: string;
   /** Of Holdfast. */
@@ -49,11 +49,7 @@ export class PrimaryOps implements OpsService {
   }
 
   replicas(): Promise<readonly ReplicaInfo[]> {
-    return Promise.resolve(
-      this.#options.followers
-        .list()
-        .map((each) => ({ ...each, lagMs: Math.round(each.lagMs), seenMs: Math.round(each.seenMs) })),
-    );
+    return Promise.resolve(followersOf(this.#options.source));
   }
 
   replicaVerify(): Promise<never> {
@@ -84,4 +80,9 @@ function notAReplica(operation: string): HoldfastError {
       details: { operator: operation },
     },
   );
+}
+
+/** The followers of a source, in whole milliseconds. */
+export function followersOf({ followers }: PrimarySource): ReplicaInfo[] {
+  return followers.list().map((each) => ({ ...each, lagMs: Math.round(each.lagMs), seenMs: Math.round(each.seenMs) }));
 }

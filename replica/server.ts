@@ -1,0 +1,152 @@
+import { hash } from 'node:crypto';
+import { hostname } from 'node:os';
+import { GraphQLBoolean, GraphQLObjectType, GraphQLSchema } from 'graphql';
+import { SqliteChangeLog } from '../src/changelog/sqlite-change-log.ts';
+import { type Config, dataDirectory } from '../src/config.ts';
+import { HoldfastError } from '../src/errors.ts';
+import {
+  collectionSpecs,
+  dataSchema,
+  type Gateway,
+  type GatewayOptions,
+  gatewayOf,
+  handWrittenResolvers,
+  loggerOf,
+  openPorts,
+  type Ports,
+  packageVersion,
+  replicatedCollections,
+  startRetention,
+} from '../src/gateway.ts';
+import type { Model } from '../src/model/entity.ts';
+import { loadModel, readSchemaDirectory } from '../src/model/load.ts';
+import { PrimarySource, SourceStage } from '../src/replication/source.ts';
+import { followersOf } from '../src/service/primary-ops.ts';
+import { Database } from '../src/sqlite/database.ts';
+import { SqliteStore } from '../src/store/sqlite-store.ts';
+import { connect } from './client.ts';
+import { Forwarder } from './forwarder.ts';
+import { notReady, ReplicaOps } from './ops.ts';
+import type { AdoptedSchema } from './progress.ts';
+import { Replica } from './replica.ts';
+import type { Prepared } from './row-store.ts';
+import { ReplicaService } from './service.ts';
+import type { StateName } from './state.ts';
+
+/** What serves the data of one SDL; replaced as a whole when the primary brings another. */
+interface Serving {
+  readonly model: Model;
+  readonly store: SqliteStore;
+  readonly source: PrimarySource;
+  readonly schema: GraphQLSchema;
+  service?: ReplicaService;
+  stop(): Promise<void>;
+}
+
+/** States in which the documents here are those of the position here. */
+const SETTLED: ReadonlySet<StateName> = new Set(['LIVE', 'CATCHING_UP', 'CONNECTING', 'GREETING']);
+
+/**
+ * Starts a replica: the place where its parts are joined. Resolves when both ports are open; it serves data from `ready` on,
+ * and follows its primary, or looks for it, until it is stopped.
+ * @throws SCHEMA_INVALID, DATA_LOCKED, DATA_UNWRITABLE, PORT_IN_USE, CONFIG_INVALID without a primary
+ */
+export async function createReplica(config: Config, options: GatewayOptions = {}): Promise<Gateway> {
+  const { primary: primaries, maxLagMs } = config.replica;
+  if (primaries.length === 0) {
+    throw new HoldfastError('CONFIG_INVALID', 'a replica needs a primary: give --primary ws://HOST:PORT/graphql');
+  }
+  await using parts = new AsyncDisposableStack();
+  const logger = options.logger ?? loggerOf(config);
+  const own = config.schema === undefined ? undefined : loadModel(readSchemaDirectory(config.schema));
+  const resolvers = config.schema === undefined ? undefined : await handWrittenResolvers(config.schema);
+  const directory = dataDirectory(config);
+  const database = parts.adopt(Database.open({ directory }), (opened) => opened.close());
+  const log = await SqliteChangeLog.open(database);
+  let replica: Replica | undefined;
+  let serving: Serving | undefined;
+  let ports: Ports | undefined;
+  parts.defer(() => serving?.stop());
+
+  const stage = (): SourceStage => {
+    if (replica?.isReady() !== true) return SourceStage.EMPTY;
+    return SETTLED.has(replica.status().state) ? SourceStage.EQUAL : SourceStage.SETTLING;
+  };
+  const prepare = async ({ sdl }: AdoptedSchema): Promise<Prepared> => {
+    const model = loadModel([{ file: 'SDL of the primary', text: sdl }]);
+    const collections = replicatedCollections(model);
+    const store = await SqliteStore.open({ database, outbox: log, collections: collectionSpecs(model) });
+    const source = new PrimarySource({ log, rows: store, schema: model, collections, stage });
+    const schema = dataSchema({ model, resolvers, source, logger });
+    const retention = startRetention({ config, log, source, store, logger });
+    await serving?.stop();
+    serving = {
+      ...{ model, store, source, schema },
+      stop: () => {
+        source.stop();
+        return retention.stop();
+      },
+    };
+    ports?.data.replaceSchema(schema);
+    return { store, collections };
+  };
+
+  const following = parts.use(
+    await Replica.open({
+      name: `${hostname()}-${hash('sha256', directory).slice(0, 8)}`,
+      url: () => ports?.url,
+      sources: primaries.map((url) => ({ name: url, connect: () => connect(url) })),
+      ...{ database, log, prepare, logger, schema: own },
+    }),
+  );
+  replica = following;
+  const requireServing = (): Serving => {
+    if (serving === undefined || !following.isReady()) throw notReady(following.status().state);
+    return serving;
+  };
+  const ops = new ReplicaOps({
+    ...{ replica: following, log, maxLagMs },
+    data: () => serving && { model: serving.model, rows: serving.store, server: serving.store.capabilities.server },
+    followers: () => (serving === undefined ? [] : followersOf(serving.source)),
+    version: packageVersion(),
+  });
+  const forwarder = new Forwarder({
+    primaries,
+    waitFor: (position, timeoutMs, signal) => following.waitFor(position, timeoutMs, signal),
+  });
+  ports = parts.use(
+    await openPorts({
+      ...{ config, logger, ops },
+      schema: serving?.schema ?? emptySchema(),
+      model: () => requireServing().model,
+      service: () => {
+        const current = requireServing();
+        current.service ??= new ReplicaService({ store: current.store, log, replica: following });
+        return current.service;
+      },
+      health: () => {
+        const { state, lagChanges, message } = following.status();
+        const problems = ops.problems();
+        return {
+          live: true,
+          ready: following.isReady(),
+          degraded: problems.length > 0,
+          components: { state, lagChanges, message, problems },
+        };
+      },
+      forward: (operation, info) => {
+        requireServing();
+        return forwarder.forward(operation, info);
+      },
+    }),
+  );
+  void following.run();
+  return gatewayOf(ports, following.ready, parts.move());
+}
+
+/** The data API before the primary's SDL is known: every request is NOT_READY before it gets here. */
+function emptySchema(): GraphQLSchema {
+  return new GraphQLSchema({
+    query: new GraphQLObjectType({ name: 'Query', fields: { ready: { type: GraphQLBoolean } } }),
+  });
+}
