@@ -37,6 +37,8 @@ async function agrees(
   hello: Pick<Hello, 'floor'>,
   sequence: number,
 ): Promise<boolean> {
+  // Before the first change all histories of one database are the same.
+  if (sequence === 0) return true;
   const ours = sequence === log.floor() - 1 ? log.floorChain() : (await log.entry(sequence))?.chain;
   const [theirs] = await source.chain([sequence]);
   if (theirs === null || theirs === undefined) return sequence < hello.floor - 1;

@@ -2,6 +2,8 @@ import { type Clock, systemClock } from '../src/util/clock.ts';
 
 /** How far a replica is behind, without comparing clocks of machines; SPEC.md section 4. */
 export interface LagReport {
+  /** The source's head as it was last heard of; 0 when never. */
+  readonly head: number;
   /** Changes the source is known to have that are not applied here. */
   readonly lagChanges: number;
   /** Age of the data in ms: time since this replica last knew it was at the head. Infinity when it never was. */
@@ -80,8 +82,10 @@ export class Lag {
   report(): LagReport {
     const stalenessMs = this.#fresh === undefined ? Number.POSITIVE_INFINITY : this.#clock.now() - this.#fresh;
     const asOfMs = this.asOfMs();
+    const head = this.#latest?.head ?? 0;
     return {
-      lagChanges: Math.max(0, (this.#latest?.head ?? 0) - this.#applied),
+      head,
+      lagChanges: Math.max(0, head - this.#applied),
       stalenessMs: Math.round(stalenessMs),
       asOf: asOfMs === null ? null : new Date(asOfMs).toISOString(),
     };

@@ -35,8 +35,8 @@ export interface SourceAddress {
 export interface ReplicaOptions {
   /** Stable name, as the source lists it. */
   readonly name: string;
-  /** Where it serves clients; told to the source. */
-  readonly url?: string | undefined;
+  /** Where it serves clients, once it does; told to the source. */
+  readonly url?: (() => string | undefined) | undefined;
   /** At least one; the next is tried when one is lost. */
   readonly sources: readonly SourceAddress[];
   readonly database: Database;
@@ -513,7 +513,8 @@ export class Replica {
     const since = this.#clock.now() - this.#acked.at;
     if (since < ACK_MIN_MS || (applied === this.#acked.sequence && since < ACK_MAX_MS)) return;
     this.#acked = { sequence: applied, at: this.#clock.now() };
-    const { name, url = null } = this.#options;
+    const { name } = this.#options;
+    const url = this.#options.url?.() ?? null;
     const ack = { replica: name, applied, epoch: this.position().epoch, state: this.#state.name, url };
     // Only informs: what matters about the connection is seen by the subscription.
     (session.source as SyncSource).ack(ack).catch(() => {});

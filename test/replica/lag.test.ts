@@ -15,7 +15,7 @@ test('a replica that was never at the head has no age', () => {
   const lag = clocks().lag();
   lag.heard(10);
   lag.applied(4);
-  expect(lag.report()).toEqual({ lagChanges: 6, stalenessMs: Number.POSITIVE_INFINITY, asOf: null });
+  expect(lag.report()).toEqual({ head: 10, lagChanges: 6, stalenessMs: Number.POSITIVE_INFINITY, asOf: null });
 });
 
 test('ages from the arrival of the frame whose head is applied, not from the apply', () => {

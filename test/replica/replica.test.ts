@@ -1,5 +1,4 @@
 import { expect, test } from 'vitest';
-import { eventually } from '../support/eventually.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
 import { contents, Follower, Primary, Wire } from './support.ts';
 

@@ -1,3 +1,4 @@
+import { copyFileSync, existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Progress } from '../../replica/progress.ts';
 import { Replica, type ReplicaOptions, type SourceAddress } from '../../replica/replica.ts';
@@ -67,13 +68,16 @@ export class Primary {
 
 /** A source that can be cut, and counts. */
 export class Wire {
+  /** Makes pages and frames smaller than the replica asks for. */
+  pageRows = 1_000;
+  frameChanges = 500;
   /** Connections refused while true. */
   down = false;
   connects = 0;
   calls: Record<string, number> = {};
   /** Called before each call; may throw. */
   before: (call: string, args: readonly unknown[]) => unknown = () => undefined;
-  /** Changes a source's answers on the way. */
+  /** Changes a source's answers on the way; null drops a frame. May be asynchronous. */
   alter: (call: string, answer: unknown) => unknown = (_call, answer) => answer;
   readonly #target: () => SyncSource;
   #cuts = new Set<() => void>();
@@ -105,20 +109,27 @@ export class Wire {
       if (gone.signal.aborted) throw lost();
       const answer = await work();
       if (gone.signal.aborted) throw lost();
-      return this.alter(name, answer) as never;
+      return (await this.alter(name, answer)) as never;
     };
     const wire = this;
     return {
       hello: (...args) => call('hello', args, () => target.hello(...args)),
       async *changes(cursor, shape, limits, signal) {
         await wire.before('changes', [cursor]);
-        for await (const frame of target.changes(cursor, shape, limits, AbortSignal.any([signal, gone.signal]))) {
+        for await (const frame of target.changes(
+          cursor,
+          shape,
+          { ...limits, maxBatch: wire.frameChanges },
+          AbortSignal.any([signal, gone.signal]),
+        )) {
           await wire.before('frame', [frame]);
-          yield wire.alter('frame', frame) as typeof frame;
+          const altered = (await wire.alter('frame', frame)) as typeof frame | null;
+          if (altered !== null) yield altered;
         }
         throw lost();
       },
-      snapshot: (...args) => call('snapshot', args, () => target.snapshot(...args)),
+      snapshot: (collection, after) =>
+        call('snapshot', [collection, after], () => target.snapshot(collection, after, this.pageRows)),
       digests: (...args) => call('digests', args, () => target.digests(...args)),
       buckets: (...args) => call('buckets', args, () => target.buckets(...args)),
       bucketRows: (...args) => call('bucketRows', args, () => target.bucketRows(...args)),
@@ -187,11 +198,14 @@ export class Follower {
     });
   }
 
-  /** Ends like a killed process: what was committed is on disk, nothing else happens. */
-  async kill(): Promise<void> {
-    // Closing takes the place of the operating system: it frees the file. Work in flight finds the database closed.
-    await this.database.close();
-    await this.replica.stop();
+  /** What a crash at this moment would leave on disk, in a directory of its own. Everything writes in this thread: nothing is half done. */
+  static image(directory: string, copy: string): string {
+    mkdirSync(join(copy, 'replica'), { recursive: true });
+    for (const file of ['holdfast.db', 'holdfast.db-wal']) {
+      const path = join(directory, 'replica', file);
+      if (existsSync(path)) copyFileSync(path, join(copy, 'replica', file));
+    }
+    return copy;
   }
 
   async close(): Promise<void> {
