@@ -1,7 +1,7 @@
 import type { GraphQLSchema } from 'graphql';
 import { buildSchema, type SchemaOptions } from '../src/api/schema.ts';
 import type { Model } from '../src/model/entity.ts';
-import { type SyncOptions, syncPart } from './sync.ts';
+import { buildSyncSchema, type SyncOptions } from './sync.ts';
 
 /** Options of {@link buildDataSchema}. */
 export interface DataSchemaOptions extends Omit<SchemaOptions, 'parts'> {
@@ -11,5 +11,5 @@ export interface DataSchemaOptions extends Omit<SchemaOptions, 'parts'> {
 
 /** All that the data port serves, over an ApiContext: the generated API, hand-written resolvers, and what replicas ask for. */
 export function buildDataSchema(model: Model, { sync, ...options }: DataSchemaOptions = {}): GraphQLSchema {
-  return buildSchema(model, { ...options, parts: sync === undefined ? [] : [syncPart(sync)] });
+  return buildSchema(model, { ...options, parts: sync === undefined ? [] : [buildSyncSchema(sync)] });
 }

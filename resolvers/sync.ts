@@ -1,8 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { makeExecutableSchema } from '@graphql-tools/schema';
 import type { IResolvers } from '@graphql-tools/utils';
-import { type GraphQLSchema, parse } from 'graphql';
-import type { SchemaPart } from '../src/api/extend.ts';
+import type { GraphQLSchema } from 'graphql';
 import { HoldfastError } from '../src/errors.ts';
 import type { Position } from '../src/model/position.ts';
 import { POSITION_SCALAR, SCALARS } from '../src/model/scalars.ts';
@@ -15,7 +14,7 @@ export interface SyncContext {
   readonly request: { readonly signal: AbortSignal };
 }
 
-/** Options of {@link syncPart}. */
+/** Options of {@link buildSyncSchema}. */
 export interface SyncOptions {
   /** The node that is followed: this one. */
   readonly source: SyncSource;
@@ -38,18 +37,9 @@ const BUCKETS = 4_096;
 const MAX_BATCH = 500;
 const MAX_FRAME_BYTES = 512 * 1024;
 
-/** The fields of `schema/sync.graphql` over a source; to be joined to the data schema (`buildSchema(model, {parts})`). */
-export function syncPart(options: SyncOptions): SchemaPart {
-  return { document: parse(readFileSync(SDL, 'utf8')), resolvers: resolversOf(options) };
-}
-
-/** The sync fields as a schema of their own, e.g. for a source without data of its own. */
+/** The fields of `schema/sync.graphql` over a source: a schema of its own, or part of the data schema. */
 export function buildSyncSchema(options: SyncOptions): GraphQLSchema {
-  const { document, resolvers } = syncPart(options);
-  return makeExecutableSchema({
-    typeDefs: document,
-    resolvers: { ...resolvers, SafeInt: SCALARS.get('SafeInt')!.type, Position: POSITION_SCALAR },
-  });
+  return makeExecutableSchema<SyncContext>({ typeDefs: readFileSync(SDL, 'utf8'), resolvers: resolversOf(options) });
 }
 
 function resolversOf({ source, authorize = () => undefined }: SyncOptions): IResolvers<unknown, SyncContext> {
@@ -60,6 +50,8 @@ function resolversOf({ source, authorize = () => undefined }: SyncOptions): IRes
       return run(args, context);
     };
   return {
+    SafeInt: SCALARS.get('SafeInt')!.type,
+    Position: POSITION_SCALAR,
     Query: {
       syncHello: guarded(({ cursor, shape }: { cursor?: string | null; shape?: ShapeInput | null }) =>
         source.hello(token('cursor', cursor), shapeOf(shape)),

@@ -1,6 +1,5 @@
 import type { IResolvers } from '@graphql-tools/utils';
 import {
-  type DefinitionNode,
   type DocumentNode,
   extendSchema,
   type GraphQLField,
@@ -13,24 +12,14 @@ import {
   isObjectType,
   isTypeDefinitionNode,
   Kind,
-  type ObjectTypeDefinitionNode,
 } from 'graphql';
 import { HoldfastError } from '../errors.ts';
 import type { Model } from '../model/entity.ts';
 import { POSITION_SCALAR, SCALARS } from '../model/scalars.ts';
 import { nearest } from '../util/nearest.ts';
 
-/** Types and fields beside the generated ones, with the resolvers that answer them. */
-export interface SchemaPart {
-  /** Types, and fields of root types as `type Query` or `extend type Query`. */
-  readonly document: DocumentNode;
-  readonly resolvers?: IResolvers | undefined;
-}
-
 /** Told of each generated field that hand-written SDL or a resolver takes the place of, e.g. `Query.teachers`. */
 export type OnOverride = (field: string) => void;
-
-const ROOTS: ReadonlySet<string> = new Set(['Query', 'Mutation', 'Subscription']);
 
 /** What the SDL holds beside entities, nested types, enums and scalars: types and extensions for hand-written resolvers. */
 export function extrasOf(model: Model): DocumentNode {
@@ -47,9 +36,8 @@ export function extrasOf(model: Model): DocumentNode {
  * @throws SCHEMA_INVALID for a type whose name is taken, or an unknown one.
  */
 export function extended(schema: GraphQLSchema, document: DocumentNode, onOverride: OnOverride): GraphQLSchema {
-  const definitions = document.definitions.filter((node) => !isOwnScalar(node)).map(asExtension);
-  if (definitions.length === 0) return schema;
-  for (const node of definitions) {
+  if (document.definitions.length === 0) return schema;
+  for (const node of document.definitions) {
     if (isTypeDefinitionNode(node) && schema.getType(node.name.value) !== undefined) {
       throw invalid(`${node.name.value} is the name of a generated type; choose another name for yours`);
     }
@@ -63,7 +51,7 @@ export function extended(schema: GraphQLSchema, document: DocumentNode, onOverri
   }
   try {
     // Not validated as SDL: the model's loader did, and graphql-js would not let a field be replaced.
-    return extendSchema(schema, { kind: Kind.DOCUMENT, definitions }, { assumeValidSDL: true });
+    return extendSchema(schema, document, { assumeValidSDL: true });
   } catch (error) {
     throw invalid(error instanceof Error ? error.message : String(error), error);
   }
@@ -137,20 +125,6 @@ interface Resolvers {
 
 function fieldOf(type: GraphQLNamedType | undefined, name: string): GraphQLField<unknown, unknown> | undefined {
   return isObjectType(type) || isInterfaceType(type) ? type.getFields()[name] : undefined;
-}
-
-function isOwnScalar(node: DefinitionNode): boolean {
-  return (
-    node.kind === Kind.SCALAR_TYPE_DEFINITION &&
-    (SCALARS.has(node.name.value) || node.name.value === POSITION_SCALAR.name)
-  );
-}
-
-/** Root types are there already: their fields are added. */
-function asExtension(node: DefinitionNode): DefinitionNode {
-  if (node.kind !== Kind.OBJECT_TYPE_DEFINITION || !ROOTS.has(node.name.value)) return node;
-  const { description: _, ...rest }: ObjectTypeDefinitionNode = node;
-  return { ...rest, kind: Kind.OBJECT_TYPE_EXTENSION };
 }
 
 function unknown(what: string, name: string, candidates: readonly string[]): HoldfastError {

@@ -8,16 +8,19 @@ import { type Field, FieldKind } from '../model/entity.ts';
 import { SCALARS } from '../model/scalars.ts';
 import type { Types } from './types.ts';
 
-/** `TeacherWhere` or `AddressWhere`: the condition on a document or a nested object. All that is given must hold. */
+/**
+ * `TeacherWhere` or `AddressWhere`: the condition on a document or a nested object. All that is given must hold. A nested
+ * object can be asked for null, unless a field of it is called `isNull`.
+ */
 export function whereType(types: Types, name: string): GraphQLInputObjectType {
   return types.shared(`${name}Where`, `the filter of ${name}`, () => {
     const self = new GraphQLInputObjectType({
       name: `${name}Where`,
       fields: () => {
         const fields: GraphQLInputFieldConfigMap = {};
+        if (types.model.objects.has(name)) fields.isNull = { type: GraphQLBoolean };
         for (const field of types.shapes.shape(name).fields) {
-          const type = fieldFilter(types, field);
-          if (type !== undefined) fields[field.name] = { type };
+          fields[field.name] = { type: fieldFilter(types, field) };
         }
         const many = types.list(types.required(self));
         return { ...fields, and: { type: many }, or: { type: many }, not: { type: self } };
@@ -27,7 +30,7 @@ export function whereType(types: Types, name: string): GraphQLInputObjectType {
   });
 }
 
-function fieldFilter(types: Types, field: Field): GraphQLInputType | undefined {
+function fieldFilter(types: Types, field: Field): GraphQLInputType {
   switch (field.kind) {
     case FieldKind.RELATION:
       return field.list ? someFilter(types, field.type, false) : oneFilter(types, field.type);

@@ -1,12 +1,11 @@
 import { GraphQLBoolean, GraphQLInt, GraphQLObjectType, GraphQLString } from 'graphql';
 import type { Entity, Field } from '../model/entity.ts';
 import { uniqueQueryName } from '../model/naming.ts';
-import type { Filter } from '../store/store.ts';
-import { conditionArguments, findOptions, type ListArguments, listArguments } from './arguments.ts';
-import { filterFor } from './conditions.ts';
+import { conditionArguments, type ListArguments, listArguments } from './arguments.ts';
 import { type Connection, type ConnectionArguments, connectionOf } from './connection.ts';
 import type { Operation } from './operation.ts';
 import { type ApiField, type ApiFields, entityType } from './output-types.ts';
+import { readCount, readMany, readOne } from './reads.ts';
 import type { Types } from './types.ts';
 import { uniqueFields } from './unique.ts';
 
@@ -30,24 +29,15 @@ function oneField(types: Types, entity: Entity, field: Field): ApiField {
   return {
     type: entityType(types, entity),
     args: { [field.name]: { type: types.required(types.leaf(field.type)) } },
-    resolve: async (_source, args, context) => {
-      const filter: Filter = { [field.storedName]: args[field.name] };
-      const [document] = await context.service.find(entity, filter, { limit: 1 }, context.request);
-      return document ?? null;
-    },
+    resolve: (_source, args, context) => readOne(entity, { [field.storedName]: args[field.name] }, context),
   };
 }
 
 function listField(types: Types, entity: Entity): ApiField {
-  const { shapes } = types;
   return {
     type: types.required(types.list(types.required(entityType(types, entity)))),
     args: listArguments(types, entity),
-    resolve: async (_source, list: ListArguments, context) => {
-      const options = findOptions(shapes, entity, list);
-      const filter = await filterFor(shapes, entity, list.where, context);
-      return context.service.find(entity, filter, options, context.request);
-    },
+    resolve: (_source, list: ListArguments, context) => readMany(types.shapes, entity, list, context),
   };
 }
 
@@ -56,10 +46,7 @@ function countField(types: Types, entity: Entity): ApiField {
   return {
     type: types.required(GraphQLInt),
     ...(where === undefined ? {} : { args: { where } }),
-    resolve: async (_source, args, context) => {
-      const filter = await filterFor(types.shapes, entity, args.where, context);
-      return context.service.count(entity, filter, context.request);
-    },
+    resolve: (_source, args, context) => readCount(types.shapes, entity, args.where, context),
   };
 }
 

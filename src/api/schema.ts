@@ -1,11 +1,11 @@
 import type { IResolvers } from '@graphql-tools/utils';
-import { concatAST, type DocumentNode, GraphQLObjectType, GraphQLSchema, validateSchema, visit } from 'graphql';
+import { type DocumentNode, GraphQLObjectType, GraphQLSchema, validateSchema, visit } from 'graphql';
 import { HoldfastError } from '../errors.ts';
-import type { Entity, Model } from '../model/entity.ts';
+import type { Model } from '../model/entity.ts';
 import { subscriptionFields } from './changes.ts';
-import { addResolvers, extended, extrasOf, type OnOverride, type SchemaPart } from './extend.ts';
+import { addResolvers, extended, extrasOf, type OnOverride } from './extend.ts';
 import { mutationFields } from './mutations.ts';
-import type { ApiFields } from './output-types.ts';
+import { type RootFields, rootFieldsOf } from './parts.ts';
 import { queryFields } from './queries.ts';
 import { Types } from './types.ts';
 
@@ -13,8 +13,8 @@ import { Types } from './types.ts';
 export interface SchemaOptions {
   /** Hand-written resolvers; they win over generated ones. */
   readonly resolvers?: IResolvers | undefined;
-  /** Further parts of the API, e.g. the sync fields. */
-  readonly parts?: readonly SchemaPart[] | undefined;
+  /** Schemas whose root fields are added to the generated ones, e.g. the sync API. They are taken apart: build them for this. */
+  readonly parts?: readonly GraphQLSchema[] | undefined;
   /** Told of each generated field that SDL or a resolver takes the place of. Default: nobody is. */
   readonly onOverride?: OnOverride | undefined;
   /** Sets timestamps. Default: the machine's clock. */
@@ -22,16 +22,15 @@ export interface SchemaOptions {
 }
 
 /**
- * The executable schema of a model, over an ApiContext: DESIGN's data API, with the user's own types and resolvers.
- * @throws SCHEMA_INVALID when the user's types, resolvers and the generated ones do not fit together.
+ * The executable schema of a model, over an ApiContext: the generated API, the user's own types and resolvers, and `parts`.
+ * @throws SCHEMA_INVALID when these do not fit together.
  */
 export function buildSchema(model: Model, options: SchemaOptions = {}): GraphQLSchema {
-  const { resolvers, parts = [], onOverride = () => undefined, clock = () => new Date() } = options;
-  const extras = concatAST([extrasOf(model), ...parts.map((part) => part.document)]);
-  const generated = generatedSchema(model, clock, extras);
+  const { resolvers = {}, parts = [], onOverride = () => undefined, clock = () => new Date() } = options;
+  const extras = extrasOf(model);
+  const generated = generatedSchema(model, clock, parts.map(rootFieldsOf), extras);
   const schema = extended(generated, extras, onOverride);
-  for (const part of parts) if (part.resolvers) addResolvers(schema, part.resolvers, generated, onOverride);
-  if (resolvers !== undefined) addResolvers(schema, resolvers, generated, onOverride);
+  addResolvers(schema, resolvers, generated, onOverride);
   const [mistake] = validateSchema(schema);
   if (mistake !== undefined) {
     throw new HoldfastError('SCHEMA_INVALID', mistake.message, { cause: mistake, details: { mistakes: [] } });
@@ -39,14 +38,29 @@ export function buildSchema(model: Model, options: SchemaOptions = {}): GraphQLS
   return schema;
 }
 
-function generatedSchema(model: Model, clock: () => Date, extras: DocumentNode): GraphQLSchema {
+function generatedSchema(
+  model: Model,
+  clock: () => Date,
+  parts: readonly RootFields[],
+  extras: DocumentNode,
+): GraphQLSchema {
   const types = new Types(model);
-  const root = (name: string, fields: (entity: Entity) => ApiFields) =>
-    new GraphQLObjectType({ name, fields: () => Object.assign({}, ...model.entities.map(fields)) });
+  const entities = model.entities.map(
+    (entity): RootFields => ({
+      query: queryFields(types, entity),
+      mutation: mutationFields(types, entity, clock),
+      subscription: subscriptionFields(types, entity),
+    }),
+  );
+  const root = (name: string, operation: keyof RootFields) =>
+    new GraphQLObjectType({
+      name,
+      fields: Object.assign({}, ...[...entities, ...parts].map((fields) => fields[operation])),
+    });
   return new GraphQLSchema({
-    query: root('Query', (entity) => queryFields(types, entity)),
-    mutation: root('Mutation', (entity) => mutationFields(types, entity, clock)),
-    subscription: root('Subscription', (entity) => subscriptionFields(types, entity)),
+    query: root('Query', 'query'),
+    mutation: root('Mutation', 'mutation'),
+    subscription: root('Subscription', 'subscription'),
     types: leavesOf(extras, types),
   });
 }

@@ -73,6 +73,10 @@ function combination(
       return either((value as unknown[]).map((where, index) => nested(where, `${place}.${index}`)));
     case 'not':
       return then(nested(value, place), negated);
+    case 'isNull':
+      // At '' it is an element of a list: whether that is null is not a question MongoDB's filters can put.
+      if (prefix !== '') return nullCondition(prefix.slice(0, -1), value);
+      throw badInput(`${place}: there is no such condition on the elements of a list`);
     default:
       throw badInput(`${place}: there is no such field`);
   }
@@ -124,10 +128,14 @@ function operatorCondition(path: string, operator: string, value: unknown, place
     case 'hasEvery':
       return (value as unknown[]).length === 0 ? EVERYTHING : { [path]: { $all: value } };
     case 'isNull':
-      return { [path]: value === true ? { $eq: null } : { $ne: null } };
+      return nullCondition(path, value);
     default:
       throw badInput(`${place}.${operator}: there is no such operator`);
   }
+}
+
+function nullCondition(path: string, isNull: unknown): Filter {
+  return { [path]: isNull === true ? { $eq: null } : { $ne: null } };
 }
 
 /** The text as a regular expression that finds just this text, to MongoDB's engine and to JavaScript's. */
@@ -146,7 +154,7 @@ function elementsCondition(
   const conditions = Object.entries(operators).flatMap(([operator, value]): Condition[] => {
     if (value === undefined) return [];
     const at = `${place}.${operator}`;
-    if (operator === 'isNull') return [{ [path]: given(value, at) === true ? { $eq: null } : { $ne: null } }];
+    if (operator === 'isNull') return [nullCondition(path, given(value, at))];
     const element = conditionsOf(scope, field.type, given(value, at) as WhereInput, '', at);
     return [then(element, (filter) => ({ [path]: quantified(operator, filter) }))];
   });
