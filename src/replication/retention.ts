@@ -56,7 +56,10 @@ export interface RetentionOptions {
   readonly clock: Clock;
   /** Wall clock in ms since 1970, as entries have it in `at`. Default `Date.now`. */
   readonly wallMs?: () => number;
-  /** Removes what only mattered while the log had entries below `floor`: tombstones, old idempotency keys. */
+  /**
+   * Removes what only mattered while the log had entries below `floor` (tombstones), and what has become too old (idempotency
+   * keys). Called after a trim, after a start, and every hour.
+   */
   readonly prune: (floor: number) => Promise<void>;
   /** Told about a sweep that failed; the next one tries again. */
   readonly onError: (error: unknown) => void;
@@ -65,6 +68,7 @@ export interface RetentionOptions {
 }
 
 const SWEEP_EVERY_MS = 60_000;
+const PRUNE_EVERY_MS = 3_600_000;
 /** Entries removed before other work gets its turn. */
 const TRIM_SLICE = 5_000;
 /** Entries looked at to estimate the size of a change. */
@@ -77,6 +81,7 @@ export class Retention {
   readonly #options: RetentionOptions;
   readonly #end: () => void;
   #sweeping: Promise<void> | undefined;
+  #pruned: { readonly floor: number; readonly at: number } | undefined;
   #stopped = false;
 
   constructor(options: RetentionOptions) {
@@ -97,7 +102,7 @@ export class Retention {
 
   /** Trims to the floor that the policy wants, then prunes. Returns how many entries went. */
   async sweep(): Promise<number> {
-    const { log, policy, clock, prune } = this.#options;
+    const { log, policy, clock } = this.#options;
     const before = log.floor();
     const target = floorOf(policy, await this.#facts());
     for (let floor = before; floor < target && !this.#stopped; ) {
@@ -106,8 +111,18 @@ export class Retention {
       await new Promise<void>((resolve) => clock.soon(resolve));
     }
     const trimmed = log.floor() - before;
-    if (trimmed > 0) await prune(log.floor());
+    await this.#prune();
     return trimmed;
+  }
+
+  /** What was left by a crash or a failure before is caught up on as well. */
+  async #prune(): Promise<void> {
+    const { log, clock, prune } = this.#options;
+    const floor = log.floor();
+    const at = clock.now();
+    if (this.#stopped || (this.#pruned?.floor === floor && at - this.#pruned.at < PRUNE_EVERY_MS)) return;
+    await prune(floor);
+    this.#pruned = { floor, at };
   }
 
   /** The timer's sweep: one at a time. */

@@ -98,7 +98,7 @@ describe('cutting', () => {
 
   test('random entries stay within any limit, or are one (seed 5)', () => {
     const random = seededRandom(5);
-    for (let round = 0; round < 60; round++) {
+    for (let round = 0; round < 25; round++) {
       const entries = chained(randomChanges(random, 150));
       const maxBytes = 2_000 + Math.floor(random() * 30_000);
       const count = fittingCount(entries, shown, maxBytes);
@@ -126,7 +126,7 @@ describe('damage', () => {
   const frame = frameOf(entries);
 
   test('no single flipped bit of the body makes other changes (every bit of a small frame)', () => {
-    const small = frameOf(chained(randomChanges(seededRandom(12), 3)));
+    const small = frameOf(chained(randomChanges(seededRandom(12), 2)));
     const good = decodeBody(small);
     const body = Buffer.from(small.body);
     let refused = 0;
@@ -144,7 +144,7 @@ describe('damage', () => {
   test('a flipped bit of the text is refused, whatever the compression makes of it (seed 13)', () => {
     const random = seededRandom(13);
     const text = textOf(entries);
-    for (let round = 0; round < 1_000; round++) {
+    for (let round = 0; round < 300; round++) {
       const bytes = Buffer.from(text);
       bytes[Math.floor(random() * bytes.length)]! ^= 1 << Math.floor(random() * 8);
       const body = zstdCompressSync(bytes).toString('base64');
@@ -155,7 +155,7 @@ describe('damage', () => {
   test('changed text with a checksum to match is refused by the chain or the image hash (seed 14)', () => {
     const random = seededRandom(14);
     const text = textOf(entries);
-    for (let round = 0; round < 1_000; round++) {
+    for (let round = 0; round < 300; round++) {
       const at = Math.floor(random() * text.length);
       const other = String.fromCharCode(32 + Math.floor(random() * 94));
       if (other === text[at]) continue;

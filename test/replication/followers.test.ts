@@ -126,7 +126,7 @@ describe('HeadMarks', () => {
       sequence = next;
       marks.add(sequence, at);
     }
-    for (let s = 0; s < sequence; s += 7) expect(marks.passedAt(s)).toBeLessThanOrEqual(passed.get(s) as number);
+    for (let s = 0; s < sequence; s += 101) expect(marks.passedAt(s)).toBeLessThanOrEqual(passed.get(s) as number);
     for (let s = sequence - 500; s < sequence; s++) expect(marks.passedAt(s)).toBe(passed.get(s));
   });
 });

@@ -96,11 +96,14 @@ describe('Retention', () => {
     await retention.stop();
   });
 
-  test('does nothing when nothing may go', async () => {
-    const { log, retention, pruned, write } = setUp();
+  test('trims nothing that may not go, and prunes after the start and every hour', async () => {
+    const { clock, log, retention, pruned, write } = setUp();
     write(100);
     expect(await retention.sweep()).toBe(0);
-    expect([log.floor(), pruned]).toEqual([1, []]);
+    expect(await retention.sweep()).toBe(0);
+    expect([log.floor(), pruned]).toEqual([1, [1]]);
+    await clock.advance(3_600_000);
+    expect(pruned).toEqual([1, 1]);
     await retention.stop();
   });
 
@@ -142,11 +145,10 @@ describe('Retention', () => {
     failure.error = new Error('disk full');
     await clock.advance(60_000);
     expect(errors).toEqual([failure.error]);
+    expect(log.floor()).toBe(91);
     failure.error = undefined;
-    write(10);
     await clock.advance(60_000);
-    expect(pruned).toEqual([101]);
-    expect(log.floor()).toBe(101);
+    expect(pruned).toEqual([91]);
     await retention.stop();
   });
 
