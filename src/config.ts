@@ -191,6 +191,14 @@ export function exampleSchemaDirectory(): string {
   return fileURLToPath(new URL('../schema/example', import.meta.url));
 }
 
+/** The environment for a process of our own that is to see these values, by dotted path, besides what this one sees. */
+export function environmentWith(values: Readonly<Record<string, string>>): NodeJS.ProcessEnv {
+  return {
+    ...process.env,
+    ...Object.fromEntries(Object.entries(values).map(([path, text]) => [variableOf(path), text])),
+  };
+}
+
 /** Whether errors on the command line come with their stack: `HOLDFAST_DEBUG` is set. */
 export function debugging(env: ConfigSources['env'] = process.env): boolean {
   return (env.HOLDFAST_DEBUG ?? '') !== '';

@@ -150,8 +150,7 @@ export const ERRORS = {
   },
   PRIMARY_UNREACHABLE: {
     cause: 'The primary does not answer: it is down, the network is cut, the URL is wrong, or it refused this replica.',
-    remedy:
-      'Check --primary, --token and that the primary runs; the replica keeps trying and serves what it has meanwhile.',
+    remedy: 'Check the URL and that a server runs there; a replica keeps trying and serves what it has meanwhile.',
     retryable: true,
     status: 503,
   },

@@ -87,7 +87,7 @@ describe('architecture', () => {
   it('sees the files and their imports', () => {
     expect(files).toContain('src/errors.ts');
     expect(edges).toContainEqual({ from: 'src/config.ts', to: 'src/errors.ts' });
-    expect(imports.get('src/cli/commands.ts')).toContain('src/cli/config-print.ts');
+    expect(imports.get('src/cli/commands.ts')).toContain('src/cli/start.ts');
   });
 
   it('puts every file into a layer', () => {

@@ -54,5 +54,8 @@ export interface CommandDefinition {
   readonly load: () => Promise<Run>;
 }
 
+/** Something that failed and that no code of the catalogue names; ends with {@link ExitCode.FAILED}. */
+export class Failure extends Error {}
+
 /** A mistake on the command line that commander cannot see; ends with {@link ExitCode.USAGE}. */
 export class UsageError extends Error {}

@@ -1,7 +1,146 @@
-import type { CommandDefinition } from './command.ts';
+import type { CommandDefinition, CommandOption } from './command.ts';
+
+const PORT: CommandOption = {
+  flags: '--port <number>',
+  key: 'server.port',
+  description: 'data port; 0 for any free one',
+};
+const OPS_PORT: CommandOption = {
+  flags: '--ops-port <number>',
+  key: 'server.opsPort',
+  description: 'ops port; 0 for any free one',
+};
+const SCHEMA: CommandOption = { flags: '--schema <dir>', key: 'schema', description: 'directory of SDL files' };
+const PRIMARY: CommandOption = {
+  flags: '--primary <urls>',
+  key: 'replica.primary',
+  description: 'websocket URL of the primary, or several of one database, by comma',
+};
+const PRIMARY_DATA: CommandOption = {
+  flags: '--data <dir>',
+  key: 'store.url',
+  value: (directory) => `sqlite:${directory}`,
+  conflicts: 'store',
+  description: 'directory of the embedded store',
+};
+const REPLICA_DATA: CommandOption = {
+  flags: '--data <dir>',
+  key: 'replica.data',
+  description: 'directory of the copy',
+};
+const OPS_URL: CommandOption = {
+  flags: '--url <url>',
+  description: 'ops endpoint of the running process (default: http://127.0.0.1:4001/graphql)',
+};
+const REPLICA_OPS_URL: CommandOption = {
+  flags: '--url <url>',
+  description: 'ops endpoint of the replica (default: http://127.0.0.1:4011/graphql)',
+};
 
 /** Every command. Its code is imported when it runs, so that `--help` answers at once. */
 export const COMMANDS: readonly CommandDefinition[] = [
+  {
+    name: 'start',
+    summary: 'serve the data as a primary',
+    options: [
+      PORT,
+      OPS_PORT,
+      PRIMARY_DATA,
+      { flags: '--store <url>', key: 'store.url', description: 'store, e.g. sqlite:./data' },
+      SCHEMA,
+    ],
+    example: 'holdfast start --schema ./schema --data ./data',
+    load: async () => (await import('./start.ts')).start,
+  },
+  {
+    name: 'replica',
+    summary: 'follow a primary and serve its data',
+    options: [PRIMARY, PORT, OPS_PORT, REPLICA_DATA, SCHEMA],
+    example: 'holdfast replica --primary ws://127.0.0.1:4000/graphql --data ./data-replica',
+    load: async () => (await import('./replica.ts')).replica,
+  },
+  {
+    name: 'replica verify',
+    summary: 'compare a replica with its primary; exit 3 when they differ',
+    options: [
+      REPLICA_OPS_URL,
+      { flags: '--deep', description: 'read every document again instead of trusting digests' },
+    ],
+    example: 'holdfast replica verify --url http://127.0.0.1:4011/graphql',
+    load: async () => (await import('./replica-verify.ts')).replicaVerify,
+  },
+  {
+    name: 'replica resync',
+    summary: 'repair a replica document by document',
+    options: [
+      REPLICA_OPS_URL,
+      { flags: '--force', description: 'also after a fork: changes that only the replica has are given up' },
+    ],
+    example: 'holdfast replica resync --url http://127.0.0.1:4011/graphql',
+    load: async () => (await import('./replica-resync.ts')).replicaResync,
+  },
+  {
+    name: 'demo',
+    summary: 'run a primary and a replica with example data',
+    options: [
+      PORT,
+      OPS_PORT,
+      PRIMARY_DATA,
+      { flags: '--replica-port <number>', description: 'data port of the replica', default: '4010' },
+      { flags: '--replica-ops-port <number>', description: 'ops port of the replica', default: '4011' },
+      { flags: '--replica-data <dir>', key: 'replica.data', description: 'directory of the copy' },
+    ],
+    example: 'holdfast demo',
+    load: async () => (await import('./demo.ts')).demo,
+  },
+  {
+    name: 'import',
+    summary: 'read documents from JSON, JSON Lines or MongoDB extended JSON; exit 3 when lines were refused',
+    arguments: '<entity> <file>',
+    options: [
+      {
+        flags: '--to <url>',
+        description: 'GraphQL endpoint of a running gateway (default: http://127.0.0.1:4000/graphql)',
+      },
+      {
+        ...PRIMARY_DATA,
+        conflicts: 'to',
+        description: 'write into this directory instead; no process may be using it',
+      },
+      SCHEMA,
+    ],
+    example: 'holdfast import Teacher teachers.jsonl --to http://127.0.0.1:4000/graphql',
+    load: async () => (await import('./import.ts')).importDocuments,
+  },
+  {
+    name: 'schema infer',
+    summary: 'write the SDL that documents suggest',
+    options: [{ flags: '--from <file...>', description: 'files of documents, one per collection' }],
+    example: 'holdfast schema infer --from teachers.jsonl > schema/teachers.graphql',
+    load: async () => (await import('./schema-infer.ts')).schemaInfer,
+  },
+  {
+    name: 'schema print',
+    summary: 'print the GraphQL API that the SDL gives',
+    options: [SCHEMA, { flags: '--source', description: 'print the SDL itself as one document' }],
+    example: 'holdfast schema print --schema ./schema',
+    load: async () => (await import('./schema-print.ts')).schemaPrint,
+  },
+  {
+    name: 'schema check',
+    summary: 'list every mistake in the SDL',
+    options: [SCHEMA],
+    example: 'holdfast schema check --schema ./schema',
+    load: async () => (await import('./schema-check.ts')).schemaCheck,
+  },
+  {
+    name: 'schema diff',
+    summary: 'list what changes for clients; exit 3 when something breaks',
+    arguments: '<old> [new]',
+    options: [SCHEMA],
+    example: 'holdfast schema diff ./schema-before ./schema',
+    load: async () => (await import('./schema-diff.ts')).schemaDiff,
+  },
   {
     name: 'config print',
     summary: 'print the configuration with the origin of each value',
@@ -15,6 +154,26 @@ export const COMMANDS: readonly CommandDefinition[] = [
     options: [{ flags: '--role <role>', key: 'role', description: 'primary or replica' }],
     example: 'holdfast config validate --config holdfast.config.yaml',
     load: async () => (await import('./config-validate.ts')).configValidate,
+  },
+  {
+    name: 'status',
+    summary: 'ask a running process how it is; exit 3 when degraded',
+    options: [OPS_URL],
+    example: 'holdfast status --url http://127.0.0.1:4001/graphql',
+    load: async () => (await import('./status.ts')).status,
+  },
+  {
+    name: 'doctor',
+    summary: 'look for what would keep Holdfast from working here',
+    options: [
+      { flags: '--role <role>', key: 'role', description: 'primary or replica' },
+      PRIMARY,
+      PORT,
+      OPS_PORT,
+      SCHEMA,
+    ],
+    example: 'holdfast doctor',
+    load: async () => (await import('./doctor.ts')).doctor,
   },
 ];
 

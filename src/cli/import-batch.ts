@@ -1,5 +1,7 @@
 /** One document on its way. */
 export interface Item {
+  /** Place of the document among those of the file, from 0. */
+  readonly index: number;
   /** Line of the file on which the document starts. */
   readonly line: number;
   /** The input as JSON. */

@@ -16,7 +16,7 @@ export class InputWriter {
   readonly #digest: string;
   readonly #known = new Map<readonly Field[], ReadonlyMap<string, Field>>();
 
-  /** `digest` identifies the file: ids of documents without one derive from it and their line. */
+  /** `digest` identifies the file: ids of documents without one derive from it and their place. */
   constructor(options: { model: Model; schema: GraphQLSchema; entity: Entity; digest: string }) {
     this.#model = options.model;
     this.#entity = options.entity;
@@ -26,12 +26,13 @@ export class InputWriter {
 
   /**
    * The input for `document`, checked exactly as the gateway checks it. Fields may have their stored or their GraphQL names.
+   * `index` is its place among the documents of the file.
    * @throws {Unfit}
    */
-  write(document: Document, line: number): Record<string, unknown> {
+  write(document: Document, index: number): Record<string, unknown> {
     const input = this.#fields(document, this.#entity.fields, this.#entity.name);
     const { name } = this.#entity.id;
-    if (input[name] === undefined || input[name] === null) input[name] = this.#derivedId(line);
+    if (input[name] === undefined || input[name] === null) input[name] = this.#derivedId(index);
     coerceInputValue(input, this.#type, (path, _value, error) => {
       throw new Unfit(path.length === 0 ? error.message : `${path.join('.')}: ${error.message}`);
     });
@@ -76,9 +77,9 @@ export class InputWriter {
     return plain;
   }
 
-  #derivedId(line: number): string {
+  #derivedId(index: number): string {
     const { name, type } = this.#entity.id;
-    const hex = hash('sha256', `${this.#digest}\0${line}`, 'hex');
+    const hex = hash('sha256', `${this.#digest}\0${index}`, 'hex');
     switch (type) {
       case 'ObjectID':
         return hex.slice(0, 24);

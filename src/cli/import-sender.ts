@@ -7,8 +7,11 @@ import { ask } from './ask.ts';
 import type { Item } from './import-batch.ts';
 
 /** A document that was not written. */
-export interface RefusedLine {
+export interface RefusedDocument {
+  /** Line of the file on which it starts. */
   readonly line: number;
+  /** Its place among the documents of the file, from 0. */
+  readonly index: number;
   readonly code: string;
   readonly reason: string;
 }
@@ -16,7 +19,7 @@ export interface RefusedLine {
 /** What became of some documents. */
 export interface Sent {
   readonly written: number;
-  readonly refused: readonly RefusedLine[];
+  readonly refused: readonly RefusedDocument[];
 }
 
 export interface SenderOptions {
@@ -60,10 +63,7 @@ export class Sender {
   async send(items: readonly Item[]): Promise<Sent> {
     try {
       const { result } = await this.#tryRepeatedly(items);
-      const refused = result.refused.map(({ index, code, message }) => {
-        return { line: items[index]?.line ?? 0, code, reason: message };
-      });
-      return { written: result.written, refused };
+      return { written: result.written, refused: result.refused.map((refusal) => refusedOf(items, refusal)) };
     } catch (error) {
       if (!isHoldfastError(error) || !BLAMED.has(codeOf(error))) throw error;
       return this.#sendApart(items, error);
@@ -74,7 +74,7 @@ export class Sender {
     const [only, second] = items;
     if (only === undefined) return { written: 0, refused: [] };
     if (second === undefined) {
-      return { written: 0, refused: [{ line: only.line, code: codeOf(error), reason: error.message }] };
+      return { written: 0, refused: [refusedOf(items, { index: 0, code: codeOf(error), message: error.message })] };
     }
     const middle = Math.ceil(items.length / 2);
     const first = await this.send(items.slice(0, middle));
@@ -100,8 +100,13 @@ export class Sender {
   /** Of the file, the place in it, and the contents: the same key never carries other arguments. */
   #keyOf(items: readonly Item[], inputs: string): string {
     const { digest, entity } = this.#options;
-    return `import-${hash('sha256', `${digest}\0${entity.name}\0${items[0]?.line}\0${inputs}`, 'hex').slice(0, 40)}`;
+    return `import-${hash('sha256', `${digest}\0${entity.name}\0${items[0]?.index}\0${inputs}`, 'hex').slice(0, 40)}`;
   }
+}
+
+function refusedOf(items: readonly Item[], refusal: { index: number; code: string; message: string }): RefusedDocument {
+  const { line, index } = items[refusal.index] as Item;
+  return { line, index, code: refusal.code, reason: refusal.message };
 }
 
 function codeOf(error: HoldfastError): string {

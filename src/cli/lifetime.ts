@@ -8,7 +8,7 @@ const SAME_SIGNAL_MS = 500;
 
 /**
  * Waits for SIGINT or SIGTERM, then stops `server` and resolves when it has: requests in flight finish. A second signal
- * ends the process at once. A server started by another of our processes also stops when that one is gone.
+ * ends the process at once. A server started by another of our processes leaves Ctrl-C to that one, and stops when it is gone.
  */
 export async function untilStopped(server: Stoppable, note: (text: string) => void): Promise<void> {
   const asked = Promise.withResolvers<void>();
@@ -20,12 +20,13 @@ export async function untilStopped(server: Stoppable, note: (text: string) => vo
       asked.resolve();
     } else if (performance.now() - askedAt > SAME_SIGNAL_MS) process.exit(1);
   };
-  process.on('SIGINT', ask).on('SIGTERM', ask).once('disconnect', ask);
+  const interrupt = process.connected ? () => undefined : ask;
+  process.on('SIGINT', interrupt).on('SIGTERM', ask).on('disconnect', ask);
   try {
     await asked.promise;
     await server.stop();
   } finally {
-    process.off('SIGINT', ask).off('SIGTERM', ask).off('disconnect', ask);
+    process.off('SIGINT', interrupt).off('SIGTERM', ask).off('disconnect', ask);
     if (process.connected) process.disconnect();
   }
 }

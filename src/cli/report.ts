@@ -1,7 +1,7 @@
 import { CommanderError } from 'commander';
 import { debugging } from '../config.ts';
 import { ERRORS, type ErrorCode, isHoldfastError } from '../errors.ts';
-import { ExitCode, UsageError } from './command.ts';
+import { ExitCode, Failure, UsageError } from './command.ts';
 import type { Terminal } from './terminal.ts';
 
 /** Codes that say the caller's input is at fault, not the work. */
@@ -13,11 +13,12 @@ const USAGE_CODES: ReadonlySet<ErrorCode> = new Set(['CONFIG_INVALID', 'SCHEMA_I
  */
 export function report(error: unknown, terminal: Terminal): ExitCode {
   if (error instanceof CommanderError && error.exitCode === 0) return ExitCode.OK;
-  if (error instanceof CommanderError || error instanceof UsageError) {
+  if (error instanceof CommanderError || error instanceof UsageError || error instanceof Failure) {
     // Commander has written its own message.
-    if (error instanceof UsageError) terminal.note(`error: ${error.message}`);
-    if (terminal.json) terminal.result({ error: { code: 'USAGE', message: error.message } }, '');
-    return ExitCode.USAGE;
+    if (!(error instanceof CommanderError)) terminal.note(`error: ${error.message}`);
+    const failed = error instanceof Failure;
+    if (terminal.json) terminal.result({ error: { code: failed ? 'FAILED' : 'USAGE', message: error.message } }, '');
+    return failed ? ExitCode.FAILED : ExitCode.USAGE;
   }
   const code = isHoldfastError(error) ? error.code : 'INTERNAL_SERVER_ERROR';
   const message = error instanceof Error ? error.message : String(error);

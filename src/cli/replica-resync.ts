@@ -1,0 +1,25 @@
+import { z } from 'zod';
+import { ask } from './ask.ts';
+import { type CommandContext, ExitCode } from './command.ts';
+import { DEFAULT_REPLICA_URL } from './replica-url.ts';
+
+const MUTATION = `mutation Resync($force: Boolean!) {
+  replicaResync(force: $force) { position following { state } }
+}`;
+
+const ANSWER = z.object({
+  replicaResync: z.object({ position: z.string(), following: z.object({ state: z.string() }).nullable() }),
+});
+
+/** `holdfast replica resync`: orders it; `holdfast status` shows how it goes. */
+export async function replicaResync({ options, terminal }: CommandContext): Promise<ExitCode> {
+  const url = (options.url as string | undefined) ?? DEFAULT_REPLICA_URL;
+  const variables = { force: options.force === true };
+  const { replicaResync: ordered } = await ask(url, { query: MUTATION, variables, shape: ANSWER });
+  const state = ordered.following?.state ?? 'unknown';
+  terminal.result(
+    { ordered: true, position: ordered.position, state },
+    `ordered at position ${ordered.position} (${state}); \`holdfast status --url ${url}\` shows how it goes`,
+  );
+  return ExitCode.OK;
+}
