@@ -101,7 +101,7 @@ function pop(operand: unknown, path: Path): Edit {
 }
 
 /**
- * `$rename`: takes a field away and sets it under another path. Neither path may lead through an array; a missing field changes
+ * `$rename`: takes a field away, and what stands under the new path, and sets the value there, last in its document. Neither path may lead through an array; a missing field changes
  * nothing.
  * @param claim registers the new path as one this update changes
  */
@@ -113,8 +113,9 @@ export function compileRename(from: Path, operand: unknown, claim: (path: string
     const value = renamedValue(document, from);
     if (value === undefined) return document;
     refuseArrays(document, to);
+    const without = editAt(editAt(document, from, remove), to, remove);
     return editAt(
-      editAt(document, from, remove),
+      without,
       to,
       creating(() => value),
     );
