@@ -93,6 +93,8 @@ interface Session {
   hello?: Hello;
   /** Frames are being applied. */
   following?: boolean;
+  /** A frame came: the source's head is known. */
+  heard?: boolean;
   /** A difference was reported and is not repaired yet. */
   differs?: boolean;
   close?: () => void;
@@ -273,6 +275,7 @@ export class Replica {
       this.#changed();
       if (before.name !== state.name) this.#announce(before);
       await this.#perform(effects, next.session);
+      if (this.#session !== undefined) this.#lookForHead(this.#session);
     }
     await this.#saveAsOf().catch(() => {});
   }
@@ -473,6 +476,7 @@ export class Replica {
     for await (const group of gather(frames, options)) {
       const head = group.at(-1)?.head ?? 0;
       this.#lag.heard(head);
+      session.heard = true;
       let parts: Incoming[] = [];
       for (const frame of group) {
         let count = 0;
@@ -503,10 +507,16 @@ export class Replica {
   #advanced(session: Session, head: number): void {
     const { sequence } = this.position();
     this.#recovered(session);
-    if (this.#state.name === 'CATCHING_UP' && sequence >= head) this.#post({ type: 'AT_HEAD' }, session);
+    this.#lookForHead(session);
     if (this.#state.name === 'LIVE' && head - sequence > BEHIND_CHANGES) this.#post({ type: 'BEHIND' }, session);
     this.#acknowledge(session, sequence);
     if (this.#clock.now() - this.#asOfSavedAt > AS_OF_EVERY_MS) this.#spawn(session, () => this.#saveAsOf());
+  }
+
+  /** Live as soon as everything heard of is applied: nothing needs to be said again for that. */
+  #lookForHead(session: Session): void {
+    const reached = session.heard === true && this.#lag.report().lagChanges === 0;
+    if (reached && this.#state.name === 'CATCHING_UP') this.#post({ type: 'AT_HEAD' }, session);
   }
 
   #acknowledge(session: Session, applied: number): void {

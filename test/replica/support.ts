@@ -1,6 +1,6 @@
 import { copyFileSync, existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { Progress } from '../../replica/progress.ts';
+import type { AdoptedSchema } from '../../replica/progress.ts';
 import { Replica, type ReplicaOptions, type SourceAddress } from '../../replica/replica.ts';
 import { SqliteChangeLog } from '../../src/changelog/sqlite-change-log.ts';
 import { HoldfastError } from '../../src/errors.ts';
@@ -10,6 +10,7 @@ import { PrimarySource } from '../../src/replication/source.ts';
 import { Database } from '../../src/sqlite/database.ts';
 import { SqliteStore } from '../../src/store/sqlite-store.ts';
 import { createLogger } from '../../src/telemetry/logger.ts';
+import { type Clock, systemClock } from '../../src/util/clock.ts';
 import { eventually } from '../support/eventually.ts';
 
 export const COLLECTIONS = [
@@ -150,24 +151,23 @@ export class Follower {
   readonly log: SqliteChangeLog;
   readonly replica: Replica;
   readonly stores: SqliteStore[];
-  readonly progress: () => Promise<Progress>;
 
   private constructor(database: Database, log: SqliteChangeLog, replica: Replica, stores: SqliteStore[]) {
     this.database = database;
     this.log = log;
     this.replica = replica;
     this.stores = stores;
-    this.progress = () => Progress.open(database);
   }
 
   static async open(
     directory: string,
     sources: readonly SourceAddress[],
-    options: Partial<ReplicaOptions> = {},
+    options: Partial<ReplicaOptions> & { readonly admit?: (schema: AdoptedSchema) => void } = {},
   ): Promise<Follower> {
     const database = Database.open({ directory: join(directory, 'replica') });
     const log = await SqliteChangeLog.open(database);
     const stores: SqliteStore[] = [];
+    const { admit = () => undefined, ...rest } = options;
     const replica = await Replica.open({
       name: 'r1',
       sources,
@@ -175,12 +175,13 @@ export class Follower {
       log,
       logger: createLogger({ level: 'silent' }),
       random: () => 0,
-      prepare: async () => {
+      prepare: async (schema) => {
+        admit(schema);
         const store = await SqliteStore.open({ database, outbox: log, collections: COLLECTIONS });
         stores.push(store);
         return { store, collections: NAMES };
       },
-      ...options,
+      ...rest,
     });
     void replica.run();
     return new Follower(database, log, replica, stores);
@@ -227,3 +228,6 @@ export function contents(store: SqliteStore): Record<string, string> {
   }
   return all;
 }
+
+/** The machine's clock, fifty times as impatient. */
+export const impatientClock: Clock = { ...systemClock, after: (ms, task) => systemClock.after(ms / 50, task) };
