@@ -26,7 +26,9 @@ export interface WhereScope {
   readonly strict?: boolean;
 }
 
-type Condition = Filter | Promise<Filter>;
+/** A filter, or how to find it out: nothing is looked up before the whole `where` was found to be without mistake. */
+type Condition = Filter | LookUp;
+type LookUp = () => Promise<Filter>;
 
 const EVERYTHING: Filter = {};
 const NOTHING: Filter = { _id: { $in: [] } };
@@ -38,7 +40,7 @@ export function filterOf(
   where: WhereInput | null | undefined,
 ): Filter | Promise<Filter> {
   if (where === null || where === undefined) return EVERYTHING;
-  return conditionsOf(scope, entity.name, where, '', '');
+  return settled(conditionsOf(scope, entity.name, where, '', ''));
 }
 
 /** All conditions of `where` on the object at `prefix` (`''` or `address.`); `at` is its place for messages. */
@@ -70,7 +72,10 @@ function combination(
       if (scope.strict === true && (value as unknown[]).length === 0) saysNothing(place);
       return all((value as unknown[]).map((where, index) => nested(where, `${place}.${index}`)));
     case 'or':
-      return either((value as unknown[]).map((where, index) => nested(where, `${place}.${index}`)));
+      return joined(
+        (value as unknown[]).map((where, index) => nested(where, `${place}.${index}`)),
+        anyFilter,
+      );
     case 'not':
       return then(nested(value, place), negated);
     case 'isNull':
@@ -189,41 +194,45 @@ function relationCondition(
     const at = `${place}.${operator}`;
     const where = conditionsOf(scope, target.name, given(value, at) as WhereInput, '', at);
     const wanted = then(where, operator === 'every' ? negated : (filter) => filter);
-    const keys = Promise.resolve(wanted).then((filter) => scope.relatedKeys(target, filter, relation.targetPath));
     const comparison = operator === 'some' || operator === 'is' ? '$in' : '$nin';
-    keys.catch(() => undefined); // It is joined below, unless a mistake further on in the `where` is found first.
-    return [keys.then((values) => ({ [path]: { [comparison]: values } }))];
+    return [
+      async () => {
+        const keys = await scope.relatedKeys(target, await settled(wanted), relation.targetPath);
+        return { [path]: { [comparison]: keys } };
+      },
+    ];
   });
   if (conditions.length === 0 && scope.strict === true) saysNothing(place);
   return all(conditions);
 }
 
 function all(conditions: readonly Condition[]): Condition {
-  return conditions.some(isPromise) ? Promise.all(conditions).then(allFilters) : allFilters(conditions as Filter[]);
+  return joined(conditions, allFilters);
 }
 
-function either(conditions: readonly Condition[]): Condition {
-  return conditions.some(isPromise) ? Promise.all(conditions).then(anyFilter) : anyFilter(conditions as Filter[]);
+function joined(conditions: readonly Condition[], join: (filters: readonly Filter[]) => Filter): Condition {
+  if (!conditions.some(isLookUp)) return join(conditions as readonly Filter[]);
+  return async () => join(await Promise.all(conditions.map(settled)));
 }
 
 /** One filter that holds when all do. Conditions on fields are put side by side, where a store looks for its indexes. */
 function allFilters(filters: readonly Filter[]): Filter {
-  const joined: Document = {};
-  const rest = filters.filter((filter) => !joins(joined, filter));
-  if (rest.length === 0) return joined;
-  return { $and: Object.keys(joined).length === 0 ? rest : [joined, ...rest] };
+  const fields: Document = {};
+  const rest = filters.filter((filter) => !joins(fields, filter));
+  const parts = Object.keys(fields).length === 0 ? rest : [fields, ...rest];
+  return parts.length > 1 ? { $and: parts } : (parts[0] ?? EVERYTHING);
 }
 
-/** Adds the operators of `filter` to `joined`, unless one of them is there already. */
-function joins(joined: Document, filter: Filter): boolean {
+/** Adds the operators of `filter` to `fields`, unless one of them is there already. */
+function joins(fields: Document, filter: Filter): boolean {
   const fits = Object.entries(filter).every(
     ([path, operators]) =>
       !path.startsWith('$') &&
-      Object.keys(operators as Document).every((operator) => !hasOperator(joined[path], operator)),
+      Object.keys(operators as Document).every((operator) => !hasOperator(fields[path], operator)),
   );
   if (fits) {
     for (const [path, operators] of Object.entries(filter)) {
-      joined[path] = { ...(joined[path] as Document | undefined), ...(operators as Document) };
+      fields[path] = { ...(fields[path] as Document | undefined), ...(operators as Document) };
     }
   }
   return fits;
@@ -243,11 +252,15 @@ function negated(filter: Filter): Filter {
 }
 
 function then(condition: Condition, next: (filter: Filter) => Filter): Condition {
-  return isPromise(condition) ? condition.then(next) : next(condition);
+  return isLookUp(condition) ? async () => next(await condition()) : next(condition);
 }
 
-function isPromise(condition: Condition): condition is Promise<Filter> {
-  return condition instanceof Promise;
+function settled(condition: Condition): Filter | Promise<Filter> {
+  return isLookUp(condition) ? condition() : condition;
+}
+
+function isLookUp(condition: Condition): condition is LookUp {
+  return typeof condition === 'function';
 }
 
 function given(value: unknown, place: string): unknown {
