@@ -43,11 +43,7 @@ function checkNested(type: TypeDraft, types: ReadonlyMap<string, TypeDraft>, mis
   };
   visit(type);
   if (needed.has(type)) {
-    mistakes.add(
-      node.name,
-      `a ${name} needs another ${name} inside it, without end`,
-      'make one of the fields nullable',
-    );
+    mistakes.add(node.name, `${name} contains itself without end`, 'make one of the fields nullable');
   }
 }
 
