@@ -78,7 +78,7 @@ export class FieldBuilder {
     const name = node.name.value;
     const directives = this.#directives.read(node.directives, DirectiveLocation.FIELD_DEFINITION);
     const type = namedTypeOf(node.type);
-    const kind = this.#kindOf(type.name.value, node, owner, directives);
+    const kind = this.#kindOf(type.name.value, node, owner, directives, isEntity);
     this.#checkName(node);
     if (node.arguments !== undefined && node.arguments.length > 0) {
       this.#mistakes.add(
@@ -114,10 +114,16 @@ export class FieldBuilder {
     node: FieldDefinitionNode,
     owner: ObjectTypeDefinitionNode,
     directives: AppliedDirectives,
+    isEntity: boolean,
   ): FieldKind | undefined {
     const place = `${owner.name.value}.${node.name.value}`;
     if (SCALARS.has(type)) return FieldKind.SCALAR;
     if (this.#symbols.entities.has(type)) {
+      if (!isEntity) {
+        const message = `${place} is of the entity ${type}, which a nested type cannot hold`;
+        this.#mistakes.add(node.name, message, `store its key instead: ${node.name.value}Id: ID`);
+        return undefined;
+      }
       // A @relation that was misspelt has its own mistake.
       const tried = node.directives?.some((directive) => directive.name.value === 'relation');
       if (!directives.has('relation') && !tried) this.#missingRelation(node, owner, type);
@@ -262,9 +268,7 @@ export class FieldBuilder {
     const scalar = field.kind === FieldKind.SCALAR ? SCALARS.get(field.type) : undefined;
     const isKey = scalar?.key === true && !field.list;
 
-    if (!isEntity) {
-      for (const name of ['unique', 'relation']) refuse(name, 'only fields of entities have it', 'remove it');
-    }
+    if (!isEntity) refuse('unique', 'only fields of entities have it', 'remove it');
     if (directives.has('id') && (!isKey || !field.required)) {
       refuse(
         'id',

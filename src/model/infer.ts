@@ -111,7 +111,7 @@ class SdlWriter {
   #entityFields(entity: string, documents: ObjectSummary): string[] {
     const idKey = idKeyOf(documents);
     const id = idKey === undefined ? undefined : documents.fields.get(idKey);
-    const type = id === undefined ? 'ID' : (this.#keyType(id) ?? 'ID');
+    const type = id === undefined ? 'ID' : this.#idType(id, documents.count);
     const keys = [...documents.fields.keys()].filter((key) => key !== idKey);
     const names = fieldNames(keys, ['id']);
     const fields = keys.map((key) => this.#field(documents, key, names, entity, true));
@@ -184,10 +184,11 @@ class SdlWriter {
     return (forms & StringForm.URL) === 0 ? 'String' : 'URL';
   }
 
-  /** The scalar of an identifier; undefined when its values are of several types. */
-  #keyType(value: ValueSummary): string | undefined {
+  /** The scalar of an identifier. Where some documents have none, one that can be made for them. */
+  #idType(value: ValueSummary, count: number): string {
     const scalar = this.#scalarOf(value, 'id');
-    return SCALARS.get(scalar)?.key === true ? scalar : undefined;
+    const isComplete = value.present === count && value.nulls === 0;
+    return scalar === 'ObjectID' || (isComplete && SCALARS.get(scalar)?.key === true) ? scalar : 'ID';
   }
 
   /** Takes `wanted`, or the first name made from it for which all names it brings along are free. */

@@ -163,6 +163,11 @@ describe('the id', () => {
     expect(fieldsOf(infer('a', [{ _id: 'x' }, { _id: 2 }]))).toMatchObject({ id: 'ID! @id' });
   });
 
+  it('is of a type that can be made, where a document has none', () => {
+    expect(fieldsOf(infer('a', [{ _id: 1 }, { n: 2 }])).id).toBe('ID! @id');
+    expect(fieldsOf(infer('a', [{ _id: new ObjectId() }, { n: 2 }])).id).toBe('ObjectID! @id');
+  });
+
   it('is id when every document has another one', () => {
     expect(
       fieldsOf(

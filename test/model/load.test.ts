@@ -106,6 +106,11 @@ describe('nested types', () => {
     ]);
   });
 
+  it('cannot hold entities', () => {
+    const found = mistakesOf(`${entity('a: A')} type A { friend: Teacher @relation(field: "friendId") friendId: ID }`);
+    expect(found).toEqual([expect.stringContaining('store its key instead: friendId: ID')]);
+  });
+
   it('cannot hide every field', () => {
     expect(mistakesOf(`${entity('a: A')} type A { x: Int @hidden }`)).toHaveLength(1);
   });
