@@ -1,5 +1,5 @@
 import type { ChangeLog } from '../changelog/change-log.ts';
-import type { LogEntry } from '../model/change.ts';
+import { chainHash, type LogEntry } from '../model/change.ts';
 import { type Document, decodeDocument } from '../model/document.ts';
 
 /** An entry with its image decoded at most once for all subscribers. The document is shared: nobody may change it. */
@@ -30,7 +30,7 @@ const READ_LIMITS = { maxChanges: 500, maxBytes: 1024 * 1024 };
 export class LogTail {
   readonly #log: ChangeLog;
   readonly #recent: TailEntry[] = [];
-  #reading: Promise<void> | undefined;
+  #extending: Promise<void> | undefined;
 
   constructor(log: ChangeLog) {
     this.#log = log;
@@ -42,49 +42,48 @@ export class LogTail {
    */
   async read(after: number): Promise<readonly TailEntry[]> {
     if (after >= this.#log.head().sequence) return [];
-    let recent = this.#after(after);
-    if (recent === undefined || recent.length === 0) {
-      if (after >= this.#lastKept() && this.#lastKept() > 0) {
-        await this.#extend();
-        recent = this.#after(after);
-      }
-    }
-    if (recent !== undefined && recent.length > 0) return recent;
+    if (after === this.#last()) await this.#extend();
+    const recent = this.#recentAfter(after);
+    if (recent.length > 0) return recent;
     const entries = (await this.#log.read(after, READ_LIMITS)).map((entry) => new TailEntry(entry));
-    this.#keep(entries);
+    if (this.#recent.length === 0) this.#recent.push(...entries);
     return entries;
   }
 
-  #after(after: number): readonly TailEntry[] | undefined {
+  #recentAfter(after: number): readonly TailEntry[] {
     const first = this.#recent[0]?.entry.sequence;
-    if (first === undefined || after < first - 1 || after > this.#lastKept()) return undefined;
-    return this.#recent.slice(after - first + 1, after - first + 1 + READ_LIMITS.maxChanges);
+    if (first === undefined || after < first - 1 || first < this.#log.floor()) return [];
+    const from = after - first + 1;
+    return this.#recent.slice(from, from + READ_LIMITS.maxChanges);
   }
 
-  #lastKept(): number {
-    return this.#recent.at(-1)?.entry.sequence ?? 0;
+  #last(): number | undefined {
+    return this.#recent.at(-1)?.entry.sequence;
   }
 
   /** One read for everybody who waits at the end. */
   async #extend(): Promise<void> {
-    this.#reading ??= this.#log
-      .read(this.#lastKept(), READ_LIMITS)
-      .then((entries) => this.#keep(entries.map((entry) => new TailEntry(entry))))
-      .finally(() => {
-        this.#reading = undefined;
-      });
-    await this.#reading;
+    this.#extending ??= this.#readOn().finally(() => {
+      this.#extending = undefined;
+    });
+    await this.#extending;
   }
 
-  #keep(entries: readonly TailEntry[]): void {
-    const first = entries[0]?.entry.sequence;
-    if (first === undefined) return;
-    const last = this.#lastKept();
-    if (last > 0 && first !== last + 1) {
-      if (first <= last) return;
+  async #readOn(): Promise<void> {
+    const last = this.#last() ?? 0;
+    const entries = last < this.#log.floor() - 1 ? [] : await this.#log.read(last, READ_LIMITS);
+    // Trimmed past what is kept here, or begun anew by a resync with another history: start over.
+    if (!this.#continues(entries[0])) {
       this.#recent.length = 0;
+      return;
     }
-    this.#recent.push(...entries);
+    for (const entry of entries) this.#recent.push(new TailEntry(entry));
     if (this.#recent.length > KEPT_ENTRIES) this.#recent.splice(0, this.#recent.length - KEPT_ENTRIES);
+  }
+
+  #continues(next: LogEntry | undefined): boolean {
+    const last = this.#recent.at(-1)?.entry;
+    if (next === undefined || last === undefined) return false;
+    return chainHash(last.chain, next.epoch, next.sequence, next) === next.chain;
   }
 }

@@ -1,0 +1,14 @@
+/** Runs one benchmark: `npm run bench -- NAME`. Each prints a table and writes `bench-results/NAME.json`. */
+const BENCHMARKS: Readonly<Record<string, () => Promise<{ run(): Promise<void> }>>> = {
+  gateway: () => import('./gateway.ts'),
+  replication: () => import('./replication.ts'),
+};
+
+const name = process.argv[2] ?? '';
+const load = BENCHMARKS[name];
+if (load === undefined) {
+  process.stderr.write(`usage: npm run bench -- ${Object.keys(BENCHMARKS).join('|')}\n`);
+  process.exitCode = 2;
+} else {
+  await (await load()).run();
+}

@@ -1,0 +1,247 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createClient } from 'graphql-ws';
+import { WebSocket } from 'ws';
+import { eventually } from '../support/eventually.ts';
+import { ask } from '../support/graphql.ts';
+import { type HoldfastProcess, startHoldfast } from '../support/holdfast.ts';
+import { temporaryDirectory } from '../support/temporary.ts';
+import { cpuMicros, machine, percentile, residentBytes, saveFigures, table } from './table.ts';
+
+const SCHEMA = `type Reading @entity {
+  id: ID! @id
+  name: String! @unique
+  station: String! @index
+  sample: Boolean
+  value: Float!
+  note: String
+}
+`;
+const BATCH = 500;
+const THROUGHPUT_CHANGES = 200_000;
+const LAG_SECONDS = 8;
+const BOOTSTRAP_DOCUMENTS = Number(process.env.BOOTSTRAP_DOCUMENTS ?? 1_000_000);
+const IDLE_REPLICAS = 1_000;
+/** One change in so many is timed at the replica; timing each would measure the subscription instead. */
+const SAMPLE_EVERY = 20;
+const CREATE = 'mutation($inputs: [CreateReadingInput!]!) { createReadings(inputs: $inputs) { written position } }';
+const NOTE = 'n'.repeat(220);
+
+interface Cluster extends AsyncDisposable {
+  readonly directory: string;
+  readonly primary: HoldfastProcess;
+  readonly url: string;
+  /** Starts a replica and waits until it is proven equal. */
+  addReplica(): Promise<{ readonly process: HoldfastProcess; readonly url: string; readonly opsUrl: string }>;
+}
+
+/**
+ * Replication from HTTP mutation to the replica's durable commit: changes per second, lag at fixed rates, bootstrap under
+ * writes, and what idle replicas cost. All processes share this machine, the load generator included.
+ */
+export async function run(): Promise<void> {
+  const only = process.argv.slice(3);
+  const wanted = (part: string): boolean => only.length === 0 || only.includes(part);
+  const figures: Record<string, unknown> = {};
+  const rows: (string | number)[][] = [['measure', 'figure', 'aim']];
+  if (wanted('throughput')) {
+    const perSecond = await throughput();
+    figures.changesPerSecond = perSecond;
+    rows.push(['changes/s, HTTP to replica commit', Math.round(perSecond), '≥ 20,000']);
+  }
+  if (wanted('lag')) {
+    for (const replicas of [1, 4]) {
+      for (const rate of [500, 2_000, 10_000]) {
+        const { p50, p99 } = await lag(rate, replicas);
+        figures[`lagMs_${rate}_${replicas}`] = { p50, p99 };
+        rows.push([
+          `lag at ${rate}/s, ${replicas} replica${replicas > 1 ? 's' : ''}: p50 / p99 ms`,
+          `${p50} / ${p99}`,
+          rate === 2_000 ? 'p99 ≤ 50' : '',
+        ]);
+      }
+    }
+  }
+  if (wanted('bootstrap')) {
+    const { seconds, writes } = await bootstrap();
+    figures.bootstrap = { documents: BOOTSTRAP_DOCUMENTS, seconds, writesMeanwhile: writes };
+    rows.push([
+      `bootstrap of ${BOOTSTRAP_DOCUMENTS} documents, ${writes} writes meanwhile: s`,
+      seconds.toFixed(1),
+      '≤ 60',
+    ]);
+  }
+  if (wanted('idle')) {
+    const idle = await idleReplicas();
+    figures.idleReplicas = { count: IDLE_REPLICAS, ...idle };
+    rows.push([`${IDLE_REPLICAS} idle replicas: KiB each on the primary`, (idle.bytesEach / 1024).toFixed(1), '']);
+    rows.push([`${IDLE_REPLICAS} idle replicas: CPU of the primary`, `${(idle.cpuShare * 100).toFixed(1)} %`, '']);
+  }
+  process.stdout.write(`${machine()}\n\n${table(rows)}\n\nfigures in ${await saveFigures('replication', figures)}\n`);
+}
+
+async function throughput(): Promise<number> {
+  await using cluster = await startCluster();
+  const replica = await cluster.addReplica();
+  await send(cluster.url, 'warm-up', 20 * BATCH);
+  await caughtUp(cluster.url, replica.opsUrl);
+  const started = performance.now();
+  await send(cluster.url, 'measured', THROUGHPUT_CHANGES);
+  await caughtUp(cluster.url, replica.opsUrl);
+  return (THROUGHPUT_CHANGES / (performance.now() - started)) * 1_000;
+}
+
+async function lag(rate: number, replicas: number): Promise<{ p50: number; p99: number }> {
+  await using cluster = await startCluster();
+  const urls: string[] = [];
+  for (let i = 0; i < replicas; i++) urls.push((await cluster.addReplica()).url);
+  const lags: number[] = [];
+  const clients = urls.map((url) => watch(url, (at) => lags.push(Date.now() - at)));
+  await Promise.all(clients.map(({ subscribed }) => subscribed));
+  const everyMs = 50;
+  const perTick = Math.max(1, Math.round((rate * everyMs) / 1_000));
+  const inFlight: Promise<unknown>[] = [];
+  const started = performance.now();
+  let expected = 0;
+  for (let tick = 0; tick * everyMs < LAG_SECONDS * 1_000; tick++) {
+    const due = started + tick * everyMs;
+    await new Promise((resolve) => setTimeout(resolve, Math.max(0, due - performance.now())));
+    const inputs = readings(`lag-${tick}`, 0, perTick);
+    expected += inputs.filter((input) => input.sample === true).length * replicas;
+    inFlight.push(ask(cluster.url, CREATE, { inputs }));
+  }
+  await Promise.all(inFlight);
+  await eventually('every sample arrived', () => lags.length >= expected, 60_000);
+  for (const client of clients) client.close();
+  return { p50: percentile(lags, 0.5), p99: percentile(lags, 0.99) };
+}
+
+/** Calls `seen` with the time of each sampled change as the replica delivers it, after its commit. */
+function watch(url: string, seen: (at: number) => void): { readonly subscribed: Promise<void>; close(): void } {
+  const client = createClient({ url: url.replace('http', 'ws'), webSocketImpl: WebSocket });
+  const subscribed = new Promise<void>((resolve) => client.on('connected', () => setTimeout(resolve, 200)));
+  client.subscribe<{ readingChanged: { at: string } }>(
+    { query: 'subscription { readingChanged(where: { sample: { eq: true } }) { at } }' },
+    {
+      next: ({ data }) => seen(Date.parse(data?.readingChanged.at ?? '')),
+      error: () => undefined,
+      complete: () => undefined,
+    },
+  );
+  return { subscribed, close: () => void client.dispose() };
+}
+
+async function bootstrap(): Promise<{ seconds: number; writes: number }> {
+  await using cluster = await startCluster();
+  await send(cluster.url, 'first', BOOTSTRAP_DOCUMENTS);
+  const stop = new AbortController();
+  let writes = 0;
+  const writing = (async () => {
+    for (let i = 0; !stop.signal.aborted; i++) {
+      await Promise.all([
+        ask(cluster.url, CREATE, { inputs: readings(`while-${i}`, 0, 100) }),
+        new Promise((resolve) => setTimeout(resolve, 50)),
+      ]);
+      writes += 100;
+    }
+  })();
+  const started = performance.now();
+  await cluster.addReplica();
+  const seconds = (performance.now() - started) / 1_000;
+  stop.abort();
+  await writing;
+  return { seconds, writes };
+}
+
+async function idleReplicas(): Promise<{ bytesEach: number; cpuShare: number }> {
+  await using cluster = await startCluster();
+  await send(cluster.url, 'some', 10 * BATCH);
+  const hello = await ask<{ syncHello: { cursor: string } }>(cluster.url, '{ syncHello { cursor } }');
+  const before = await residentBytes(cluster.primary.pid);
+  let frames = 0;
+  const clients = Array.from({ length: IDLE_REPLICAS }, () => {
+    const client = createClient({ url: cluster.url.replace('http', 'ws'), webSocketImpl: WebSocket });
+    client.subscribe(
+      {
+        query:
+          'subscription($cursor: String!) { syncChanges(cursor: $cursor) { epoch from to head floor previous chain cursor checksum body } }',
+        variables: { cursor: hello.syncHello.cursor },
+      },
+      { next: () => frames++, error: () => undefined, complete: () => undefined },
+    );
+    return client;
+  });
+  await eventually('every replica is connected', () => frames >= IDLE_REPLICAS * 3, 60_000);
+  const cpuBefore = await cpuMicros(cluster.primary.pid);
+  const started = performance.now();
+  await new Promise((resolve) => setTimeout(resolve, 10_000));
+  const cpuShare = ((await cpuMicros(cluster.primary.pid)) - cpuBefore) / ((performance.now() - started) * 1_000);
+  const bytesEach = ((await residentBytes(cluster.primary.pid)) - before) / IDLE_REPLICAS;
+  for (const client of clients) void client.dispose();
+  return { bytesEach, cpuShare };
+}
+
+async function startCluster(): Promise<Cluster> {
+  const directory = await temporaryDirectory();
+  const schema = join(directory.path, 'schema');
+  await mkdir(schema);
+  await writeFile(join(schema, 'reading.graphql'), SCHEMA);
+  const primary = startHoldfast(
+    ['start', '--schema', schema, '--port', '0', '--ops-port', '0', '--data', join(directory.path, 'primary')],
+    { NODE_ENV: 'production' },
+  );
+  const { url } = await primary.ready;
+  const replicas: HoldfastProcess[] = [];
+  return {
+    directory: directory.path,
+    primary,
+    url,
+    addReplica: async () => {
+      const data = join(directory.path, `replica-${replicas.length}`);
+      const replica = startHoldfast(
+        ['replica', '--primary', url.replace('http', 'ws'), '--port', '0', '--ops-port', '0', '--data', data],
+        { NODE_ENV: 'production' },
+      );
+      replicas.push(replica);
+      return { process: replica, ...(await replica.ready) };
+    },
+    [Symbol.asyncDispose]: async () => {
+      await Promise.all([...replicas, primary].map((each) => each.kill()));
+      await directory[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** Creates `count` documents, 500 a request, four requests at a time. */
+async function send(url: string, name: string, count: number): Promise<void> {
+  let next = 0;
+  const worker = async (): Promise<void> => {
+    while (next < count) {
+      const first = next;
+      next += BATCH;
+      await ask(url, CREATE, { inputs: readings(name, first, Math.min(BATCH, count - first)) });
+    }
+  };
+  await Promise.all(Array.from({ length: 4 }, worker));
+}
+
+function readings(name: string, first: number, count: number): Record<string, unknown>[] {
+  return Array.from({ length: count }, (_, i) => ({
+    name: `${name}-${first + i}`,
+    station: `station-${(first + i) % 97}`,
+    sample: (first + i) % SAMPLE_EVERY === 0,
+    value: (first + i) / 7,
+    note: NOTE,
+  }));
+}
+
+async function caughtUp(url: string, opsUrl: string): Promise<void> {
+  const { syncHello } = await ask<{ syncHello: { head: number } }>(url, '{ syncHello { head } }');
+  await eventually(
+    `the replica holds ${syncHello.head}`,
+    async () =>
+      (await ask<{ status: { replica: { applied: number } } }>(opsUrl, '{ status { replica { applied } } }')).status
+        .replica.applied >= syncHello.head,
+    120_000,
+  );
+}
