@@ -33,10 +33,8 @@ export interface CommandOption {
   /** In commander's notation, e.g. `--port <number>`. */
   readonly flags: string;
   readonly description: string;
-  /** Configuration key it sets. */
-  readonly key?: string;
-  /** Its value as that key wants it; the text itself by default. */
-  readonly value?: (text: string) => unknown;
+  /** Configuration keys it sets, each with how its text becomes the value. */
+  readonly sets?: Readonly<Record<string, (text: string) => string>>;
   readonly default?: string;
   /** Name of an option it cannot be given together with. */
   readonly conflicts?: string;

@@ -1,31 +1,37 @@
 import type { CommandDefinition, CommandOption } from './command.ts';
 
+const text = (given: string) => given;
+const sqlite = (directory: string) => `sqlite:${directory}`;
+
 const PORT: CommandOption = {
   flags: '--port <number>',
-  key: 'server.port',
+  sets: { 'server.port': text },
   description: 'data port; 0 for any free one',
 };
 const OPS_PORT: CommandOption = {
   flags: '--ops-port <number>',
-  key: 'server.opsPort',
+  sets: { 'server.opsPort': text },
   description: 'ops port; 0 for any free one',
 };
-const SCHEMA: CommandOption = { flags: '--schema <dir>', key: 'schema', description: 'directory of SDL files' };
+const SCHEMA: CommandOption = {
+  flags: '--schema <dir>',
+  sets: { schema: text },
+  description: 'directory of SDL files',
+};
 const PRIMARY: CommandOption = {
   flags: '--primary <urls>',
-  key: 'replica.primary',
+  sets: { 'replica.primary': text },
   description: 'websocket URL of the primary, or several of one database, by comma',
 };
 const PRIMARY_DATA: CommandOption = {
   flags: '--data <dir>',
-  key: 'store.url',
-  value: (directory) => `sqlite:${directory}`,
+  sets: { 'store.url': sqlite },
   conflicts: 'store',
   description: 'directory of the embedded store',
 };
 const REPLICA_DATA: CommandOption = {
   flags: '--data <dir>',
-  key: 'replica.data',
+  sets: { 'replica.data': text },
   description: 'directory of the copy',
 };
 const OPS_URL: CommandOption = {
@@ -46,7 +52,7 @@ export const COMMANDS: readonly CommandDefinition[] = [
       PORT,
       OPS_PORT,
       PRIMARY_DATA,
-      { flags: '--store <url>', key: 'store.url', description: 'store, e.g. sqlite:./data' },
+      { flags: '--store <url>', sets: { 'store.url': text }, description: 'store, e.g. sqlite:./data' },
       SCHEMA,
     ],
     example: 'holdfast start --schema ./schema --data ./data',
@@ -88,7 +94,7 @@ export const COMMANDS: readonly CommandDefinition[] = [
       PRIMARY_DATA,
       { flags: '--replica-port <number>', description: 'data port of the replica', default: '4010' },
       { flags: '--replica-ops-port <number>', description: 'ops port of the replica', default: '4011' },
-      { flags: '--replica-data <dir>', key: 'replica.data', description: 'directory of the copy' },
+      { flags: '--replica-data <dir>', sets: { 'replica.data': text }, description: 'directory of the copy' },
     ],
     example: 'holdfast demo',
     load: async () => (await import('./demo.ts')).demo,
@@ -144,14 +150,14 @@ export const COMMANDS: readonly CommandDefinition[] = [
   {
     name: 'config print',
     summary: 'print the configuration with the origin of each value',
-    options: [{ flags: '--role <role>', key: 'role', description: 'primary or replica' }],
+    options: [{ flags: '--role <role>', sets: { role: text }, description: 'primary or replica' }],
     example: 'HOLDFAST_SERVER_PORT=5000 holdfast config print',
     load: async () => (await import('./config-print.ts')).configPrint,
   },
   {
     name: 'config validate',
     summary: 'check the configuration',
-    options: [{ flags: '--role <role>', key: 'role', description: 'primary or replica' }],
+    options: [{ flags: '--role <role>', sets: { role: text }, description: 'primary or replica' }],
     example: 'holdfast config validate --config holdfast.config.yaml',
     load: async () => (await import('./config-validate.ts')).configValidate,
   },
@@ -166,10 +172,11 @@ export const COMMANDS: readonly CommandDefinition[] = [
     name: 'doctor',
     summary: 'look for what would keep Holdfast from working here',
     options: [
-      { flags: '--role <role>', key: 'role', description: 'primary or replica' },
+      { flags: '--role <role>', sets: { role: text }, description: 'primary or replica' },
       PRIMARY,
       PORT,
       OPS_PORT,
+      { flags: '--data <dir>', sets: { 'store.url': sqlite, 'replica.data': text }, description: 'data directory' },
       SCHEMA,
     ],
     example: 'holdfast doctor',

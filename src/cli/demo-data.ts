@@ -10,7 +10,7 @@ import { InputWriter } from './import-input.ts';
 import { Sender } from './import-sender.ts';
 
 const SEED = 1;
-const SCHOOLS = 10;
+const SCHOOLS = 5;
 
 const STATE = z.object({
   syncHello: z.object({ head: z.number() }),

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { flushCompileCache } from 'node:module';
 import { createInterface } from 'node:readline';
 import { z } from 'zod';
 import { type Config, environmentWith, exampleSchemaDirectory, type LoadedConfig } from '../config.ts';
@@ -16,6 +17,8 @@ export async function demo(context: CommandContext): Promise<ExitCode> {
   const loaded = await context.config('primary');
   const config = quiet(loaded);
   const gateway = await createGateway(config);
+  // The second process compiles what this one has compiled already.
+  flushCompileCache();
   const environment = environmentWith({ 'telemetry.level': config.telemetry.level });
   const replica = new ReplicaProcess(replicaArguments(context, gateway.url, config), environment);
   try {

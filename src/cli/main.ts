@@ -80,11 +80,11 @@ function contextOf(definition: CommandDefinition, command: Command, streams: Ter
     terminal: createTerminal(options.json === true, streams),
     async config(role) {
       const { loadConfig } = await import('../config.ts');
-      const flags = definition.options.flatMap((option) => {
-        const { key, value = (text: string) => text, flags } = option;
+      const flags = definition.options.flatMap(({ flags, sets = {} }) => {
         const { name, long } = nameOf(flags);
         const given = options[name];
-        return key === undefined || typeof given !== 'string' ? [] : [{ path: key, value: value(given), flag: long }];
+        if (typeof given !== 'string') return [];
+        return Object.entries(sets).map(([path, value]) => ({ path, value: value(given), flag: long }));
       });
       return loadConfig({ file: options.config as string | undefined, role, flags });
     },
