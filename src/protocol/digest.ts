@@ -105,21 +105,20 @@ export class Buckets {
 
   /** One bucket as 20 bytes: the 16-byte sum, then the 4-byte count, big endian. */
   bytesOf(bucket: number): Uint8Array {
-    const bytes = new Uint8Array(BUCKET_BYTES);
-    this.#write(bucket, new DataView(bytes.buffer), 0);
+    const bytes = Buffer.allocUnsafe(BUCKET_BYTES);
+    this.#write(bucket, bytes, 0);
     return bytes;
   }
 
   /** Sets one bucket from what {@link bytesOf} gave. */
   load(bucket: number, bytes: Uint8Array): void {
-    this.#read(bucket, new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), 0);
+    this.#read(bucket, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), 0);
   }
 
   /** All buckets as base64 of 4,096 × 20 bytes. */
   toBase64(): string {
-    const bytes = Buffer.alloc(SIZE * BUCKET_BYTES);
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    for (let bucket = 0; bucket < SIZE; bucket++) this.#write(bucket, view, bucket * BUCKET_BYTES);
+    const bytes = Buffer.allocUnsafe(SIZE * BUCKET_BYTES);
+    for (let bucket = 0; bucket < SIZE; bucket++) this.#write(bucket, bytes, bucket * BUCKET_BYTES);
     return bytes.toString('base64');
   }
 
@@ -127,24 +126,23 @@ export class Buckets {
   static fromBase64(text: string): Buckets {
     const bytes = Buffer.from(text, 'base64');
     if (bytes.length !== SIZE * BUCKET_BYTES) throw new RangeError(`${bytes.length} bytes are not ${SIZE} buckets`);
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const buckets = new Buckets();
-    for (let bucket = 0; bucket < SIZE; bucket++) buckets.#read(bucket, view, bucket * BUCKET_BYTES);
+    for (let bucket = 0; bucket < SIZE; bucket++) buckets.#read(bucket, bytes, bucket * BUCKET_BYTES);
     return buckets;
   }
 
-  #write(bucket: number, view: DataView, offset: number): void {
+  #write(bucket: number, bytes: Buffer, offset: number): void {
     for (let limb = 0; limb < LIMBS; limb++) {
-      view.setUint32(offset + 12 - limb * 4, this.#sums[bucket * LIMBS + limb] as number);
+      bytes.writeUInt32BE(this.#sums[bucket * LIMBS + limb] as number, offset + 12 - limb * 4);
     }
-    view.setUint32(offset + 16, this.#counts[bucket] as number);
+    bytes.writeUInt32BE(this.#counts[bucket] as number, offset + 16);
   }
 
-  #read(bucket: number, view: DataView, offset: number): void {
+  #read(bucket: number, bytes: Buffer, offset: number): void {
     for (let limb = 0; limb < LIMBS; limb++) {
-      this.#sums[bucket * LIMBS + limb] = view.getUint32(offset + 12 - limb * 4);
+      this.#sums[bucket * LIMBS + limb] = bytes.readUInt32BE(offset + 12 - limb * 4);
     }
-    this.#counts[bucket] = view.getUint32(offset + 16);
+    this.#counts[bucket] = bytes.readUInt32BE(offset + 16);
   }
 }
 

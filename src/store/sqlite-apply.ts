@@ -1,14 +1,21 @@
-import { documentHash } from '../model/change.ts';
+import { documentHash, type Hash } from '../model/change.ts';
 import { type DocumentText, decodeDocument } from '../model/document.ts';
 import type { Row } from '../protocol/sync-source.ts';
 import type { Transaction } from '../sqlite/database.ts';
 import { keyOfText } from './key.ts';
 import { Applied } from './row-store.ts';
 import { bury, deleteRow, insertRow, replaceRow, tombstoneVersion, unbury, valueKeysOf } from './sqlite-mutation.ts';
-import type { Table } from './sqlite-table.ts';
+import type { StoredRow, Table } from './sqlite-table.ts';
 
 /** See `RowWriter.put`. */
-export function put(transaction: Transaction, table: Table, row: Row, sequence: number, force: boolean): Applied {
+export function put(
+  transaction: Transaction,
+  table: Table,
+  row: Row,
+  sequence: number,
+  force: boolean,
+  expected: Hash | null | undefined,
+): Applied {
   const { id, version, text } = row;
   const key = keyOfText(id);
   const stored = table.rowOf(transaction, key);
@@ -20,7 +27,7 @@ export function put(transaction: Transaction, table: Table, row: Row, sequence: 
   if (stored === undefined) insertRow(transaction, table, image, after);
   else replaceRow(transaction, table, stored, image, keysOf(table, stored.text), after);
   if (buried !== undefined) unbury(transaction, table, key);
-  return Applied.WRITTEN;
+  return written(stored, expected);
 }
 
 /** See `RowWriter.remove`. */
@@ -31,6 +38,7 @@ export function remove(
   version: number,
   sequence: number,
   force: boolean,
+  expected: Hash | null | undefined,
 ): Applied {
   const key = keyOfText(id);
   const stored = table.rowOf(transaction, key);
@@ -38,7 +46,11 @@ export function remove(
   if (!force && known !== undefined && known >= version) return known === version ? Applied.SAME : Applied.OLDER;
   if (stored !== undefined) deleteRow(transaction, table, stored, key, keysOf(table, stored.text));
   bury(transaction, table, key, version, sequence);
-  return Applied.WRITTEN;
+  return written(stored, expected);
+}
+
+function written(stored: StoredRow | undefined, expected: Hash | null | undefined): Applied {
+  return expected === undefined || (stored?.hash ?? null) === expected ? Applied.WRITTEN : Applied.DIVERGED;
 }
 
 /** What the indexes hold of a stored text; nothing is decoded where there are no indexes. */

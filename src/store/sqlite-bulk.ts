@@ -2,7 +2,7 @@ import { isHoldfastError } from '../errors.ts';
 import { type Document, type DocumentText, decodeDocument } from '../model/document.ts';
 import type { Position } from '../model/position.ts';
 import type { Database, Transaction } from '../sqlite/database.ts';
-import { documentKey, type RememberedWrite, rememberEnd, rememberedOperation } from './idempotency.ts';
+import { documentKey, rememberEnd, rememberedOperation } from './idempotency.ts';
 import { read } from './slices.ts';
 import { Query, rowsOf } from './sqlite-query.ts';
 import type { StoredRow, Table } from './sqlite-table.ts';

@@ -4,7 +4,7 @@ import { compileFilter, type Matcher } from './filter.ts';
 import { keyOf } from './key.ts';
 import { valuesAt } from './path.ts';
 import type { Reader } from './slices.ts';
-import { indexOn, planOfValue } from './sqlite-plan.ts';
+import { indexOn, planByValue } from './sqlite-plan.ts';
 import { candidatesOf, collect, type Query } from './sqlite-query.ts';
 import type { IndexTable, Table } from './sqlite-table.ts';
 
@@ -34,8 +34,9 @@ function* lookups(
   index: IndexTable | undefined,
 ): Generator<number, Match[][], void> {
   const groups: Match[][] = [];
+  const planOf = planByValue(index, path, query.sort);
   for (const key of keys) {
-    const plan = planOfValue(index, path, key, query.sort);
+    const plan = planOf(key);
     const matches = plan.exact ? query.matches : both(compileFilter({ [path]: { $eq: key } }), query.matches);
     groups.push(yield* collect(reader, table, plan, matches, query.collector(plan.served), query.limit));
   }

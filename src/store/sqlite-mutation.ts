@@ -96,11 +96,13 @@ export function tombstoneVersion(
   table: Table,
   key: Uint8Array,
 ): number | undefined {
+  if (!table.buried) return undefined;
   return transaction.prepare(TOMBSTONE).get(table.number, key)?.version as number | undefined;
 }
 
 /** Remembers a deletion. */
 export function bury(transaction: Transaction, table: Table, key: Uint8Array, version: number, sequence: number): void {
+  table.buried = true;
   transaction.prepare(BURY).run(table.number, key, version, sequence);
 }
 

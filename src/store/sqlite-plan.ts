@@ -1,7 +1,8 @@
-import { type Bounds, boundsOf, type KeyRange } from './interim-bounds.ts';
+import { Long, ObjectId } from 'bson';
+import { type Bounds, boundsOf, type KeyRange } from './bounds.ts';
 import { keyOf } from './key.ts';
 import type { Reader } from './slices.ts';
-import { concatenated, type IndexTable, type Table } from './sqlite-table.ts';
+import { above, concatenated, type IndexTable, type Table } from './sqlite-table.ts';
 import type { Filter, Sort } from './store.ts';
 
 /** Most ranges a compound index is read in. */
@@ -70,29 +71,37 @@ export function planOf(reader: Reader, table: Table, filter: Filter, sort: reado
   return better ? ordered.plan : found.plan;
 }
 
-/** Plan of the documents with `value` at `path`, by `index`, whose first path it is; by id when there is none. */
-export function planOfValue(
+/**
+ * A plan per value of the documents that have it at `path`, by `index`, whose first path it is; by id when there is none. The
+ * ordinary value needs no reading of bounds.
+ */
+export function planByValue(
   index: IndexTable | undefined,
   path: string,
-  value: unknown,
   sort: readonly SortField[],
-): Plan {
-  const filter = { [path]: { $eq: value } };
-  return index === undefined ? wayById(filter, sort, false).plan : wayByIndex(index, filter, sort, false).plan;
+): (value: unknown) => Plan {
+  const byId = wayById({}, sort, true).plan;
+  const ordinary = { ...(index === undefined ? byId : wayOf(index, [], 1, sort, true, true).plan), exact: true };
+  return (value) => {
+    if (isPlainId(value)) return { ...ordinary, ranges: [pointOf(keyOf(value))] };
+    const filter = { [path]: { $eq: value } };
+    return index === undefined ? wayById(filter, sort, false).plan : wayByIndex(index, filter, sort, false).plan;
+  };
 }
 
 /** The key of the id when `filter` says nothing but which one, else undefined: such a filter needs no plan. */
 export function singleId(filter: Filter): Uint8Array | undefined {
-  const names = Object.keys(filter);
-  if (names.length !== 1 || names[0] !== '_id') return undefined;
   const id = filter._id;
-  if (typeof id === 'string' || typeof id === 'number') return keyOf(id);
+  if (id === undefined || Object.keys(filter).length !== 1) return undefined;
+  if (isPlainId(id)) return keyOf(id);
   if (typeof id !== 'object' || id === null) return undefined;
-  const type = (id as { readonly _bsontype?: unknown })._bsontype;
-  if (type === 'ObjectId' || type === 'Long' || type === 'Int32') return keyOf(id);
-  const [operator, ...others] = Object.keys(id);
-  const value = (id as Filter).$eq;
-  return operator === '$eq' && others.length === 0 && typeof value === 'string' ? keyOf(value) : undefined;
+  const { $eq: operand, ...others } = id as Filter;
+  return isPlainId(operand) && Object.keys(others).length === 0 ? keyOf(operand) : undefined;
+}
+
+/** Whether a value is of the usual types of an id, which mean nothing but themselves in a filter. */
+function isPlainId(value: unknown): boolean {
+  return typeof value === 'string' || typeof value === 'number' || value instanceof ObjectId || value instanceof Long;
 }
 
 /** The index that finds the documents with a given value at `path`, if there is one. */
@@ -110,7 +119,7 @@ interface Way {
 }
 
 function wayById(filter: Filter, sort: readonly SortField[], empty: boolean): Way {
-  const bounds = empty ? undefined : boundsOf(filter, '_id');
+  const bounds = empty ? undefined : boundsOf(filter, '_id', { single: true });
   const { served, descending } = servedBy(['_id'], sort);
   const plan = {
     index: undefined,
@@ -128,7 +137,7 @@ function wayByIndex(index: IndexTable, filter: Filter, sort: readonly SortField[
   let fixed = 0;
   let exact = empty;
   for (const path of empty ? [] : index.paths) {
-    const bounds: Bounds | undefined = boundsOf(filter, path);
+    const bounds: Bounds | undefined = boundsOf(filter, path, { single: !index.multikey });
     if (bounds === undefined) break;
     if (ranges !== undefined && ranges.length * bounds.ranges.length > MAX_RANGES) break;
     const points = bounds.ranges.every(isPoint);
@@ -150,7 +159,7 @@ function wayOf(
   points: boolean,
 ): Way {
   // A document has one entry with a whole given value, but may have several in a longer range: then they come out of order.
-  const single = !index.multikey || (fixed === index.paths.length && ranges?.length === 1);
+  const single = !index.multikey || (fixed === index.paths.length && ranges !== undefined);
   const order = [...index.paths.slice(fixed), '_id'];
   const { served, descending } = single ? servedBy(order, sort) : { served: 0, descending: false };
   const plan = {
@@ -175,6 +184,11 @@ function combined(first: readonly KeyRange[], second: readonly KeyRange[]): KeyR
   return first.flatMap(({ low }) =>
     second.map((range) => ({ low: concatenated(low, range.low), high: concatenated(low, range.high) })),
   );
+}
+
+/** The range of a single value: every key that begins with its own. */
+function pointOf(key: Uint8Array): KeyRange {
+  return { low: key, high: above(key) };
 }
 
 /** Whether a range is that of a single value: everything that begins with its key. */

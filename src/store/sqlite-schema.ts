@@ -97,7 +97,9 @@ function prepareTable(transaction: Transaction, spec: CollectionSpec): Table {
     number = Number(transaction.prepare('INSERT INTO collections (name) VALUES (?)').run(spec.name).lastInsertRowid);
     transaction.exec(collectionSchema(number));
   }
-  return new Table(number, spec.name, prepareIndexes(transaction, number, spec), loadBuckets(transaction, number));
+  const indexes = prepareIndexes(transaction, number, spec);
+  const tombstone = transaction.prepare('SELECT 1 FROM tombstones WHERE collection = ? LIMIT 1').get(number);
+  return new Table(number, spec.name, indexes, loadBuckets(transaction, number), tombstone !== undefined);
 }
 
 interface IndexRow {

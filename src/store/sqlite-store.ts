@@ -1,4 +1,5 @@
 import { HoldfastError } from '../errors.ts';
+import type { Hash } from '../model/change.ts';
 import type { DocumentText } from '../model/document.ts';
 import type { Position } from '../model/position.ts';
 import type { Buckets } from '../protocol/digest.ts';
@@ -108,8 +109,15 @@ export class SqliteStore implements Store, RowReader, RowWriter {
     return readInSlices(this.#database, (reader) => scrubOf(reader, table, this.#outbox));
   }
 
-  put(transaction: Transaction, collection: string, row: Row, sequence: number, force = false): Applied {
-    return put(transaction, this.#table(collection), row, sequence, force);
+  put(
+    transaction: Transaction,
+    collection: string,
+    row: Row,
+    sequence: number,
+    force = false,
+    expected?: Hash | null,
+  ): Applied {
+    return put(transaction, this.#table(collection), row, sequence, force, expected);
   }
 
   remove(
@@ -119,8 +127,9 @@ export class SqliteStore implements Store, RowReader, RowWriter {
     version: number,
     sequence: number,
     force = false,
+    expected?: Hash | null,
   ): Applied {
-    return remove(transaction, this.#table(collection), id, version, sequence, force);
+    return remove(transaction, this.#table(collection), id, version, sequence, force, expected);
   }
 
   rowState(

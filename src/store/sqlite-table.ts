@@ -1,6 +1,6 @@
 import type { Document, DocumentText } from '../model/document.ts';
 import type { Buckets } from '../protocol/digest.ts';
-import { indexKeys } from './interim-bounds.ts';
+import { indexKeys } from './bounds.ts';
 import type { Reader } from './slices.ts';
 import type { IndexSpec } from './store.ts';
 import { Rank } from './value.ts';
@@ -76,6 +76,8 @@ export class Table {
   readonly number: number;
   readonly indexes: readonly IndexTable[];
   readonly buckets: Buckets;
+  /** Whether a document was ever deleted: while none was, nobody needs to look for tombstones. */
+  buried: boolean;
   readonly table: string;
   readonly insertSql: string;
   readonly updateSql: string;
@@ -95,11 +97,12 @@ export class Table {
   readonly ascendingSql: string;
   readonly descendingSql: string;
 
-  constructor(number: number, name: string, indexes: readonly IndexTable[], buckets: Buckets) {
+  constructor(number: number, name: string, indexes: readonly IndexTable[], buckets: Buckets, buried: boolean) {
     this.number = number;
     this.name = name;
     this.indexes = indexes;
     this.buckets = buckets;
+    this.buried = buried;
     this.table = `d_${number}`;
     const columns = 'row, id, bucket, version, hash, sequence, text';
     this.insertSql = `INSERT INTO ${this.table} (key, id, bucket, version, hash, sequence, text) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING`;
@@ -147,7 +150,7 @@ function isExempt(index: IndexTable, key: Uint8Array): boolean {
 
 /** One key after the other. Keys are self-delimiting, so the result orders like the pair. */
 export function concatenated(first: Uint8Array, second: Uint8Array): Uint8Array {
-  const key = new Uint8Array(first.length + second.length);
+  const key = Buffer.allocUnsafe(first.length + second.length);
   key.set(first);
   key.set(second, first.length);
   return key;
