@@ -29,9 +29,8 @@ export async function statusOf(log: ChangeLog, cursor: Cursor): Promise<Exclude<
   if (cursor.logId !== log.logId) return 'FORK';
   if (cursor.epoch > log.head().epoch) return 'FENCED';
   if (!isPlaceOf(log, cursor)) return 'FORK';
-  if (cursor.sequence < log.floor() - 1) return 'RESYNC';
   const chain = await chainAt(log, cursor.sequence);
-  // Trimmed since we asked for the floor.
+  // It is of our history and not past the head, so it was trimmed.
   if (chain === null) return 'RESYNC';
   return chain.startsWith(cursor.chain.slice(0, CHAIN_PREFIX_DIGITS)) ? 'OK' : 'FORK';
 }

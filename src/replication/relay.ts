@@ -41,9 +41,9 @@ export interface RelayOptions {
  *
  * Where frames begin and end. The log is divided into blocks of `maxBatch` sequences; no frame crosses a block. A frame ends
  * at the head or at the end of its block, and begins where its reader stands when a recent frame ended there (readers in
- * step), else at a multiple of the smallest power of two that covers what the reader wants. So readers who are apart get a
- * few frames that begin before their cursor instead of one frame each: at most about twice as much as they need, and at
- * each head at most 8 + log2(maxBatch) different frames are encoded, however many readers there are.
+ * step), else at a multiple of the smallest power of two that covers what the reader wants. So readers who are apart share
+ * frames that begin before their cursor instead of having one each: less than three times what they need, and at each
+ * head at most 8 + 2 log2(maxBatch) different frames are encoded, however many readers there are.
  */
 export class Relay {
   readonly #log: ChangeLog;

@@ -68,6 +68,8 @@ class Follower {
     const frame = result.value;
     expect(frame.from).toBeLessThanOrEqual(this.sequence + 1);
     expect(frame.to).toBeLessThanOrEqual(frame.head);
+    // A frame either brings something new or is empty at our place.
+    expect(frame.to).toBeGreaterThanOrEqual(frame.body === '' ? this.sequence : this.sequence + 1);
     for (const entry of decodeBody(frame)) {
       if (entry.sequence <= this.sequence) continue;
       expect(entry.sequence).toBe(this.sequence + 1);
@@ -268,6 +270,21 @@ describe('changes', () => {
     const sent = followers.flatMap(({ frames }) => frames).reduce((sum, { from, to }) => sum + to - from + 1, 0);
     const needed = followers.reduce((sum, { entries }) => sum + entries.length, 0);
     expect(sent / needed).toBeLessThan(2);
+  });
+
+  test('frames cut by size are read once each, also for one who begins among them', async () => {
+    const { node, log, source, start } = setUp({ stage: withoutDigests });
+    const cursors = [start];
+    for (let i = 0; i < 40; i++) {
+      node.write('teachers', { [`t${i}`]: JSON.stringify('x'.repeat(100_000)) });
+      cursors.push(cursorAt(node));
+    }
+    const followers = [0, 0, 17, 30].map((place) => new Follower(source, cursors[place] as string));
+    for (const follower of followers) await follower.nextTo(40);
+    const frames = new Set(followers.flatMap((follower) => follower.frames.map(({ body }) => body)));
+    expect(followers[0]?.frames).toHaveLength(8);
+    // One more read for each of the two who had to find their boundary.
+    expect(log.reads).toBeLessThanOrEqual(frames.size + 2);
   });
 
   test('a frame holds at most maxBatch changes', async () => {
