@@ -21,8 +21,7 @@ export function put(
   const stored = table.rowOf(transaction, key);
   const buried = stored === undefined ? tombstoneVersion(transaction, table, key) : undefined;
   const known = stored?.version ?? buried;
-  if (isOld(version, known, options)) return known === version ? Applied.SAME : Applied.OLDER;
-  const { sequence } = options;
+  if (!force && known !== undefined && known >= version) return known === version ? Applied.SAME : Applied.OLDER;
   const image = { id, key, version, hash: documentHash(table.name, id, version, text), sequence, text };
   const after = keysOf(table, text);
   if (stored === undefined) insertRow(transaction, table, image, after);
@@ -44,7 +43,7 @@ export function remove(
   const key = keyOfText(id);
   const stored = table.rowOf(transaction, key);
   const known = stored?.version ?? tombstoneVersion(transaction, table, key);
-  if (isOld(version, known, options)) return known === version ? Applied.SAME : Applied.OLDER;
+  if (!force && known !== undefined && known >= version) return known === version ? Applied.SAME : Applied.OLDER;
   if (stored !== undefined) deleteRow(transaction, table, stored, key, keysOf(table, stored.text));
   bury(transaction, table, key, version, sequence);
   return written(stored, expected);

@@ -1,5 +1,5 @@
 import { HoldfastError } from '../errors.ts';
-import type { Hash, Hash } from '../model/change.ts';
+import type { Hash } from '../model/change.ts';
 import type { DocumentText } from '../model/document.ts';
 import type { Position } from '../model/position.ts';
 import type { Buckets } from '../protocol/digest.ts';
