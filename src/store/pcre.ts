@@ -6,6 +6,8 @@ interface Flags {
   readonly multiline: boolean;
   readonly dotAll: boolean;
   readonly extended: boolean;
+  /** Whether `\w` and `\b` are set apart from ignoring case. */
+  readonly wordsAside: boolean;
 }
 
 /** A piece of JavaScript pattern, and how many characters of the pattern it stands for. */
@@ -17,13 +19,13 @@ interface Piece {
 }
 
 /**
- * Translates a PCRE2 pattern (UTF, no UCP, as MongoDB compiles it) into a JavaScript regular expression that matches the same
- * strings. The engines differ in `$` and `.` beside newlines, in what `\s` and `\w` hold, and in which characters need an escape; all
- * of that is written out. Groups never capture: only whether a string matches is asked.
+ * Compiles a PCRE2 pattern (UTF, no UCP, as MongoDB compiles it) into a test that accepts the same strings, by way of a JavaScript
+ * regular expression. The engines differ in `$` and `.` beside newlines, in what `\s` and `\w` hold, and in which characters
+ * need an escape; all of that is written out. Groups never capture: only whether a string matches is asked.
  * @throws UNSUPPORTED_OPERATOR for what JavaScript has not or reads differently (backreferences, possessive quantifiers, atomic
  * groups, POSIX classes, options inside the pattern, …), VALIDATION_FAILED for what PCRE refuses too.
  */
-export function translatePcre(pattern: string, options: string): RegExp {
+export function compilePcre(pattern: string, options: string): (text: string) => boolean {
   if (pattern.includes('\0')) throw invalid('a regular expression cannot hold the character 0');
   const opening = /^\(\?([imsx]+)\)/.exec(pattern);
   const all = options + (opening?.[1] ?? '');
@@ -32,17 +34,31 @@ export function translatePcre(pattern: string, options: string): RegExp {
     multiline: all.includes('m'),
     dotAll: all.includes('s'),
     extended: all.includes('x'),
+    wordsAside: false,
   };
+  const body = pattern.slice(opening?.[0].length ?? 0);
+  const expression = translate(body, flags);
+  if (!flags.ignoreCase || !/\\[wWbB]/.test(body)) return (text) => expression.test(text);
+  // JavaScript counts ſ and the Kelvin sign, which are s and k in another case, among the word characters when case is ignored; PCRE
+  // does not. Only a text that holds them needs the expression that says so: V8 at times compiles (?-i:) wrongly.
+  const exact = translate(body, { ...flags, wordsAside: true });
+  return (text) => (/[\u017f\u212a]/.test(text) ? exact : expression).test(text);
+}
+
+function translate(pattern: string, flags: Flags): RegExp {
   let source = '';
   let afterPlace = true;
-  for (let at = opening?.[0].length ?? 0; at < pattern.length; ) {
+  for (let at = 0; at < pattern.length; ) {
     const piece = pieceAt(pattern, at, flags);
-    if (afterPlace && quantifierLength(pattern, at) > 0)
+    if (afterPlace && quantifierLength(pattern, at) > 0) {
       throw invalid(`nothing to repeat in the regular expression ${pattern}`);
+    }
     if (piece.source !== '') afterPlace = piece.place === true;
     source += piece.source;
     at += piece.length;
   }
+  // V8 searches for a match of no length also between the halves of a surrogate pair; consumed characters keep it whole.
+  if (/\\B|\(\?<?!/.test(source)) source = `^[^]*?(?:${source})`;
   try {
     return new RegExp(source, flags.ignoreCase ? 'iu' : 'u');
   } catch (cause) {
@@ -135,20 +151,23 @@ function escapeAt(pattern: string, at: number, flags: Flags): Piece {
   const letter = characterAt(pattern, at + 1);
   if (letter === 'E') return { source: '', length: 2 };
   const assertion = own(ASSERTIONS, letter);
-  if (assertion !== undefined) return { source: caseful(assertion, flags), length: 2, place: true };
-  const shorthand = shorthandAt(pattern, at);
-  if (shorthand !== undefined) return { ...shorthand, source: caseful(shorthand.source, flags) };
+  if (assertion !== undefined) return { source: aside(assertion, flags), length: 2, place: true };
+  const shorthand = shorthandAt(pattern, at, flags);
+  if (shorthand !== undefined) return { ...shorthand, source: aside(shorthand.source, flags) };
   return escapedCharacterAt(pattern, at);
 }
 
 /** `\d`, `\w`, `\p{Lu}` and the like; undefined for any other escape. */
-function shorthandAt(pattern: string, at: number): Piece | undefined {
+function shorthandAt(pattern: string, at: number, flags: Flags): Piece | undefined {
   const source = own(SHORTHANDS, characterAt(pattern, at + 1));
   if (source !== undefined) return { source, length: 2 };
   const property = /\\([pP])(?:\{([A-Z][a-z]?)\}|([A-Z]))/y;
   property.lastIndex = at;
   const match = property.exec(pattern);
-  return match === null ? undefined : { source: `\\${match[1]}{${match[2] ?? match[3]}}`, length: match[0].length };
+  if (match === null) return undefined;
+  // JavaScript lets \p{Lu} match lower case when case is ignored.
+  if (flags.ignoreCase) throw refused(pattern, `${match[0]} with the option i`);
+  return { source: `\\${match[1]}{${match[2] ?? match[3]}}`, length: match[0].length };
 }
 
 function escapedCharacterAt(pattern: string, at: number): Piece {
@@ -172,12 +191,12 @@ function classAt(pattern: string, at: number, flags: Flags): Piece {
   let end = start;
   // A bracket that comes first is a character.
   for (; end === start || pattern[end] !== ']'; ) {
-    const piece = memberAt(pattern, end);
+    const piece = memberAt(pattern, end, flags);
     end += piece.length;
     if (piece.shorthand) shorthands.push(piece.source);
     else if (pattern[end] !== '-' || pattern[end + 1] === ']') characters += piece.source;
     else {
-      const upper = memberAt(pattern, end + 1);
+      const upper = memberAt(pattern, end + 1, flags);
       if (upper.shorthand) throw refused(pattern, 'a range that ends in a class');
       characters += `${piece.source}-${upper.source}`;
       end += 1 + upper.length;
@@ -188,7 +207,7 @@ function classAt(pattern: string, at: number, flags: Flags): Piece {
   }
   const length = end + 1 - at;
   const choices = [
-    ...shorthands.map((shorthand) => caseful(shorthand, flags)),
+    ...shorthands.map((shorthand) => aside(shorthand, flags)),
     ...(characters ? [`[${characters}]`] : []),
   ];
   const any = `(?:${choices.join('|')})`;
@@ -199,20 +218,20 @@ interface Member extends Piece {
   readonly shorthand: boolean;
 }
 
-function memberAt(pattern: string, at: number): Member {
+function memberAt(pattern: string, at: number, flags: Flags): Member {
   const character = characterAt(pattern, at);
   if (character === '') throw invalid(`a class of the regular expression ${pattern} is not closed`);
   if (character === '[' && /[:.=]/.test(pattern[at + 1] ?? '')) throw refused(pattern, 'POSIX classes');
   if (character !== '\\') return { source: literal(character), length: character.length, shorthand: false };
-  const shorthand = shorthandAt(pattern, at);
+  const shorthand = shorthandAt(pattern, at, flags);
   if (shorthand !== undefined) return { ...shorthand, shorthand: true };
   if (pattern[at + 1] === 'b') return { source: '\\x08', length: 2, shorthand: false };
   return { ...escapedCharacterAt(pattern, at), shorthand: false };
 }
 
-/** JavaScript's `i` would let `\w` match ſ and the Kelvin sign, and `\p{Lu}` lower case; in PCRE it does not touch them. */
-function caseful(source: string, { ignoreCase }: Flags): string {
-  return ignoreCase ? `(?-i:${source})` : source;
+/** Source that ignoring case must not touch. */
+function aside(source: string, { wordsAside }: Flags): string {
+  return wordsAside ? `(?-i:${source})` : source;
 }
 
 function literal(character: string): string {

@@ -1,4 +1,4 @@
-import { translatePcre } from './pcre.ts';
+import { compilePcre } from './pcre.ts';
 import { invalid } from './refusal.ts';
 
 /**
@@ -10,8 +10,7 @@ import { invalid } from './refusal.ts';
 export function compileRegex(pattern: string, options: string): (text: string) => boolean {
   const unknown = /[^imsxu]/.exec(options);
   if (unknown !== null) throw invalid(`a regular expression has no option ${unknown[0]}`);
-  const expression = translatePcre(pattern, options);
-  return (text) => expression.test(text);
+  return compilePcre(pattern, options);
 }
 
 /** A string with which everything begins that a regular expression matches; empty when none is sure. */
