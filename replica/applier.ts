@@ -3,11 +3,12 @@ import type { Hash } from '../src/model/change.ts';
 import { Carried, type FrameEntry } from '../src/protocol/frame.ts';
 import type { CollectionDigest, Row } from '../src/protocol/sync-source.ts';
 import type { Database, Transaction } from '../src/sqlite/database.ts';
+import type { Applied } from '../src/store/row-store.ts';
 import { requireOpen } from './guarded.ts';
 import type { Incoming } from './incoming.ts';
 import type { Lag } from './lag.ts';
 import type { Progress } from './progress.ts';
-import type { Prepared } from './row-store.ts';
+import type { Prepared, RowStore } from './row-store.ts';
 
 /** Most changes of one transaction: it holds up everything else of this process while it runs. */
 export const MAX_GROUP_CHANGES = 500;
@@ -51,15 +52,14 @@ export class Applier {
   #write(transaction: Transaction, parts: readonly Incoming[], prepared: Prepared, signal: AbortSignal): string | null {
     requireOpen(signal);
     const known = new Set(prepared.collections);
-    const written = new Map<string, Hash | null>();
     let differs: string | null = null;
     for (const { entries, ahead, settleAt } of parts) {
       this.#progress.settle(transaction, settleAt);
       for (const entry of entries) {
         if (isApplied(entry) && known.has(entry.collection)) {
-          if (differs === null && this.#isExact()) differs = this.#unexpected(entry, written, prepared);
-          this.#applyEntry(transaction, entry, ahead.get(entry.sequence), prepared);
-          written.set(nameOf(entry), entry.after);
+          const expected = this.#isExact() ? entry.before : undefined;
+          const applied = applyEntry(transaction, prepared.store, entry, ahead.get(entry.sequence), expected);
+          if (applied === 'DIVERGED') differs ??= divergence(entry);
         }
         this.#log.copy(transaction, entry);
       }
@@ -67,23 +67,6 @@ export class Applier {
     const asOf = this.#lag.asOfMs();
     if (asOf !== null) this.#progress.saveAsOf(transaction, asOf);
     return differs;
-  }
-
-  #applyEntry(transaction: Transaction, entry: FrameEntry, ahead: Row | null | undefined, { store }: Prepared): void {
-    const { collection, id, version, image, sequence } = entry;
-    const row = image === null ? ahead : { id, version, text: image };
-    if (row == null) store.remove(transaction, collection, id, version, sequence);
-    else store.put(transaction, collection, row, sequence);
-  }
-
-  /** In words, when the row here is not the one that this change was made on. */
-  #unexpected(entry: FrameEntry, written: ReadonlyMap<string, Hash | null>, { store }: Prepared): string | null {
-    // The store shows what is committed; what this transaction wrote before is known from its entries.
-    const earlier = written.get(nameOf(entry));
-    const row = earlier === undefined ? store.rowState(entry.collection, entry.id) : undefined;
-    const before = earlier ?? row?.hash ?? null;
-    if (before === entry.before || (row !== undefined && row.version >= entry.version)) return null;
-    return `${entry.collection} ${entry.id}: change ${entry.sequence} was made on another version than the one here`;
   }
 
   /** Whether the documents here must be those of the source at the position of the log. */
@@ -110,8 +93,22 @@ export function difference(digests: readonly CollectionDigest[], { store, collec
 
 const EMPTY_SUM = '0'.repeat(32);
 
-function nameOf(entry: FrameEntry): string {
-  return `${entry.collection}\0${entry.id}`;
+function applyEntry(
+  transaction: Transaction,
+  store: RowStore,
+  entry: FrameEntry,
+  ahead: Row | null | undefined,
+  expected: Hash | null | undefined,
+): Applied {
+  const { collection, id, version, image, sequence } = entry;
+  const row = image === null ? ahead : { id, version, text: image };
+  return row == null
+    ? store.remove(transaction, collection, id, version, sequence, false, expected)
+    : store.put(transaction, collection, row, sequence, false, expected);
+}
+
+function divergence({ collection, id, sequence }: FrameEntry): string {
+  return `${collection} ${id}: change ${sequence} was made on another version than the one here`;
 }
 
 /** Whether the document is here, or known to be gone; else it was withheld from this replica and the entry is only copied. */

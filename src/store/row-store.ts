@@ -1,3 +1,4 @@
+import type { Hash } from '../model/change.ts';
 import type { DocumentText } from '../model/document.ts';
 import type { Position } from '../model/position.ts';
 import type { Buckets } from '../protocol/digest.ts';
@@ -28,18 +29,26 @@ export interface RowReader {
   collections(): readonly string[];
 }
 
-/** What became of a row that was to be applied. */
-export const Applied = { WRITTEN: 'WRITTEN', OLDER: 'OLDER', SAME: 'SAME' } as const;
+/** What became of a row that was to be applied. DIVERGED: written, but what was there before was not what was expected. */
+export const Applied = { WRITTEN: 'WRITTEN', DIVERGED: 'DIVERGED', OLDER: 'OLDER', SAME: 'SAME' } as const;
 export type Applied = (typeof Applied)[keyof typeof Applied];
 
 /** The applying side: writes versions made elsewhere, as they are, without log entries. Unique fields are indexed, not enforced. */
 export interface RowWriter {
   /**
    * Stores a version unless the local row or tombstone has the same or a higher one (SAME, OLDER). With `force` it is
-   * stored whatever is there (repair). `sequence` is the entry that brought it, 0 from a snapshot.
+   * stored whatever is there (repair). `sequence` is the entry that brought it, 0 from a snapshot. `expected` is the hash of the
+   * row that should be there, null for none; left out, nothing is expected.
    */
-  put(transaction: Transaction, collection: string, row: Row, sequence: number, force?: boolean): Applied;
-  /** Deletes under the same rule and leaves a tombstone with `version`. */
+  put(
+    transaction: Transaction,
+    collection: string,
+    row: Row,
+    sequence: number,
+    force?: boolean,
+    expected?: Hash | null,
+  ): Applied;
+  /** Deletes under the same rules and leaves a tombstone with `version`. */
   remove(
     transaction: Transaction,
     collection: string,
@@ -47,8 +56,9 @@ export interface RowWriter {
     version: number,
     sequence: number,
     force?: boolean,
+    expected?: Hash | null,
   ): Applied;
-  /** The entry that last wrote this row, its version and hash; undefined when there is none. */
+  /** The entry that last wrote this row, its version and hash, as committed; undefined when there is none. */
   rowState(
     collection: string,
     id: DocumentText,
