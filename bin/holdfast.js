@@ -18,7 +18,9 @@ async function run() {
   const source = join(root, 'src', 'cli', 'main.ts');
   const installed = root.split(sep).includes('node_modules') || !existsSync(source);
   const { main } = await import(installed ? '../dist/src/cli/main.js' : '../src/cli/main.ts');
-  process.exitCode = await main(process.argv.slice(2));
+  const code = await main(process.argv.slice(2));
+  // What was written goes out first; an idle connection does not keep a finished command waiting.
+  process.stdout.write('', () => process.exit(code));
 }
 
 /** A checkout brings its own Node as the development dependency `node`. */
