@@ -70,7 +70,7 @@ function changeType(types: Types, entity: Entity): GraphQLObjectType {
           [entity.names.single]: {
             type: entityType(types, entity),
             description: 'After the change; null when it was deleted.',
-            resolve: (change) => change.document,
+            resolve: ({ document }) => document && types.shapes.view(entity)(document),
           },
           version: { type: types.required(types.leaf('SafeInt')) },
           position: { type: types.required(POSITION_SCALAR) },

@@ -1,8 +1,8 @@
 import { HoldfastError } from '../errors.ts';
+import { encodeValue } from '../model/document.ts';
 import type { Entity } from '../model/entity.ts';
 import { valuesAt } from '../store/path.ts';
 import type { Filter, FindOptions } from '../store/store.ts';
-import { keyText } from './loaders.ts';
 import type { Operation } from './operation.ts';
 import type { Shapes } from './shapes.ts';
 import { filterOf, type WhereInput } from './where.ts';
@@ -42,7 +42,7 @@ async function relatedKeys(context: Operation, entity: Entity, filter: Filter, p
   const keys = new Map<string, unknown>();
   for (const document of documents) {
     for (const key of valuesAt(document, path)) {
-      if (key !== null && key !== undefined && !Array.isArray(key)) keys.set(keyText(key), key);
+      if (key !== null && key !== undefined && !Array.isArray(key)) keys.set(encodeValue(key), key);
     }
   }
   return [...keys.values()];

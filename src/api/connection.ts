@@ -97,7 +97,7 @@ export async function connectionOf(
     { sort: backward ? reversed(sort) : sort, limit: size + 1 },
     request,
   );
-  const nodes = found.slice(0, size);
+  const nodes = found.slice(0, size).map(shapes.view(entity));
   if (backward) nodes.reverse();
   const more = found.length > size;
   return new Connection(

@@ -26,7 +26,8 @@ export function dbOf(model: Model, operation: Operation, clock: () => Date): Db 
 /**
  * One entity for hand-written resolvers: the generated operations as functions, over the same service and with the same checks,
  * defaults, timestamps and errors. Inputs and conditions are written as in the API, orders with 1 and -1; values are stored values (a
- * `Date`, an `ObjectId`). Documents are as stored: what generated fields take as their source.
+ * `Date`, an `ObjectId`). Documents are Views: as stored, with `id` and other renamed
+ * fields under both names. Generated types take them as their source.
  *
  * Under an idempotency key the writes of one operation are told apart by their order: a resolver must make the same ones
  * when it is repeated.
@@ -47,12 +48,13 @@ export class EntityDb {
   }
 
   findById(id: unknown): Promise<Document | null> {
-    return readOne(this.#entity, { _id: id }, this.#operation);
+    return readOne(this.#shapes, this.#entity, { _id: id }, this.#operation);
   }
 
   /** The first by id, of those that match. */
   async findOne(where: WhereInput): Promise<Document | null> {
-    return readOne(this.#entity, await filterFor(this.#shapes, this.#entity, where, this.#operation), this.#operation);
+    const filter = await filterFor(this.#shapes, this.#entity, where, this.#operation);
+    return readOne(this.#shapes, this.#entity, filter, this.#operation);
   }
 
   /** `limit` is 50 by default. */

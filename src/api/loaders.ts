@@ -1,8 +1,18 @@
 import DataLoader from 'dataloader';
 import { type Document, encodeValue } from '../model/document.ts';
-import type { Entity, Relation } from '../model/entity.ts';
+import type { Entity } from '../model/entity.ts';
 import type { DataService, RequestContext } from '../service/data-service.ts';
 import type { Filter, FindOptions } from '../store/store.ts';
+import type { View } from './shapes.ts';
+
+/** The far side of a relation. */
+export interface RelatedSource {
+  readonly target: Entity;
+  /** Stored path of the target that equals the key. */
+  readonly path: string;
+  /** How its documents are shown. */
+  readonly view: View;
+}
 
 /** Which documents of a relation are wanted for each key. */
 export interface RelatedQuery {
@@ -10,57 +20,93 @@ export interface RelatedQuery {
   readonly options: FindOptions;
 }
 
-type Loader = DataLoader<unknown, Document[], string>;
+/** The first document of a relation to one; which one if there are several is settled by `_id`. */
+const FIRST: RelatedQuery = { filter: {}, options: { limit: 1 } };
+
+type Grouped = (keys: readonly unknown[]) => Promise<Document[][]>;
 
 /**
- * Documents of relations for one operation. Whatever is asked for in one turn of the event loop, with the same arguments of
- * the same relation, is one call of the service: one for each level of a query, however many documents the level has.
+ * Documents of relations for one operation. Whatever is asked for in one turn of the event loop, of one source with equal
+ * arguments, is one call of the service: one for each level of a query, however many documents the level has.
  */
 export class RelationLoaders {
   readonly #service: DataService;
   readonly #request: RequestContext;
-  readonly #loaders = new Map<string, Loader>();
+  readonly #one = new Map<RelatedSource, Loaders<Document | null>>();
+  readonly #many = new Map<RelatedSource, Map<string, Loaders<Document[]>>>();
 
   constructor(service: DataService, request: RequestContext) {
     this.#service = service;
     this.#request = request;
   }
 
+  /** The view of the document with this key, or null. */
+  one(source: RelatedSource, key: unknown): Promise<Document | null> {
+    let loaders = this.#one.get(source);
+    if (loaders === undefined) {
+      const grouped = this.#grouped(source, () => FIRST);
+      loaders = new Loaders(async (keys) => (await grouped(keys)).map(([document]) => document ?? null));
+      this.#one.set(source, loaders);
+    }
+    return loaders.load(key);
+  }
+
   /**
-   * The documents of `target` whose `relation.targetPath` is `key`. `variant` names the arguments: queries of one relation with
-   * the same variant are equal, and `query` is asked for once.
+   * The views of the documents with this key. `variant` names the arguments: equal for equal queries, for which `query` is called
+   * once.
    */
-  load(
-    relation: Relation,
-    target: Entity,
+  many(
+    source: RelatedSource,
     key: unknown,
     variant: string,
     query: () => RelatedQuery | Promise<RelatedQuery>,
   ): Promise<Document[]> {
-    const name = `${relation.target}.${relation.targetPath} ${variant}`;
-    let loader = this.#loaders.get(name);
-    if (loader === undefined) {
-      let asked: RelatedQuery | Promise<RelatedQuery> | undefined;
-      loader = new DataLoader<unknown, Document[], string>(
-        async (keys) => {
-          asked ??= query();
-          const { filter, options } = await asked;
-          return this.#service.findGrouped(target, relation.targetPath, keys, filter, options, this.#request);
-        },
-        { cacheKeyFn: keyText },
-      );
-      this.#loaders.set(name, loader);
+    let variants = this.#many.get(source);
+    if (variants === undefined) {
+      variants = new Map();
+      this.#many.set(source, variants);
     }
-    return loader.load(key);
+    let loaders = variants.get(variant);
+    if (loaders === undefined) {
+      loaders = new Loaders(this.#grouped(source, query));
+      variants.set(variant, loaders);
+    }
+    return loaders.load(key);
   }
 
-  /** Forgets what was read: a mutation has written since. */
+  /** Forgets what was read: it may have been written since. */
   clear(): void {
-    this.#loaders.clear();
+    this.#one.clear();
+    this.#many.clear();
+  }
+
+  #grouped({ target, path, view }: RelatedSource, query: () => RelatedQuery | Promise<RelatedQuery>): Grouped {
+    let asked: RelatedQuery | Promise<RelatedQuery> | undefined;
+    return async (keys) => {
+      asked ??= query();
+      const { filter, options } = await asked;
+      const groups = await this.#service.findGrouped(target, path, keys, filter, options, this.#request);
+      return groups.map((documents) => documents.map(view));
+    };
   }
 }
 
-/** Equal keys, equal texts. Most keys are strings: they are not encoded. */
-export function keyText(key: unknown): string {
-  return typeof key === 'string' ? `s${key}` : `v${encodeValue(key)}`;
+/** One loader for texts, which are their own cache keys, and one for keys of other types. A relation has keys of one type. */
+class Loaders<T> {
+  readonly #load: (keys: readonly unknown[]) => Promise<readonly T[]>;
+  #texts: DataLoader<unknown, T> | undefined;
+  #others: DataLoader<unknown, T, string> | undefined;
+
+  constructor(load: (keys: readonly unknown[]) => Promise<readonly T[]>) {
+    this.#load = load;
+  }
+
+  load(key: unknown): Promise<T> {
+    if (typeof key === 'string') {
+      this.#texts ??= new DataLoader(this.#load);
+      return this.#texts.load(key);
+    }
+    this.#others ??= new DataLoader(this.#load, { cacheKeyFn: encodeValue });
+    return this.#others.load(key);
+  }
 }

@@ -11,6 +11,7 @@ import { type Entity, type Field, FieldKind } from '../model/entity.ts';
 import { listArguments } from './arguments.ts';
 import type { Operation } from './operation.ts';
 import { relationResolver } from './relation.ts';
+import { aliasesOf } from './shapes.ts';
 import type { Types } from './types.ts';
 
 /** A field of a generated type. */
@@ -18,34 +19,43 @@ export type ApiField = GraphQLFieldConfig<unknown, Operation>;
 /** Fields of a generated type by name. */
 export type ApiFields = GraphQLFieldConfigMap<unknown, Operation>;
 
-/** `Teacher`. Its source is the stored document. */
+/** `Teacher`. Its source is the View of a stored document. */
 export function entityType(types: Types, entity: Entity): GraphQLObjectType {
   return types.shared(entity.names.type, `the entity ${entity.name}`, () =>
-    objectOf(types, entity.names.type, entity.name, entity.description),
+    objectOf(types, entity.names.type, entity.name, aliasesOf(entity), entity.description),
   );
 }
 
 /** `Address`. Its source is the object as it is stored inside a document. */
 function nestedType(types: Types, name: string): GraphQLObjectType {
-  return types.shared(name, `the nested type ${name}`, () => objectOf(types, name, name));
+  return types.shared(name, `the nested type ${name}`, () => objectOf(types, name, name, []));
 }
 
-function objectOf(types: Types, name: string, shape: string, description?: string): GraphQLObjectType {
+/** `aliases` are the renamed fields that sources have under both names. */
+function objectOf(
+  types: Types,
+  name: string,
+  shape: string,
+  aliases: readonly Field[],
+  description?: string,
+): GraphQLObjectType {
   return new GraphQLObjectType({
     name,
     description,
     fields: () =>
-      Object.fromEntries(types.shapes.shape(shape).fields.map((field) => [field.name, outputField(types, field)])),
+      Object.fromEntries(
+        types.shapes.shape(shape).fields.map((field) => [field.name, outputField(types, field, aliases)]),
+      ),
   });
 }
 
-function outputField(types: Types, field: Field): ApiField {
+function outputField(types: Types, field: Field, aliases: readonly Field[]): ApiField {
   const type = types.listed(field, innerType(types, field));
   return {
     type: field.required ? types.required(type) : type,
     description: field.description,
     ...(field.cost === undefined ? {} : { extensions: { cost: field.cost } }),
-    ...resolution(types, field),
+    ...resolution(types, field, aliases.includes(field)),
   };
 }
 
@@ -60,8 +70,8 @@ function innerType(types: Types, field: Field): GraphQLScalarType | GraphQLEnumT
   }
 }
 
-/** Scalars write stored values themselves, so a field needs a resolver only when it is stored under another name. */
-function resolution(types: Types, field: Field): Pick<ApiField, 'args' | 'resolve'> {
+/** Scalars write stored values themselves, so a field needs a resolver only when its source has it under another name. */
+function resolution(types: Types, field: Field, aliased: boolean): Pick<ApiField, 'args' | 'resolve'> {
   if (field.kind === FieldKind.RELATION) {
     const target = types.shapes.entity(field.type);
     return {
@@ -69,7 +79,7 @@ function resolution(types: Types, field: Field): Pick<ApiField, 'args' | 'resolv
       resolve: relationResolver(types.shapes, field),
     };
   }
-  return field.storedName === field.name ? {} : { resolve: storedAs(field.storedName) };
+  return aliased || field.storedName === field.name ? {} : { resolve: storedAs(field.storedName) };
 }
 
 function storedAs(name: string): GraphQLFieldResolver<unknown, Operation> {

@@ -29,7 +29,8 @@ function oneField(types: Types, entity: Entity, field: Field): ApiField {
   return {
     type: entityType(types, entity),
     args: { [field.name]: { type: types.required(types.leaf(field.type)) } },
-    resolve: (_source, args, context) => readOne(entity, { [field.storedName]: args[field.name] }, context),
+    resolve: (_source, args, context) =>
+      readOne(types.shapes, entity, { [field.storedName]: args[field.name] }, context),
   };
 }
 

@@ -7,17 +7,18 @@ import type { Operation } from './operation.ts';
 import type { Shapes } from './shapes.ts';
 import type { WhereInput } from './where.ts';
 
-/** The first document, by id, that matches the filter; null when there is none. */
+/** The view of the first document, by id, that matches the filter; null when there is none. */
 export async function readOne(
+  shapes: Shapes,
   entity: Entity,
   filter: Filter,
   { service, request }: Operation,
 ): Promise<Document | null> {
   const [document] = await service.find(entity, filter, { limit: 1 }, request);
-  return document ?? null;
+  return document === undefined ? null : shapes.view(entity)(document);
 }
 
-/** A list. @throws BAD_USER_INPUT, QUERY_TOO_COMPLEX */
+/** The views of a list. @throws BAD_USER_INPUT, QUERY_TOO_COMPLEX */
 export async function readMany(
   shapes: Shapes,
   entity: Entity,
@@ -26,7 +27,8 @@ export async function readMany(
 ): Promise<Document[]> {
   const options = findOptions(shapes, entity, list);
   const filter = await filterFor(shapes, entity, list.where, operation);
-  return operation.service.find(entity, filter, options, operation.request);
+  const documents = await operation.service.find(entity, filter, options, operation.request);
+  return documents.map(shapes.view(entity));
 }
 
 /** How many documents match. @throws BAD_USER_INPUT, QUERY_TOO_COMPLEX */

@@ -25,6 +25,8 @@ export interface WriteCall {
   readonly args: unknown;
 }
 
+type Run<T> = (service: DataService, context: WriteContext) => Promise<T>;
+
 /** Writes of one entity: from input to one call of the service. Every mistake that can be found without the database is found before. */
 export class EntityWrites {
   readonly #shapes: Shapes;
@@ -40,7 +42,7 @@ export class EntityWrites {
   /** @throws VALIDATION_FAILED, ALREADY_EXISTS */
   async create(input: FieldsInput, call: WriteCall): Promise<Written> {
     const document = this.#document(input);
-    return this.#write(call, (service, context) => service.create(this.#entity, document, context));
+    return this.#one(call, (service, context) => service.create(this.#entity, document, context));
   }
 
   /** Documents that break a rule are refused one by one, the others are created. @throws BAD_USER_INPUT for too many inputs. */
@@ -62,7 +64,7 @@ export class EntityWrites {
       }
     }
     if (documents.length === 0) return { ...NOTHING_WRITTEN, refused };
-    const result = await this.#write(call, (service, context) => service.createMany(this.#entity, documents, context));
+    const result = await this.#many(call, (service, context) => service.createMany(this.#entity, documents, context));
     for (const refusal of result.refused) refused.push({ ...refusal, index: places[refusal.index] ?? refusal.index });
     return { ...result, refused: refused.sort((a, b) => a.index - b.index) };
   }
@@ -70,14 +72,14 @@ export class EntityWrites {
   /** @throws VALIDATION_FAILED, NOT_FOUND, CONFLICT, ALREADY_EXISTS, BAD_USER_INPUT when nothing is to be changed. */
   async update(id: unknown, changes: ChangesInput, ifVersion: number | undefined, call: WriteCall): Promise<Written> {
     const update = updateOf(this.#shapes, this.#entity, changes, this.#clock());
-    return this.#write(call, (service, context) => service.update(this.#entity, id, update, ifVersion, context));
+    return this.#one(call, (service, context) => service.update(this.#entity, id, update, ifVersion, context));
   }
 
   /** @throws VALIDATION_FAILED, BAD_USER_INPUT, also for a `where` that lost its condition. */
   async updateMany(where: WhereInput, set: FieldsInput, call: WriteCall): Promise<WrittenMany> {
     const update = updateOf(this.#shapes, this.#entity, { set }, this.#clock());
     const filter = await filterFor(this.#shapes, this.#entity, where, call.context, true);
-    return this.#write(call, (service, context) => service.updateMany(this.#entity, filter, update, context));
+    return this.#many(call, (service, context) => service.updateMany(this.#entity, filter, update, context));
   }
 
   /**
@@ -92,29 +94,39 @@ export class EntityWrites {
     }
     const update = updateOrNothing(this.#shapes, this.#entity, set, this.#clock());
     const filter = { [field.storedName]: value };
-    return this.#write(call, (service, context) => service.upsert(this.#entity, filter, document, update, context));
+    return this.#one(call, (service, context) => service.upsert(this.#entity, filter, document, update, context));
   }
 
   /** @throws NOT_FOUND, CONFLICT */
   async delete(id: unknown, ifVersion: number | undefined, call: WriteCall): Promise<Written> {
-    return this.#write(call, (service, context) => service.delete(this.#entity, id, ifVersion, context));
+    return this.#one(call, (service, context) => service.delete(this.#entity, id, ifVersion, context));
   }
 
   /** @throws BAD_USER_INPUT for a `where` that lost its condition. */
   async deleteMany(where: WhereInput, call: WriteCall): Promise<WrittenMany> {
     const filter = await filterFor(this.#shapes, this.#entity, where, call.context, true);
-    return this.#write(call, (service, context) => service.deleteMany(this.#entity, filter, context));
+    return this.#many(call, (service, context) => service.deleteMany(this.#entity, filter, context));
   }
 
   #document(input: FieldsInput): Document {
     return newDocument(this.#shapes, this.#entity, input, this.#clock());
   }
 
+  async #one(call: WriteCall, run: Run<Written>): Promise<Written> {
+    const written = await this.#write(call, run);
+    return { ...written, document: written.document && this.#shapes.view(this.#entity)(written.document) };
+  }
+
+  async #many(call: WriteCall, run: Run<WrittenMany>): Promise<WrittenMany> {
+    const written = await this.#write(call, run);
+    return { ...written, documents: written.documents.map(this.#shapes.view(this.#entity)) };
+  }
+
   /**
    * One call of the service. What it says about the answer is kept for the operation, what was read of relations is forgotten,
    * and its errors are put in the entity's own names.
    */
-  async #write<T>(call: WriteCall, run: (service: DataService, context: WriteContext) => Promise<T>): Promise<T> {
+  async #write<T>(call: WriteCall, run: Run<T>): Promise<T> {
     const { service, request, loaders } = call.context;
     const context: WriteContext = {
       ...request,

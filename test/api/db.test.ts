@@ -26,7 +26,7 @@ describe('context.db', () => {
   test('offers the generated operations as functions', async () => {
     const { teachers } = setUp();
     const { document } = await teachers.create({ id: 't1', name: 'Ada' });
-    expect(document).toEqual({ _id: 't1', 'full-name': 'Ada', lessons: 0, seen: NOW });
+    expect(document).toEqual({ _id: 't1', id: 't1', 'full-name': 'Ada', name: 'Ada', lessons: 0, seen: NOW });
     expect(await teachers.findById('t1')).toEqual(document);
     expect(await teachers.findById('t2')).toBeNull();
     await teachers.update('t1', { set: { name: 'Bea' }, inc: { lessons: 2 } });

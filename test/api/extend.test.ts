@@ -35,7 +35,7 @@ const RESOLVERS = {
     teachersCount: () => 42,
     search: (_source: unknown, { text }: { text: string }) => [
       { name: text, floor: 1 },
-      { _id: 't1', name: text },
+      { id: 't1', name: text },
     ],
   },
   Mutation: {

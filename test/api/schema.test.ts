@@ -159,13 +159,23 @@ type Thing @entity {
 });
 
 describe('plain fields', () => {
-  test('have no resolver when they are stored under their own name: compiled queries read them in place', () => {
+  test('have no resolver, the id included: compiled queries read them in place', () => {
     const { schema } = testApi(SCHOOL);
     const fields = (
       schema.getType('Teacher') as unknown as { getFields(): Record<string, { resolve?: unknown }> }
     ).getFields();
     const resolved = Object.keys(fields).filter((name) => fields[name]?.resolve !== undefined);
-    expect(resolved).toEqual(['id', 'school', 'classes', 'assists']);
+    expect(resolved).toEqual(['school', 'classes', 'assists']);
+  });
+
+  test('may take the stored name of each other', async () => {
+    const { data, service, entity } = testApi(
+      'type Row @entity { key: ID! @id  id: String @field(name: "a")  a: String @field(name: "b")  _id2: String @field(name: "id") }',
+    );
+    service.seed(entity('Row'), [{ _id: 'k', a: 'in a', b: 'in b', id: 'in id' }]);
+    expect(await data('{ rows { key id a _id2 } }')).toEqual({
+      rows: [{ key: 'k', id: 'in a', a: 'in b', _id2: 'in id' }],
+    });
   });
 });
 
