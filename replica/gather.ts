@@ -29,7 +29,8 @@ export async function* gather(frames: AsyncIterable<Frame>, options: GatherOptio
       let changes = changesOf(result.value);
       asked = ask();
       while (group.at(-1)?.digests === null && changes < options.maxChanges) {
-        const more = await Promise.race([asked, soon()]);
+        // An error waits, too: what came before it is applied first.
+        const more = await Promise.race([asked, soon()]).catch((): typeof nothing => nothing);
         if (more === nothing || more.done === true) break;
         // It stays asked for: the next group begins with it.
         if (changes + changesOf(more.value) > options.maxChanges) break;
