@@ -128,7 +128,7 @@ export const COMMANDS: readonly CommandDefinition[] = [
   {
     name: 'schema print',
     summary: 'print the GraphQL API that the SDL gives',
-    options: [SCHEMA, { flags: '--source', description: 'print the SDL itself as one document' }],
+    options: [SCHEMA, { flags: '--source', description: 'print the SDL it comes from, in one layout' }],
     example: 'holdfast schema print --schema ./schema',
     load: async () => (await import('./schema-print.ts')).schemaPrint,
   },
@@ -141,7 +141,7 @@ export const COMMANDS: readonly CommandDefinition[] = [
   },
   {
     name: 'schema diff',
-    summary: 'list what changes for clients; exit 3 when something breaks',
+    summary: 'list what changes for documents and clients; exit 3 when something breaks them',
     arguments: '<old> [new]',
     options: [SCHEMA],
     example: 'holdfast schema diff ./schema-before ./schema',

@@ -1,15 +1,19 @@
-import { findBreakingChanges, findDangerousChanges } from 'graphql';
-import { buildSchema } from '../api/schema.ts';
+import { diffModels } from '../model/diff.ts';
 import { type CommandContext, ExitCode } from './command.ts';
 import { configuredModel, modelAt } from './sdl.ts';
+import { table } from './table.ts';
 
-/** `holdfast schema diff OLD [NEW]`: what clients of the API would notice; NEW is the configured schema by default. */
+/** `holdfast schema diff OLD [NEW]`: what documents and clients would notice; NEW is the configured schema by default. */
 export async function schemaDiff({ arguments: [old, recent], config, terminal }: CommandContext): Promise<ExitCode> {
-  const before = buildSchema(modelAt(String(old)));
-  const after = buildSchema(recent === undefined ? configuredModel((await config()).config) : modelAt(String(recent)));
-  const breaking = findBreakingChanges(before, after).map(({ description }) => description);
-  const dangerous = findDangerousChanges(before, after).map(({ description }) => description);
-  const lines = [...breaking.map((text) => `breaks  ${text}`), ...dangerous.map((text) => `may break  ${text}`)];
-  terminal.result({ breaking, dangerous }, lines.join('\n') || 'nothing that a client would notice breaks');
-  return breaking.length > 0 ? ExitCode.DEGRADED : ExitCode.OK;
+  const before = modelAt(String(old));
+  const after = recent === undefined ? configuredModel((await config()).config) : modelAt(String(recent));
+  const changes = diffModels(before, after);
+  const rows = changes.map(({ change, name, message, breaking }) => [
+    breaking ? 'BREAKS' : '',
+    change.toLowerCase(),
+    name,
+    message,
+  ]);
+  terminal.result({ changes }, rows.length === 0 ? 'no difference' : table(['', '', 'where', 'what'], rows));
+  return changes.some(({ breaking }) => breaking) ? ExitCode.DEGRADED : ExitCode.OK;
 }
