@@ -14,6 +14,6 @@ export async function schemaDiff({ arguments: [old, recent], config, terminal }:
     name,
     message,
   ]);
-  terminal.result({ changes }, rows.length === 0 ? 'no difference' : table(['', '', 'where', 'what'], rows));
+  terminal.result({ changes }, rows.length === 0 ? 'no difference' : table(['', 'change', 'where', 'what'], rows));
   return changes.some(({ breaking }) => breaking) ? ExitCode.DEGRADED : ExitCode.OK;
 }
