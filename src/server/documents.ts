@@ -10,6 +10,7 @@ import {
   validate,
 } from 'graphql';
 import { Lru } from '../util/lru.ts';
+import { Compiler } from './compiler.ts';
 import { OperationCost } from './cost.ts';
 import { toGraphQLError } from './errors.ts';
 import type { Limits } from './limits.ts';
@@ -23,14 +24,18 @@ const MAX_VALIDATION_ERRORS = 5;
 
 /** One operation of a valid document. */
 export class PreparedOperation implements OperationSummary {
+  readonly schema: GraphQLSchema;
   readonly document: DocumentNode;
   readonly node: OperationDefinitionNode;
   readonly name: string | undefined;
   readonly type: OperationSummary['type'];
   readonly cost: OperationCost;
+  readonly compiler: Compiler | undefined;
   #fields: readonly string[] | undefined;
 
-  constructor(schema: GraphQLSchema, document: DocumentNode, node: OperationDefinitionNode) {
+  constructor(schema: GraphQLSchema, document: DocumentNode, node: OperationDefinitionNode, compiler?: Compiler) {
+    this.schema = schema;
+    this.compiler = compiler;
     this.document = document;
     this.node = node;
     this.name = node.name?.value;
@@ -50,51 +55,58 @@ export interface Prepared {
   readonly errors: readonly GraphQLError[];
 }
 
+export interface DocumentsOptions {
+  readonly limits: Limits;
+  readonly production: boolean;
+  /** Whether queries that come again are compiled. */
+  readonly compile: boolean;
+}
+
 /** Parses and validates queries against one schema and remembers the valid ones. */
 export class Documents {
-  readonly schema: GraphQLSchema;
-  readonly #limits: Limits;
+  readonly #schema: GraphQLSchema;
+  readonly #options: DocumentsOptions;
   readonly #rules;
-  readonly #hideSuggestions: boolean;
+  readonly #compiler: Compiler | undefined;
   readonly #kept = new Lru<string, Prepared>(MAX_DOCUMENTS);
 
-  constructor(schema: GraphQLSchema, limits: Limits, production: boolean) {
-    this.schema = schema;
-    this.#limits = limits;
-    this.#rules = production ? [...specifiedRules, NoSchemaIntrospectionCustomRule] : specifiedRules;
-    this.#hideSuggestions = production;
+  constructor(schema: GraphQLSchema, options: DocumentsOptions) {
+    this.#schema = schema;
+    this.#options = options;
+    this.#rules = options.production ? [...specifiedRules, NoSchemaIntrospectionCustomRule] : specifiedRules;
+    this.#compiler = options.compile ? new Compiler(schema) : undefined;
+  }
+
+  /** A document that was prepared before and is still remembered. */
+  known(query: string): Prepared | undefined {
+    return this.#kept.get(query);
   }
 
   prepare(query: string): Prepared {
-    const known = this.#kept.get(query);
-    if (known !== undefined) return known;
     const prepared = this.#prepare(query);
     if (prepared.errors.length === 0 && query.length <= MAX_KEPT_LENGTH) this.#kept.set(query, prepared);
     return prepared;
   }
 
   #prepare(query: string): Prepared {
+    const { limits, production: hideSuggestions } = this.#options;
+    const schema = this.#schema;
     try {
-      const document = parse(query, { maxTokens: this.#limits.tokens });
-      checkShape(document, this.#limits);
-      const errors = validate(this.schema, document, this.#rules, { maxErrors: MAX_VALIDATION_ERRORS });
-      if (errors.length > 0) return refused(errors.map((error) => this.#invalid(error)));
+      const document = parse(query, { maxTokens: limits.tokens });
+      checkShape(document, limits);
+      const errors = validate(schema, document, this.#rules, {
+        maxErrors: MAX_VALIDATION_ERRORS,
+        hideSuggestions,
+      });
+      if (errors.length > 0) return refused(errors.map((error) => toGraphQLError(error, 'GRAPHQL_VALIDATION_FAILED')));
       const operations = document.definitions.filter((definition) => definition.kind === Kind.OPERATION_DEFINITION);
       return {
-        operations: operations.map((operation) => new PreparedOperation(this.schema, document, operation)),
+        operations: operations.map((node) => new PreparedOperation(schema, document, node, this.#compiler)),
         errors: [],
       };
     } catch (error) {
       return refused([toGraphQLError(error, 'GRAPHQL_PARSE_FAILED')]);
     }
-  }
-
-  #invalid(error: GraphQLError): GraphQLError {
-    const message = this.#hideSuggestions ? error.message.replace(/ ?Did you mean (.+)\?$/s, '') : error.message;
-    return new GraphQLError(message, {
-      nodes: error.nodes ?? null,
-      extensions: { code: 'GRAPHQL_VALIDATION_FAILED' },
-    });
   }
 }
 

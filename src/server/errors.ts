@@ -11,6 +11,8 @@ const REQUEST_ERRORS = new Set([
   'QUERY_TOO_DEEP',
   'QUERY_TOO_COMPLEX',
 ]);
+/** graphql-js says this of a resolver's answer; it betrays nothing and tells where to look. */
+const NULL_VIOLATION = /^Cannot return null for non-nullable field /;
 /** graphql-js says this of arguments that only the variables show to be wrong. */
 const BAD_ARGUMENT = /^Argument ".*" of (?:required|non-null) type /;
 
@@ -66,13 +68,13 @@ function propose(error: GraphQLError, requestId: string, format: ErrorFormat): G
   if (cause instanceof HoldfastError) {
     return { message: cause.message, ...place, extensions: { ...cause.details, code: cause.code } };
   }
-  if (cause instanceof GraphQLError) {
-    const code = cause.extensions.code ?? (BAD_ARGUMENT.test(message) ? 'BAD_USER_INPUT' : 'INTERNAL_SERVER_ERROR');
-    return { message, ...place, extensions: { ...cause.extensions, ...extensions, code } };
-  }
   if (typeof extensions?.code === 'string') return { message, ...place, extensions };
+  if (BAD_ARGUMENT.test(message)) return { message, ...place, extensions: { ...extensions, code: 'BAD_USER_INPUT' } };
   format.onUnexpected(cause, requestId);
   const code = 'INTERNAL_SERVER_ERROR';
+  if (cause instanceof GraphQLError || NULL_VIOLATION.test(message)) {
+    return { message, ...place, extensions: { ...extensions, code } };
+  }
   if (format.production) {
     return {
       message: 'Something failed inside; the log says more under the requestId.',

@@ -1,11 +1,13 @@
 import { type ExecutionResult, execute, GraphQLError, type GraphQLFormattedError } from 'graphql';
 import { HoldfastError } from '../errors.ts';
-import { Documents, type PreparedOperation } from './documents.ts';
+import { Documents, type Prepared, type PreparedOperation } from './documents.ts';
 import { type ErrorFormat, formatted, fromFormatted, toGraphQLError } from './errors.ts';
 import type { Limits } from './limits.ts';
 import type { HttpOptions, Operation, Provenance } from './options.ts';
 import { RateLimiter } from './rate.ts';
 import type { ServerRequest } from './request.ts';
+
+const MAX_COERCION_ERRORS = 5;
 
 /** An operation on its way through the server. */
 export interface Running {
@@ -25,20 +27,17 @@ export class Executor {
   readonly limits: Limits;
   readonly #options: HttpOptions;
   readonly #rate: RateLimiter | undefined;
+  readonly #inFlight: { inc(): void; dec(): void };
   readonly #running = new Set<ServerRequest>();
   #onIdle: (() => void)[] = [];
   #documents: Documents;
 
-  constructor(options: HttpOptions, limits: Limits) {
+  constructor(options: HttpOptions, limits: Limits, inFlight: { inc(): void; dec(): void }) {
+    this.#inFlight = inFlight;
     this.#options = options;
     this.limits = limits;
     this.#rate = limits.rate && new RateLimiter(limits.rate);
     this.#documents = this.#documentsOf(options.schema);
-  }
-
-  /** Documents of the present schema. */
-  get documents(): Documents {
-    return this.#documents;
   }
 
   replaceSchema(schema: HttpOptions['schema']): void {
@@ -56,12 +55,24 @@ export class Executor {
   }
 
   /**
+   * The document of a query, by the present schema. A text that was not seen before counts as a request of its own: parsing
+   * and validating it is work.
+   * @throws RATE_LIMITED
+   */
+  prepare(request: ServerRequest, query: string): Prepared {
+    const known = this.#documents.known(query);
+    if (known !== undefined) return known;
+    this.#rate?.take(payerOf(request));
+    return this.#documents.prepare(query);
+  }
+
+  /**
    * Limits that depend on who asks and with which variables.
    * @throws RATE_LIMITED, QUERY_TOO_COMPLEX
    */
   admit({ request, prepared, operation }: Running): { readonly exempt: boolean } {
     if (this.#options.exempt?.(request, prepared) === true) return { exempt: true };
-    this.#rate?.take(request.principal === 'anonymous' ? request.address : request.principal);
+    this.#rate?.take(payerOf(request));
     prepared.cost.check(operation.variables ?? {}, this.limits);
     return { exempt: false };
   }
@@ -74,60 +85,88 @@ export class Executor {
   /** Executes a query or mutation. Never throws: whatever fails is in the result. */
   async run(running: Running): Promise<Answer> {
     const { request } = running;
-    let timer: NodeJS.Timeout | undefined;
-    let context: object | undefined;
+    const used: { context?: object } = {};
+    let result: ExecutionResult;
     this.#running.add(request);
+    this.#inFlight.inc();
     try {
       const { exempt } = this.admit(running);
-      if (!exempt && Number.isFinite(this.limits.executionMs)) {
-        timer = setTimeout(() => request.end(this.#timeout(running)), this.limits.executionMs);
-      }
-      const forwarded = this.#forward(running);
-      if (forwarded !== undefined) return { result: adopt(await request.orEnd(forwarded)), provenance: undefined };
-      const pending = this.contextOf(request);
-      context = pending instanceof Promise ? await request.orEnd(pending) : pending;
-      const executed = this.#execute(running, context);
-      const result = executed instanceof Promise ? await request.orEnd(executed) : executed;
-      return { result, provenance: this.#options.provenance?.(context) };
+      const work = this.#start(running, used);
+      result = work instanceof Promise ? await this.#inTime(running, exempt, work) : work;
     } catch (error) {
-      return {
-        result: { errors: [toGraphQLError(error)] },
-        provenance: context && this.#options.provenance?.(context),
-      };
+      result = { errors: [toGraphQLError(error)] };
     } finally {
-      clearTimeout(timer);
       this.#running.delete(request);
+      this.#inFlight.dec();
       if (this.#running.size === 0 && this.#onIdle.length > 0) {
         for (const resolve of this.#onIdle.splice(0)) resolve();
       }
     }
+    return { result, provenance: used.context && this.#options.provenance?.(used.context) };
   }
 
-  #forward({ request, prepared, operation }: Running): Promise<ExecutionResult> | undefined {
-    return prepared.type === 'mutation' ? this.#options.forward?.(operation, request) : undefined;
+  /** Forwards or executes; the context, once it is there, is put in `used`. */
+  #start(running: Running, used: { context?: object }): ExecutionResult | Promise<ExecutionResult> {
+    const { request, prepared, operation } = running;
+    const forwarded = prepared.type === 'mutation' ? this.#options.forward?.(operation, request) : undefined;
+    if (forwarded !== undefined) return forwarded.then(adopt);
+    const execute = (context: object) => {
+      used.context = context;
+      return this.#execute(running, context);
+    };
+    const context = this.contextOf(request);
+    return context instanceof Promise ? context.then(execute) : execute(context);
+  }
+
+  /** Waits for `work` no longer than the request may last. */
+  async #inTime<T>({ request, prepared }: Running, exempt: boolean, work: Promise<T>): Promise<T> {
+    const { executionMs } = this.limits;
+    if (exempt || !Number.isFinite(executionMs)) return request.orEnd(work);
+    const timer = setTimeout(() => {
+      const what = prepared.type === 'mutation' ? 'mutation' : 'query';
+      const message = `The ${what} was not answered within ${executionMs} ms.`;
+      request.end(new HoldfastError('REQUEST_TIMEOUT', message, { details: { limitMs: executionMs } }));
+    }, executionMs);
+    try {
+      return await request.orEnd(work);
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   #execute({ prepared, operation }: Running, contextValue: object): ExecutionResult | Promise<ExecutionResult> {
+    const compiled = prepared.compiler?.execute(prepared, contextValue, operation.variables);
+    if (compiled === undefined) return this.#interpret(prepared, operation, contextValue);
+    if (!(compiled instanceof Promise)) return compiled;
+    return compiled.then((result) => result ?? this.#interpret(prepared, operation, contextValue));
+  }
+
+  #interpret(
+    prepared: PreparedOperation,
+    { variables }: Operation,
+    contextValue: object,
+  ): ExecutionResult | Promise<ExecutionResult> {
     const result = execute({
-      schema: this.#documents.schema,
+      schema: prepared.schema,
       document: prepared.document,
       contextValue,
-      variableValues: operation.variables,
+      variableValues: variables,
       operationName: prepared.name,
+      hideSuggestions: this.#options.production === true,
+      options: { maxCoercionErrors: MAX_COERCION_ERRORS },
     });
     return result instanceof Promise ? result : refusedInput(result);
   }
 
-  #timeout({ prepared }: Running): HoldfastError {
-    const what = prepared.type === 'mutation' ? 'The mutation was not answered' : 'The query was not answered';
-    return new HoldfastError('REQUEST_TIMEOUT', `${what} within ${this.limits.executionMs} ms.`, {
-      details: { limitMs: this.limits.executionMs },
-    });
-  }
-
   #documentsOf(schema: HttpOptions['schema']): Documents {
-    return new Documents(schema, this.limits, this.#options.production === true);
+    const { production = false, compile = true } = this.#options;
+    return new Documents(schema, { limits: this.limits, production, compile });
   }
+}
+
+/** Whose requests are counted together. */
+function payerOf({ principal, address }: ServerRequest): string {
+  return principal === 'anonymous' ? address : principal;
 }
 
 /** An answer as it is sent: errors formatted, provenance in the extensions. */

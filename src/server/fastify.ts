@@ -1,5 +1,5 @@
-import { type FastifyError, type FastifyInstance, fastify as newFastify } from 'fastify';
-import { GraphQLError } from 'graphql';
+import { type FastifyError, type FastifyInstance, type FastifyRequest, fastify as newFastify } from 'fastify';
+import { GraphQLError, type GraphQLFormattedError } from 'graphql';
 import { ERRORS, HoldfastError } from '../errors.ts';
 import { BadRequest, type ErrorFormat, formatted } from './errors.ts';
 import { answerType } from './negotiate.ts';
@@ -7,7 +7,11 @@ import type { HttpOptions } from './options.ts';
 import { requestIdFrom } from './request.ts';
 
 /** Fastify as we use it: it reads JSON only, and every failure is answered the way GraphQL answers, with a code. */
-export function createFastify(bodyBytes: number, errors: ErrorFormat): FastifyInstance {
+export function createFastify(
+  bodyBytes: number,
+  errors: ErrorFormat,
+  onFailure: (request: FastifyRequest, status: number, error: GraphQLFormattedError) => void,
+): FastifyInstance {
   const fastify = newFastify({
     logger: false,
     bodyLimit: Math.min(bodyBytes, Number.MAX_SAFE_INTEGER),
@@ -23,6 +27,9 @@ export function createFastify(bodyBytes: number, errors: ErrorFormat): FastifyIn
     const failure = failureOf(error, bodyBytes);
     const { status, code } = { status: ERRORS[failure.code].status, ...failure };
     const answer = formatted(new GraphQLError(failure.message, { originalError: failure }), request.id, errors);
+    onFailure(request, status, answer);
+    const { retryAfterMs } = failure.details;
+    if (typeof retryAfterMs === 'number') reply.header('retry-after', Math.ceil(retryAfterMs / 1000));
     if (code === 'SHUTTING_DOWN' || code === 'PAYLOAD_TOO_LARGE') reply.header('connection', 'close');
     return reply
       .code(status)

@@ -13,6 +13,8 @@ import type { Caller, HttpOptions, Operation, Provenance } from './options.ts';
 import type { OriginPolicy } from './origin.ts';
 import { keptHeaders, ServerRequest } from './request.ts';
 
+/** What Apollo would look for in headers was decided before; the media type of its answer is replaced after. */
+const NO_HEADERS = new HeaderMap();
 const ANONYMOUS: Caller = { principal: 'anonymous', roles: [] };
 
 export interface GraphqlRouteOptions {
@@ -81,7 +83,7 @@ class Exchange {
       if (!this.#reply.raw.writableFinished) request.end(new Error('The client closed the connection.'));
     });
     const query = this.#query();
-    const prepared = query === undefined ? undefined : executor.documents.prepare(query);
+    const prepared = query === undefined ? undefined : executor.prepare(request, query);
     if (prepared !== undefined && prepared.errors.length > 0) {
       const body = { errors: this.#format(prepared.errors) };
       return this.#send(request, type, statusOf(body, isLegacy(type)), body.errors, JSON.stringify(body));
@@ -89,10 +91,7 @@ class Exchange {
     const response = await apollo.executeHTTPGraphQLRequest({
       httpGraphQLRequest: {
         method: this.#http.method,
-        headers: new HeaderMap([
-          ['content-type', 'application/json'],
-          ['accept', type],
-        ]),
+        headers: NO_HEADERS,
         search: this.#search(),
         body: this.#http.body,
       },
@@ -107,7 +106,7 @@ class Exchange {
     operation: Operation,
   ): Promise<ExecutionResult> {
     const { executor } = this.#options;
-    const found = operationOf(prepared ?? executor.documents.prepare(operation.query), operation.operationName);
+    const found = operationOf(prepared ?? executor.prepare(request, operation.query), operation.operationName);
     if (found instanceof GraphQLError) {
       this.#result = { errors: [found] };
     } else if (found.type === 'subscription') {

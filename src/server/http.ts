@@ -12,6 +12,7 @@ import { DEFAULT_LIMITS } from './limits.ts';
 import { Observer } from './observer.ts';
 import type { HttpOptions, HttpServer } from './options.ts';
 import { OriginPolicy } from './origin.ts';
+import { addIndexPage, addOpsPages } from './pages.ts';
 import { Sockets } from './sockets.ts';
 
 const DEFAULT_GRACE_MS = 10_000;
@@ -33,10 +34,12 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
     formatError: options.formatError,
     onUnexpected: (error, requestId) => observer.unexpected(error, requestId),
   };
-  const executor = new Executor(options, limits);
+  const executor = new Executor(options, limits, observer.metrics.holdfast_requests_in_flight);
   const origins = new OriginPolicy(options);
   const apollo = await startApollo(schema, limits.tokens, logger);
-  const fastify = createFastify(limits.bodyBytes, errors);
+  const fastify = createFastify(limits.bodyBytes, errors, (request, status, error) => {
+    observer.refused({ requestId: request.id, method: request.method, path: request.url, status, error });
+  });
   let sockets: Sockets | undefined;
   const server = new Listening(options, fastify, executor, () => sockets);
   const checkOpen = () => server.checkOpen();
@@ -50,6 +53,13 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
   sockets = new Sockets(fastify.server, {
     ...{ path, limits, executor, errors, origins, observer, logger, authenticate, pingMs, random, checkOpen },
   });
+  if (options.health === undefined) {
+    addIndexPage(fastify, [path]);
+  } else {
+    const { health, metrics, explore = [{ name: 'ops', url: path }] } = options;
+    const ready = () => ({ ...health(), ...(server.state === 'serving' ? {} : { ready: false }) });
+    addOpsPages(fastify, { health: ready, metrics, apis: explore, path });
+  }
   await listen(fastify, options);
   return server;
 }

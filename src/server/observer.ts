@@ -20,6 +20,15 @@ export interface Ended {
   readonly events?: number;
 }
 
+/** What is known of a request that never became an operation. */
+export interface Refused {
+  readonly requestId: string;
+  readonly method: string;
+  readonly path: string;
+  readonly status: number;
+  readonly error: GraphQLFormattedError;
+}
+
 /** Writes one log line and a few metrics for each operation. */
 export class Observer {
   readonly metrics: Metrics;
@@ -44,6 +53,14 @@ export class Observer {
     const code = errors?.[0]?.extensions?.code;
     const line = { requestId, transport, type, name, principal, status, code, events, ms: Math.round(ms * 100) / 100 };
     this.#logger.info(line, 'request');
+  }
+
+  /** A request that was answered with a failure before it became an operation. */
+  refused({ error, path, ...facts }: Refused): void {
+    this.#counter('http', 'invalid', 'refused').inc();
+    this.#code(String(error.extensions?.code));
+    const line = { ...facts, path: path.split('?', 1)[0], code: error.extensions?.code };
+    this.#logger.info(line, error.message);
   }
 
   /** An error nobody expected: the log gets all of it, the client only the request id. */

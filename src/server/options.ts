@@ -129,6 +129,8 @@ export interface HttpOptions {
   readonly drainMs?: number;
   /** Websocket keep-alive: how often a client is pinged, and how long it may take to answer. Default 12,000. */
   readonly pingMs?: number;
+  /** Whether queries that come again are compiled (graphql-jit); the answers are the same. Default true. */
+  readonly compile?: boolean;
   /** Draws a number in [0, 1). Default Math.random. */
   readonly random?: () => number;
 }

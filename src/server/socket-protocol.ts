@@ -2,7 +2,7 @@ import { type ExecutionArgs, type ExecutionResult, GraphQLError, subscribe } fro
 import { type Context, makeServer, type Server as Protocol, type SubscribePayload } from 'graphql-ws';
 import { HoldfastError, isHoldfastError } from '../errors.ts';
 import type { Connection, SocketOptions } from './connection.ts';
-import { operationOf } from './documents.ts';
+import { operationOf, type Prepared } from './documents.ts';
 import { formatted, fromFormatted, toGraphQLError } from './errors.ts';
 import { present, type Running } from './executor.ts';
 import { requestIdFrom, ServerRequest, withExtensions, withParameters } from './request.ts';
@@ -44,13 +44,14 @@ export function createProtocol(options: SocketOptions): Protocol<Connection> {
       observer.ended({ request, type: 'invalid', name: undefined, outcome: 'refused', errors: answers, startedMs });
       return answers.map(fromFormatted);
     };
+    let prepared: Prepared;
     try {
       checkOpen();
       if (Object.keys(subscriptions).length > limits.socketOperations) throw tooManyOperations(limits.socketOperations);
+      prepared = executor.prepare(request, payload.query);
     } catch (error) {
       return refuse([toGraphQLError(error)]);
     }
-    const prepared = executor.documents.prepare(payload.query);
     if (prepared.errors.length > 0) return refuse(prepared.errors);
     const found = operationOf(prepared, payload.operationName ?? undefined);
     if (found instanceof GraphQLError) return refuse([found]);
@@ -60,7 +61,7 @@ export function createProtocol(options: SocketOptions): Protocol<Connection> {
       variables: payload.variables ?? undefined,
     };
     const args: Args = {
-      schema: executor.documents.schema,
+      schema: found.schema,
       document: found.document,
       operationName: found.name,
       variableValues: operation.variables,

@@ -22,8 +22,9 @@ export interface LoggerOptions {
  */
 const REDACTED = ['authorization', 'cookie', 'token', 'password', 'variables', 'connectionParams'].flatMap((name) => [
   name,
-  `*.${name}`,
-  `*.*.${name}`,
+  `headers.${name}`,
+  `err.${name}`,
+  `err.details.${name}`,
 ]);
 
 /** A logger that writes one line per call: JSON, or readable lines on a terminal. */

@@ -39,7 +39,7 @@ export const METRICS = {
   holdfast_requests_in_flight: {
     kind: 'gauge',
     help: 'Queries and mutations being executed now.',
-    labels: ['transport'],
+    labels: [],
   },
   holdfast_websocket_connections: {
     kind: 'gauge',

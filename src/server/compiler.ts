@@ -1,0 +1,166 @@
+import {
+  type ExecutionResult,
+  type FragmentDefinitionNode,
+  type GraphQLLeafType,
+  type GraphQLSchema,
+  getVariableValues,
+  Kind,
+} from 'graphql';
+import { type CompiledQuery, compileQuery, isCompiledQuery } from 'graphql-jit';
+import { Lru } from '../util/lru.ts';
+import type { PreparedOperation } from './documents.ts';
+import { conditionVariables, flatten } from './flatten.ts';
+import { isPromise, type Run, Shadow } from './shadow.ts';
+
+const MAX_COMPILED = 500;
+/** Executions by graphql-js before an operation is compiled: most documents with literals in them never come again. */
+const COMPILE_AFTER = 2;
+/** More conditions than this make too many variants. */
+const MAX_CONDITIONS = 4;
+
+type Variables = Readonly<Record<string, unknown>>;
+
+/** A query compiled for one set of condition values, or the knowledge that it cannot be. */
+interface Variant {
+  readonly query: CompiledQuery['query'] | undefined;
+  /** Set by a serializer that met a promise or a function: objects of this query are not plain, graphql-js must read them. */
+  impure: boolean;
+}
+
+/** What the compiler remembers of an operation as long as that lives. */
+interface Known {
+  readonly id: number;
+  readonly conditions: readonly string[];
+  readonly fragments: Record<string, FragmentDefinitionNode>;
+  uses: number;
+  impossible: boolean;
+}
+
+/**
+ * Executes hot queries by code that graphql-jit compiles, two to three times cheaper than graphql-js on lists. Answers are those
+ * of graphql-js; where an answer could differ, it declines and the caller asks graphql-js.
+ */
+export class Compiler {
+  readonly #schema: GraphQLSchema;
+  readonly #shadow: Shadow;
+  readonly #variants = new Lru<string, Variant>(MAX_COMPILED);
+  readonly #known = new WeakMap<PreparedOperation, Known>();
+  #nextId = 0;
+
+  constructor(schema: GraphQLSchema) {
+    this.#schema = schema;
+    this.#shadow = new Shadow(schema);
+  }
+
+  /**
+   * The answer to a query; undefined when graphql-js should be asked. It also resolves to undefined, after resolvers have run,
+   * when it finds out late: queries may run twice, mutations are never compiled.
+   */
+  execute(
+    prepared: PreparedOperation,
+    context: unknown,
+    variables: Variables | undefined,
+  ): ExecutionResult | Promise<ExecutionResult | undefined> | undefined {
+    if (prepared.type !== 'query') return undefined;
+    const known = this.#knownOf(prepared);
+    if (known.impossible || ++known.uses <= COMPILE_AFTER) return undefined;
+    const coerced = this.#coerce(prepared, variables);
+    if (coerced === undefined) return undefined;
+    const variant = this.#variant(prepared, known, coerced);
+    if (variant.query === undefined || variant.impure) return undefined;
+    const { node: operation } = prepared;
+    return execute(variant, variant.query, { context, variables: coerced, operation, fragments: known.fragments });
+  }
+
+  #knownOf(prepared: PreparedOperation): Known {
+    let known = this.#known.get(prepared);
+    if (known === undefined) {
+      const conditions = conditionVariables(prepared.document);
+      const fragments: Known['fragments'] = Object.create(null);
+      for (const definition of prepared.document.definitions) {
+        if (definition.kind === Kind.FRAGMENT_DEFINITION) fragments[definition.name.value] = definition;
+      }
+      const impossible = conditions.length > MAX_CONDITIONS;
+      known = { id: this.#nextId++, conditions, fragments, uses: 0, impossible };
+      this.#known.set(prepared, known);
+    }
+    return known;
+  }
+
+  /** Undefined when they are wrong: graphql-js words the refusal. */
+  #coerce({ node }: PreparedOperation, variables: Variables = {}): Record<string, unknown> | undefined {
+    const definitions = node.variableDefinitions ?? [];
+    return definitions.length === 0
+      ? {}
+      : getVariableValues(this.#schema, definitions, variables, { maxErrors: 1 }).coerced;
+  }
+
+  #variant(prepared: PreparedOperation, known: Known, variables: Variables): Variant {
+    let key = String(known.id);
+    for (const name of known.conditions) key += variables[name] === true ? '+' : '-';
+    let variant = this.#variants.get(key);
+    if (variant === undefined) {
+      variant = this.#compile(prepared, variables);
+      if (variant.query === undefined && known.conditions.length === 0) known.impossible = true;
+      this.#variants.set(key, variant);
+    }
+    return variant;
+  }
+
+  #compile({ document, node }: PreparedOperation, variables: Variables): Variant {
+    const flat = flatten(this.#schema, document, node, variables);
+    if (flat === undefined) return { query: undefined, impure: false };
+    const customSerializers: Record<string, (value: unknown) => unknown> = {};
+    const markImpure = () => {
+      variant.impure = true;
+    };
+    for (const type of flat.leafTypes) customSerializers[type.name] = serializer(type, markImpure);
+    const compiled = compileQuery(
+      this.#shadow.schema,
+      { kind: Kind.DOCUMENT, definitions: [flat.operation] },
+      undefined,
+      { customSerializers, disablingCapturingStackErrors: true },
+    );
+    const variant: Variant = { query: isCompiledQuery(compiled) ? compiled.query : undefined, impure: false };
+    return variant;
+  }
+}
+
+function execute(
+  variant: Variant,
+  query: CompiledQuery['query'],
+  facts: Omit<Run, 'fail'>,
+): ExecutionResult | Promise<ExecutionResult | undefined> | undefined {
+  let failed = false;
+  let giveUp = () => {};
+  const fail = () => {
+    failed = true;
+    giveUp();
+  };
+  const trusted = (result: unknown) => (failed || variant.impure ? undefined : (result as ExecutionResult));
+  try {
+    const result: unknown = query(undefined, { ...facts, fail } satisfies Run, {});
+    if (!isPromise(result)) return trusted(result);
+    return new Promise((resolve) => {
+      giveUp = () => resolve(undefined);
+      result.then((value) => resolve(trusted(value)), giveUp);
+    });
+  } catch {
+    return undefined;
+  }
+}
+
+/** Serializes like graphql-js, and notices what compiled code took for a value although it was none. */
+function serializer(type: GraphQLLeafType, markImpure: () => void): (value: unknown) => unknown {
+  return (value) => {
+    if (typeof value === 'function' || (typeof value === 'object' && isPromise(value))) {
+      markImpure();
+      return null;
+    }
+    const serialized = type.serialize(value);
+    if (serialized == null) {
+      throw new Error(`Expected \`${type.name}.serialize\` to return a value, but it returned ${String(serialized)}.`);
+    }
+    return serialized;
+  };
+}
