@@ -1,7 +1,7 @@
 import { graphql, parse, subscribe } from 'graphql';
 import { describe, expect, test } from 'vitest';
-import { buildDataSchema } from '../../resolvers/data.ts';
 import { buildSyncSchema } from '../../resolvers/sync.ts';
+import { buildSchema } from '../../src/api/schema.ts';
 import { HoldfastError } from '../../src/errors.ts';
 import { loadModel } from '../../src/model/load.ts';
 import type { Frame, SyncSource } from '../../src/protocol/sync-source.ts';
@@ -156,7 +156,7 @@ describe('the sync fields', () => {
   test('stand beside the generated API on the data port', async () => {
     const { source } = fakeSource();
     const model = loadModel([{ file: 't.graphql', text: 'type Teacher @entity { id: ID! @id  name: String! }' }]);
-    const schema = buildDataSchema(model, { sync: { source } });
+    const schema = buildSchema(model, { parts: [buildSyncSchema({ source })] });
     const fields = Object.keys(schema.getQueryType()?.getFields() ?? {});
     expect(fields).toEqual(expect.arrayContaining(['teachers', 'syncHello']));
     const result = await graphql({ schema, source: '{ syncHello { status head } }', contextValue });
