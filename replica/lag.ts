@@ -54,17 +54,22 @@ export class Lag {
     if (stored !== null) this.#fresh = this.#clock.now() - Math.max(0, this.#wall() - stored);
   }
 
-  /** A frame arrived: the source had `head` just now. */
+  /** A frame arrived: the source had `head` just now. A lower one than heard before is late, and says nothing. */
   heard(head: number): void {
+    if (this.#latest !== undefined && head < this.#latest.head) return;
     const heard: Heard = { head, at: this.#clock.now() };
-    // Another history: what was heard of the one before says nothing.
-    if (this.#latest !== undefined && head < this.#latest.head) this.#samples = [];
     this.#latest = heard;
     const last = this.#samples.at(-1);
     if (last === undefined || (heard.at - last.at >= SAMPLE_MS && this.#samples.length < MAX_SAMPLES)) {
       this.#samples.push(heard);
     }
     this.#refresh();
+  }
+
+  /** Another source is heard from now on, or the same one after a break: its head may be lower. */
+  forgetHead(): void {
+    this.#latest = undefined;
+    this.#samples = [];
   }
 
   /** Everything up to `sequence` is durable here. */

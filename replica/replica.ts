@@ -231,14 +231,18 @@ export class Replica {
   }
 
   /**
-   * Compares with the source at one exact position; see {@link verify}. @throws PRIMARY_UNREACHABLE when none is followed now
+   * Compares with the source at one exact position; see {@link verify}. What differs is then repaired.
+   * @throws PRIMARY_UNREACHABLE when none is followed now
    */
-  verify(options: { readonly deep?: boolean } = {}): Promise<Verdict> {
+  async verify(options: { readonly deep?: boolean } = {}): Promise<Verdict> {
     const session = this.#session;
     if (session?.following !== true) {
       throw new HoldfastError('PRIMARY_UNREACHABLE', this.#message ?? 'the replica is not following its source now');
     }
-    return verify(this.#work(session), () => this.position(), options.deep ?? false);
+    const verdict = await verify(this.#work(session), () => this.position(), options.deep ?? false);
+    const wrong = verdict.collections.find(({ equal }) => !equal);
+    if (wrong !== undefined) this.#differs(session, `collection ${wrong.collection} differs, as a comparison found`);
+    return verdict;
   }
 
   /**
@@ -472,22 +476,26 @@ export class Replica {
     const known = new Set(prepared.collections);
     const intake = new Intake({ source, isKnown: (name) => known.has(name), tail: this.#options.log.head() });
     const frames = source.changes(this.#cursor(), SHAPE, LIMITS, signal);
+    this.#lag.forgetHead();
     const options = { maxChanges: MAX_GROUP_CHANGES, soon: (task: () => void) => this.#clock.soon(task), signal };
     for await (const group of gather(frames, options)) {
       const head = group.at(-1)?.head ?? 0;
       this.#lag.heard(head);
       session.heard = true;
-      let parts: Incoming[] = [];
-      for (const frame of group) {
-        let count = 0;
-        for await (const part of intake.take(frame)) {
-          // Several parts of one frame hold large images: one at a time.
-          if (count++ > 0) await this.#apply(session, parts.splice(0));
-          parts.push(part);
+      const parts: Incoming[] = [];
+      try {
+        for (const frame of group) {
+          let count = 0;
+          for await (const part of intake.take(frame)) {
+            // Several parts of one frame hold large images: one at a time.
+            if (count++ > 0) await this.#apply(session, parts.splice(0));
+            parts.push(part);
+          }
         }
+      } finally {
+        // Also when a later frame of the group is refused: what came before it is good.
+        await this.#apply(session, parts);
       }
-      await this.#apply(session, parts);
-      parts = [];
       this.#advanced(session, head);
     }
     requireOpen(signal);
@@ -497,7 +505,12 @@ export class Replica {
   async #apply(session: Session, parts: readonly Incoming[]): Promise<void> {
     const { signal } = session;
     const differs = await this.#lock.run(() => this.#applier.apply(parts, this.#prepared as Prepared, signal));
-    if (differs === null || session.differs === true) return;
+    if (differs !== null) this.#differs(session, differs);
+  }
+
+  /** Says once that there is something to repair; a task that is under way finds it itself. */
+  #differs(session: Session, differs: string): void {
+    if (session.differs === true || this.#progress.facts.task !== null) return;
     session.differs = true;
     this.#message = differs;
     this.#post({ type: 'DIFFERS' }, session);

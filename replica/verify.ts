@@ -1,5 +1,4 @@
 import { isHoldfastError } from '../src/errors.ts';
-import { documentHash } from '../src/model/change.ts';
 import type { DocumentText } from '../src/model/document.ts';
 import { formatPosition, type Position } from '../src/model/position.ts';
 import { Buckets } from '../src/protocol/digest.ts';
@@ -57,7 +56,7 @@ export async function verify(work: Work, applied: () => Position, deep: boolean)
       return await work.lock.run(async () => {
         const here = deep ? await scrubbed(work, applied()) : kept(work, applied());
         const { digests } = await work.source.digests(here.position);
-        return verdict(work, here, digests, deep);
+        return verdict(work, here, digests);
       });
     } catch (error) {
       if (!isHoldfastError(error, 'CURSOR_EXPIRED') || tries === TRIES) throw error;
@@ -70,14 +69,24 @@ function kept(work: Work, position: Position): Here {
   return { position, buckets: new Map(collections.map((name) => [name, store.buckets(name).clone()])) };
 }
 
-/** The applier stands still meanwhile: every collection is of the same position. */
+/**
+ * The applier stands still meanwhile: every collection is of the same position. Where rows were altered behind the store's back
+ * its digests are set right, so that a repair finds them.
+ */
 async function scrubbed(work: Work, position: Position): Promise<Here> {
+  const { store, collections } = work.prepared;
   const buckets = new Map<string, Buckets>();
-  for (const name of work.prepared.collections) buckets.set(name, (await work.prepared.store.scrub(name)).buckets);
+  for (const name of collections) {
+    const actual = (await store.scrub(name)).buckets;
+    buckets.set(name, actual);
+    for (const bucket of store.buckets(name).differing(actual)) {
+      await work.database.transaction((transaction) => store.recount(transaction, name, bucket));
+    }
+  }
   return { position, buckets };
 }
 
-async function verdict(work: Work, here: Here, digests: readonly CollectionDigest[], deep: boolean): Promise<Verdict> {
+async function verdict(work: Work, here: Here, digests: readonly CollectionDigest[]): Promise<Verdict> {
   const theirs = new Map(digests.map((digest) => [digest.collection, digest]));
   const collections: CollectionVerdict[] = [];
   const differences: Difference[] = [];
@@ -86,7 +95,7 @@ async function verdict(work: Work, here: Here, digests: readonly CollectionDiges
     const digest = theirs.get(collection);
     const equal = ours.count === (digest?.count ?? 0) && (digest === undefined || ours.sum === digest.sum);
     collections.push({ collection, equal, count: ours.count, sourceCount: digest?.count ?? 0 });
-    if (!equal) differences.push(...(await listed(work, here, collection, MAX_DIFFERENCES - differences.length, deep)));
+    if (!equal) differences.push(...(await listed(work, here, collection, MAX_DIFFERENCES - differences.length)));
   }
   return {
     equal: collections.every(({ equal }) => equal),
@@ -97,18 +106,12 @@ async function verdict(work: Work, here: Here, digests: readonly CollectionDiges
 }
 
 /** Document by document, of the buckets that differ. A document the source changed since our position may be among them. */
-async function listed(
-  work: Work,
-  here: Here,
-  collection: string,
-  limit: number,
-  deep: boolean,
-): Promise<readonly Difference[]> {
+async function listed(work: Work, here: Here, collection: string, limit: number): Promise<readonly Difference[]> {
   const theirs = Buckets.fromBase64((await work.source.buckets(collection, here.position)).buckets);
   const found: Difference[] = [];
   for (const bucket of (here.buckets.get(collection) as Buckets).differing(theirs)) {
     if (found.length >= limit) break;
-    const ours = hashesOf(work, collection, bucket, deep);
+    const ours = new Map(work.prepared.store.bucketRows(collection, bucket).map(({ id, hash }) => [id, hash]));
     for (const { id, hash } of (await work.source.bucketRows(collection, bucket)).rows) {
       const local = ours.get(id);
       if (local === undefined) found.push({ collection, id, kind: 'MISSING' });
@@ -118,16 +121,4 @@ async function listed(
     for (const id of ours.keys()) found.push({ collection, id, kind: 'EXTRA' });
   }
   return found.slice(0, Math.max(0, limit));
-}
-
-/** Id to hash of one bucket here; deep takes the hash from the text, not from what is noted beside it. */
-function hashesOf(work: Work, collection: string, bucket: number, deep: boolean): Map<DocumentText, string> {
-  const { store } = work.prepared;
-  const heads = store.bucketRows(collection, bucket);
-  if (!deep) return new Map(heads.map(({ id, hash }) => [id, hash]));
-  const rows = store.rows(
-    collection,
-    heads.map(({ id }) => id),
-  );
-  return new Map(rows.map(({ id, version, text }) => [id, documentHash(collection, id, version, text)]));
 }

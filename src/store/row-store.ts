@@ -58,6 +58,11 @@ export interface RowWriter {
     force?: boolean,
     expected?: Hash | null,
   ): Applied;
+  /**
+   * Sets hashes and digest of one bucket to what its stored rows really are: for rows that were altered behind the store's
+   * back, found by `scrub`. Afterwards the difference shows in the digests, and repair finds the documents.
+   */
+  recount(transaction: Transaction, collection: string, bucket: number): void;
   /** The entry that last wrote this row, its version and hash, as committed; undefined when there is none. */
   rowState(
     collection: string,

@@ -1,10 +1,20 @@
 import { documentHash, type Hash } from '../model/change.ts';
 import { type DocumentText, decodeDocument } from '../model/document.ts';
+import { Buckets } from '../protocol/digest.ts';
 import type { Row } from '../protocol/sync-source.ts';
 import type { Transaction } from '../sqlite/database.ts';
 import { keyOfText } from './key.ts';
 import { Applied } from './row-store.ts';
-import { bury, deleteRow, insertRow, replaceRow, tombstoneVersion, unbury, valueKeysOf } from './sqlite-mutation.ts';
+import {
+  bury,
+  deleteRow,
+  insertRow,
+  replaceRow,
+  setBucket,
+  tombstoneVersion,
+  unbury,
+  valueKeysOf,
+} from './sqlite-mutation.ts';
 import type { StoredRow, Table } from './sqlite-table.ts';
 
 /** See `RowWriter.put`. */
@@ -47,6 +57,17 @@ export function remove(
   if (stored !== undefined) deleteRow(transaction, table, stored, key, keysOf(table, stored.text));
   bury(transaction, table, key, version, sequence);
   return written(stored, expected);
+}
+
+/** See `RowWriter.recount`. */
+export function recount(transaction: Transaction, table: Table, bucket: number): void {
+  const truth = new Buckets();
+  for (const { row, id, version, hash, text } of table.rowsOfBucket(transaction, bucket)) {
+    const actual = documentHash(table.name, id, version, text);
+    if (actual !== hash) transaction.prepare(table.rehashSql).run(actual, row);
+    truth.add(bucket, actual);
+  }
+  setBucket(transaction, table, bucket, truth.bytesOf(bucket));
 }
 
 function written(stored: StoredRow | undefined, expected: Hash | null | undefined): Applied {

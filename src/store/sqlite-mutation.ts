@@ -178,3 +178,12 @@ function changeBucket(
   });
   transaction.prepare(UPSERT_BUCKET).run(table.number * Buckets.SIZE + bucket, buckets.bytesOf(bucket));
 }
+
+/** Sets a bucket, in memory and on disk. */
+export function setBucket(transaction: Transaction, table: Table, bucket: number, bytes: Uint8Array): void {
+  const { buckets } = table;
+  const before = buckets.bytesOf(bucket);
+  buckets.load(bucket, bytes);
+  transaction.onRollback(() => buckets.load(bucket, before));
+  transaction.prepare(UPSERT_BUCKET).run(table.number * Buckets.SIZE + bucket, bytes);
+}

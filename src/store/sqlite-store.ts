@@ -12,7 +12,7 @@ import { keyOfText } from './key.ts';
 import type { Outbox } from './outbox.ts';
 import type { Applied, RowReader, RowWriter } from './row-store.ts';
 import { readInSlices } from './slices.ts';
-import { put, remove } from './sqlite-apply.ts';
+import { put, recount, remove } from './sqlite-apply.ts';
 import { SqliteCollection } from './sqlite-collection.ts';
 import { pruneTombstones } from './sqlite-mutation.ts';
 import { pageOf, rowsById, rowsOfBucket, scrubOf } from './sqlite-rows.ts';
@@ -130,6 +130,10 @@ export class SqliteStore implements Store, RowReader, RowWriter {
     expected?: Hash | null,
   ): Applied {
     return remove(transaction, this.#table(collection), id, version, sequence, force, expected);
+  }
+
+  recount(transaction: Transaction, collection: string, bucket: number): void {
+    recount(transaction, this.#table(collection), bucket);
   }
 
   rowState(

@@ -47,7 +47,8 @@ export class IndexTable implements IndexSpec {
     this.unique = spec.unique;
     this.multikey = multikey;
     this.table = `i_${number}`;
-    this.insertSql = `INSERT INTO ${this.table} (key, row) VALUES (?, ?)`;
+    // REPLACE: the entry may be left over from a row that was altered or removed behind the store's back.
+    this.insertSql = `INSERT OR REPLACE INTO ${this.table} (key, row) VALUES (?, ?)`;
     this.deleteSql = `DELETE FROM ${this.table} WHERE key = ?`;
     this.probeSql = `SELECT row FROM ${this.table} WHERE key >= ? AND key < ? AND row <> ? LIMIT 1`;
     this.countSql = `SELECT count(*) AS n FROM (SELECT 1 FROM ${this.table} WHERE key >= ? AND key < ? LIMIT ?)`;
@@ -88,6 +89,8 @@ export class Table {
   readonly textByKeySql: string;
   readonly pageSql: string;
   readonly bucketSql: string;
+  readonly bucketRowsSql: string;
+  readonly rehashSql: string;
   readonly allSql: string;
   readonly maxVersionSql: string;
   /** As those of {@link IndexTable}, over the keys of the ids. */
@@ -114,12 +117,19 @@ export class Table {
     this.textByKeySql = `SELECT text FROM ${this.table} WHERE key = ?`;
     this.pageSql = `SELECT key, id, version, text FROM ${this.table} WHERE key > ? ORDER BY key`;
     this.bucketSql = `SELECT id, version, hash FROM ${this.table} WHERE bucket = ?`;
+    this.bucketRowsSql = `SELECT ${columns} FROM ${this.table} WHERE bucket = ?`;
+    this.rehashSql = `UPDATE ${this.table} SET hash = ? WHERE row = ?`;
     this.allSql = `SELECT id, version, text FROM ${this.table} ORDER BY row`;
     this.maxVersionSql = `SELECT max(version) AS version FROM ${this.table}`;
     this.countSql = `SELECT count(*) AS n FROM (SELECT 1 FROM ${this.table} WHERE key >= ? AND key < ? LIMIT ?)`;
     this.nextSql = `SELECT key FROM ${this.table} WHERE key >= ? AND key < ? ORDER BY key LIMIT 1 OFFSET ?`;
     this.ascendingSql = `SELECT row, text FROM ${this.table} WHERE key >= ? AND key < ? ORDER BY key`;
     this.descendingSql = `${this.ascendingSql} DESC`;
+  }
+
+  /** The rows of a bucket, as the reader sees them. */
+  rowsOfBucket(reader: Reader, bucket: number): readonly StoredRow[] {
+    return reader.prepare(this.bucketRowsSql).all(bucket) as unknown as StoredRow[];
   }
 
   /** The row of an id, as `reader` sees it. */

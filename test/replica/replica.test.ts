@@ -126,7 +126,7 @@ test('a replica whose source was never there waits, is not ready, and stops at o
   const follower = await Follower.open(directory.path, [{ name: 'nowhere', connect: () => new Promise(() => {}) }]);
   expect(follower.replica.isReady()).toBe(false);
   expect(follower.replica.status()).toMatchObject({ state: 'CONNECTING', proven: false, asOf: null });
-  expect(() => follower.replica.verify()).toThrow(expect.objectContaining({ code: 'PRIMARY_UNREACHABLE' }));
+  await expect(follower.replica.verify()).rejects.toMatchObject({ code: 'PRIMARY_UNREACHABLE' });
   await follower.close();
 });
 
@@ -314,23 +314,20 @@ test('a document altered behind the back of the replica is noticed by its next c
   await primary.close();
 });
 
-test('a checkpoint whose digests differ is repaired document by document: missing, extra and different', async () => {
-  await using directory = await temporaryDirectory();
-  const { primary, wire, follower } = await pair(directory.path, 2_000);
-  await follower.database.transaction((transaction) => {
-    const { store } = follower;
+/** A document lost, one altered and one invented, each with the store's own bookkeeping. */
+async function damage({ database, store }: Follower): Promise<void> {
+  await database.transaction((transaction) => {
     const version = (id: string): number => store.rowState('teachers', id)?.version ?? 0;
     store.remove(transaction, 'teachers', '10', version('10') + 1_000_000, 0, true);
     store.put(transaction, 'teachers', { id: '20', version: version('20'), text: '{"_id":20}' }, 0, true);
     store.put(transaction, 'teachers', { id: '"ghost"', version: 5, text: '{"_id":"ghost"}' }, 0, true);
   });
-  const verdict = await follower.replica.verify();
-  expect(verdict.equal).toBe(false);
-  expect([...verdict.differences].sort((a, b) => (a.id < b.id ? -1 : 1))).toEqual([
-    { collection: 'teachers', id: '"ghost"', kind: 'EXTRA' },
-    { collection: 'teachers', id: '10', kind: 'MISSING' },
-    { collection: 'teachers', id: '20', kind: 'DIFFERENT' },
-  ]);
+}
+
+test('a checkpoint whose digests differ is repaired document by document', async () => {
+  await using directory = await temporaryDirectory();
+  const { primary, wire, follower } = await pair(directory.path, 2_000);
+  await damage(follower);
   wire.alter = async (call, answer) => {
     if (call !== 'frame') return answer;
     const frame = answer as Frame;
@@ -340,12 +337,77 @@ test('a checkpoint whose digests differ is repaired document by document: missin
   await eventually('repaired', () => follower.replica.status().loaded.repaired === 3);
   await follower.caughtUp(primary);
   expect(contents(follower.store)).toEqual(contents(primary.store));
-  expect(await follower.replica.verify({ deep: true })).toMatchObject({ equal: true });
   // The document that was wrongly deleted here with a high version takes changes again.
   await primary.write(10, { back: true });
   await follower.caughtUp(primary);
   expect(contents(follower.store)).toEqual(contents(primary.store));
   await follower.close();
+  await primary.close();
+});
+
+test('a comparison names what is missing, extra and different, and has it repaired', async () => {
+  await using directory = await temporaryDirectory();
+  const { primary, follower } = await pair(directory.path, 2_000);
+  await damage(follower);
+  const verdict = await follower.replica.verify();
+  expect(verdict).toMatchObject({
+    equal: false,
+    collections: [
+      { collection: 'teachers', equal: false, count: 2_000, sourceCount: 2_000 },
+      { collection: 'schools', equal: true, count: 0, sourceCount: 0 },
+    ],
+  });
+  expect([...verdict.differences].sort((a, b) => (a.id < b.id ? -1 : 1))).toEqual([
+    { collection: 'teachers', id: '"ghost"', kind: 'EXTRA' },
+    { collection: 'teachers', id: '10', kind: 'MISSING' },
+    { collection: 'teachers', id: '20', kind: 'DIFFERENT' },
+  ]);
+  await eventually('repaired', () => follower.replica.status().loaded.repaired === 3);
+  await follower.caughtUp(primary);
+  expect(await follower.replica.verify({ deep: true })).toMatchObject({ equal: true, differences: [] });
+  await follower.close();
+  await primary.close();
+});
+
+test('rows altered behind the back of the store are found by a deep comparison only, and repaired', async () => {
+  await using directory = await temporaryDirectory();
+  const { primary, follower } = await pair(directory.path, 2_000);
+  const table = String(
+    follower.database.reader.prepare("SELECT 'd_' || number AS name FROM collections WHERE name = 'teachers'").get()
+      ?.name,
+  );
+  await follower.database.transaction((transaction) => {
+    transaction.exec(`UPDATE ${table} SET text = replace(text, 'teacher', 'cheater') WHERE id = '30'`);
+    transaction.exec(`DELETE FROM ${table} WHERE id = '40'`);
+  });
+  expect(await follower.replica.verify()).toMatchObject({ equal: true });
+  const verdict = await follower.replica.verify({ deep: true });
+  expect([...verdict.differences].sort((a, b) => (a.id < b.id ? -1 : 1))).toEqual([
+    { collection: 'teachers', id: '30', kind: 'DIFFERENT' },
+    { collection: 'teachers', id: '40', kind: 'MISSING' },
+  ]);
+  await eventually('repaired', () => follower.replica.status().loaded.repaired === 2);
+  await follower.caughtUp(primary);
+  expect(contents(follower.store)).toEqual(contents(primary.store));
+  expect(await follower.replica.verify({ deep: true })).toMatchObject({ equal: true });
+  expect(await follower.store.collection('teachers').find({ name: 'teacher 30' }).toArray()).toHaveLength(1);
+  expect(await follower.store.collection('teachers').find({ name: 'teacher 40' }).toArray()).toHaveLength(1);
+  await follower.close();
+  await primary.close();
+});
+
+test('the age of the data goes on over a restart', async () => {
+  await using directory = await temporaryDirectory();
+  const { primary, follower } = await pair(directory.path, 3);
+  await follower.close();
+  let now = Date.now() + 3_600_000;
+  const away = [{ name: 'away', connect: () => Promise.reject(new HoldfastError('PRIMARY_UNREACHABLE', 'no')) }];
+  const again = await Follower.open(directory.path, away, { wall: () => now });
+  const { stalenessMs, asOf } = again.replica.status();
+  expect(stalenessMs).toBeGreaterThan(3_590_000);
+  now += 5;
+  expect(Date.parse(asOf ?? '')).toBeLessThan(now - 3_590_000);
+  await again.close();
   await primary.close();
 });
 
