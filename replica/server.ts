@@ -11,6 +11,7 @@ import {
   type GatewayOptions,
   gatewayOf,
   handWrittenResolvers,
+  logGauges,
   loggerOf,
   openPorts,
   type Ports,
@@ -129,10 +130,16 @@ export async function createReplica(config: Config, options: GatewayOptions = {}
         const problems = ops.problems();
         return {
           live: true,
-          ready: following.isReady(),
+          ready: following.isReady() && ports?.data.state === 'serving',
           degraded: problems.length > 0,
           components: { state, lagChanges, message, problems },
         };
+      },
+      gauges: {
+        ...logGauges(log, () => serving?.source),
+        holdfast_replica_lag_changes: () => following.lag().lagChanges,
+        holdfast_replica_staleness_seconds: () => following.lag().stalenessMs / 1_000,
+        holdfast_replica_ready: () => Number(following.isReady()),
       },
       forward: (operation, info) => {
         requireServing();

@@ -7,6 +7,7 @@ import { buildOpsSchema } from '../resolvers/ops.ts';
 import { buildSyncSchema } from '../resolvers/sync.ts';
 import { type ApiContext, createApiContext } from './api/context.ts';
 import { buildSchema } from './api/schema.ts';
+import type { ChangeLog } from './changelog/change-log.ts';
 import { SqliteChangeLog } from './changelog/sqlite-change-log.ts';
 import { type Config, dataDirectory, exampleSchemaDirectory } from './config.ts';
 import { HoldfastError } from './errors.ts';
@@ -26,7 +27,7 @@ import { Database } from './sqlite/database.ts';
 import { SqliteStore } from './store/sqlite-store.ts';
 import type { CollectionSpec } from './store/store.ts';
 import { createLogger, type Logger } from './telemetry/logger.ts';
-import { createRegistry, type MetricsRegistry } from './telemetry/metrics.ts';
+import { createRegistry, observe, type PlainGauge } from './telemetry/metrics.ts';
 import { systemClock } from './util/clock.ts';
 
 /** A running primary or replica. */
@@ -59,8 +60,19 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
   const database = parts.adopt(Database.open({ directory: dataDirectory(config) }), (opened) => opened.close());
   const log = await SqliteChangeLog.open(database);
   const store = await SqliteStore.open({ database, outbox: log, collections: collectionSpecs(model) });
+  let higherEpoch = 0;
   const source = parts.adopt(
-    new PrimarySource({ log, rows: store, schema: model, collections: replicatedCollections(model) }),
+    new PrimarySource({
+      ...{ log, rows: store, schema: model, collections: replicatedCollections(model) },
+      onHigherEpoch: (epoch) => {
+        if (epoch <= higherEpoch) return;
+        higherEpoch = epoch;
+        logger.error(
+          { epoch, ours: log.head().epoch },
+          'a replica follows a newer primary: this one should be stopped',
+        );
+      },
+    }),
     (started) => started.stop(),
   );
   parts.use(startRetention({ config, log, source, store, logger }));
@@ -73,8 +85,11 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
     source,
     server: store.capabilities.server,
     version,
-    problems: () => [],
+    problems: () =>
+      higherEpoch === 0 ? [] : [`a replica follows a newer primary (epoch ${higherEpoch}): stop this one`],
   });
+  let opened: Ports | undefined;
+  const serving = (): boolean => opened?.data.state === 'serving';
   const ports = parts.use(
     await openPorts({
       config,
@@ -82,15 +97,17 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
       ops,
       schema: dataSchema({ model, resolvers, source, logger }),
       service: () => service,
+      gauges: logGauges(log, () => source),
       model: () => model,
       health: () => ({
         live: true,
-        ready: true,
-        degraded: false,
+        ready: serving(),
+        degraded: higherEpoch > 0,
         components: { store: store.capabilities.server, position: log.head().sequence },
       }),
     }),
   );
+  opened = ports;
   const owned = parts.move();
   logger.info({ url: ports.url, opsUrl: ports.opsUrl, entities: model.entities.length }, 'primary is ready');
   return gatewayOf(ports, Promise.resolve(), owned);
@@ -112,6 +129,8 @@ export interface PortOptions {
   readonly model: () => Model;
   readonly ops: OpsService;
   readonly health: () => Health;
+  /** Read at `/metrics`. */
+  readonly gauges: Partial<Record<PlainGauge, () => number>>;
   /** Where mutations go instead of the service. */
   readonly forward?: (operation: Operation, info: RequestInfo) => Promise<ExecutionResult>;
 }
@@ -120,7 +139,8 @@ export interface PortOptions {
 export async function openPorts(options: PortOptions): Promise<Ports> {
   const { config, logger, schema, service, model, ops, health, forward } = options;
   await using parts = new AsyncDisposableStack();
-  const metrics: MetricsRegistry = createRegistry({ process: true });
+  const metrics = createRegistry({ process: true });
+  observe(metrics, options.gauges);
   const { host, port, opsPort, cors } = config.server;
   const shared = {
     ...{ host, logger, metrics, production: config.production },
@@ -156,6 +176,20 @@ export async function openPorts(options: PortOptions): Promise<Ports> {
     opsUrl: `${opsServer.url}/graphql`,
     data,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+/** Gauges of a node's log and of those who follow it. */
+export function logGauges(
+  log: ChangeLog,
+  source: () => PrimarySource | undefined,
+): Partial<Record<PlainGauge, () => number>> {
+  const followers = () => source()?.followers.list() ?? [];
+  return {
+    holdfast_log_head_sequence: () => log.head().sequence,
+    holdfast_log_floor_sequence: () => log.floor(),
+    holdfast_followers: () => followers().length,
+    holdfast_follower_lag_changes: () => Math.max(0, ...followers().map(({ lagChanges }) => lagChanges)),
   };
 }
 

@@ -61,6 +61,41 @@ export const METRICS = {
     help: 'Results delivered to subscribers.',
     labels: [],
   },
+  holdfast_log_head_sequence: {
+    kind: 'gauge',
+    help: 'Sequence of the last durable change here.',
+    labels: [],
+  },
+  holdfast_log_floor_sequence: {
+    kind: 'gauge',
+    help: 'Sequence of the oldest change still kept.',
+    labels: [],
+  },
+  holdfast_followers: {
+    kind: 'gauge',
+    help: 'Replicas that follow this node, heard of in the last day.',
+    labels: [],
+  },
+  holdfast_follower_lag_changes: {
+    kind: 'gauge',
+    help: 'Changes that the follower furthest behind does not hold yet.',
+    labels: [],
+  },
+  holdfast_replica_lag_changes: {
+    kind: 'gauge',
+    help: 'Changes the primary is known to have that are not applied here; replicas only.',
+    labels: [],
+  },
+  holdfast_replica_staleness_seconds: {
+    kind: 'gauge',
+    help: 'Age of the data here; replicas only.',
+    labels: [],
+  },
+  holdfast_replica_ready: {
+    kind: 'gauge',
+    help: '1 once the copy was proven equal, else 0; replicas only.',
+    labels: [],
+  },
 } as const satisfies Record<`holdfast_${string}`, MetricDefinition>;
 
 type Table = typeof METRICS;
@@ -88,6 +123,20 @@ export function metricsOf(registry: MetricsRegistry): Metrics {
     registry.getSingleMetric(name) ?? create(name, definition, registry),
   ]);
   return Object.fromEntries(metrics) as Metrics;
+}
+
+/** Names of the gauges without labels. */
+export type PlainGauge = {
+  [N in keyof Table]: Table[N]['kind'] extends 'gauge' ? (Labels<N> extends never ? N : never) : never;
+}[keyof Table];
+
+/** Lets gauges be read when they are asked for. */
+export function observe(registry: MetricsRegistry, gauges: Partial<Record<PlainGauge, () => number>>): void {
+  const metrics = metricsOf(registry);
+  for (const [name, read] of Object.entries(gauges)) {
+    const gauge: Gauge = metrics[name as PlainGauge];
+    Object.assign(gauge, { collect: () => gauge.set(read()) });
+  }
 }
 
 function create(name: string, { kind, help, labels, buckets }: MetricDefinition, registry: Registry) {
