@@ -1,0 +1,4 @@
+import { storeContract } from '../contract/store.ts';
+import { openSqliteStore } from '../support/sqlite-store.ts';
+
+storeContract('SqliteStore', openSqliteStore);
