@@ -2,12 +2,13 @@ import { readFileSync } from 'node:fs';
 import { makeExecutableSchema } from '@graphql-tools/schema';
 import type { GraphQLSchema } from 'graphql';
 import { badInput } from '../src/api/bad-input.ts';
+import { SCHEMA_DIRECTORY } from '../src/model/built-in.ts';
 import { POSITION_SCALAR, SCALARS } from '../src/model/scalars.ts';
 import type { OpsService } from '../src/service/ops-service.ts';
 import { abortable } from '../src/util/abortable.ts';
 import type { Authorize } from './authorize.ts';
 
-const TYPE_DEFS = new URL('../schema/ops.graphql', import.meta.url);
+const TYPE_DEFS = new URL('ops.graphql', SCHEMA_DIRECTORY);
 /** Bounds of `replicaLag(intervalMs)`. */
 const MIN_INTERVAL_MS = 100;
 const MAX_INTERVAL_MS = 3_600_000;

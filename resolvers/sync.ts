@@ -3,6 +3,7 @@ import { makeExecutableSchema } from '@graphql-tools/schema';
 import type { IResolvers } from '@graphql-tools/utils';
 import type { GraphQLSchema } from 'graphql';
 import { HoldfastError } from '../src/errors.ts';
+import { SCHEMA_DIRECTORY } from '../src/model/built-in.ts';
 import type { Position } from '../src/model/position.ts';
 import { POSITION_SCALAR, SCALARS } from '../src/model/scalars.ts';
 import type { Ack, Shape, SyncSource } from '../src/protocol/sync-source.ts';
@@ -22,7 +23,7 @@ export interface SyncOptions {
   readonly authorize?: Authorize<SyncContext> | undefined;
 }
 
-const SDL = new URL('../schema/sync.graphql', import.meta.url);
+const SDL = new URL('sync.graphql', SCHEMA_DIRECTORY);
 
 /** Longest cursor and page token, in characters. */
 const MAX_TOKEN_LENGTH = 16 * 1024;

@@ -65,7 +65,7 @@ function valueFor(shapes: Shapes, field: Field, input: FieldsInput, filling: Fil
   if (field.timestamp !== undefined) {
     return field.required || field.timestamp.includes('CREATE') ? filling.now : undefined;
   }
-  const given = field.hidden ? undefined : input[field.name];
+  const given = field.hidden || !Object.hasOwn(input, field.name) ? undefined : input[field.name];
   return given === undefined ? field.defaultValue : storedValue(shapes, field, given, filling);
 }
 

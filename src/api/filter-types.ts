@@ -8,6 +8,21 @@ import { type Field, FieldKind } from '../model/entity.ts';
 import { SCALARS } from '../model/scalars.ts';
 import type { Types } from './types.ts';
 
+/** What is not plain from the operator's name. */
+const DESCRIPTIONS: Readonly<Record<string, string>> = {
+  eq: 'Null finds null and absent values.',
+  ne: 'Also finds null and absent values, unless it is null.',
+  nin: 'Also finds null and absent values, unless null is among these.',
+  contains: 'Case-sensitive; no character has a special meaning.',
+  startsWith: 'Case-sensitive.',
+  endsWith: 'Case-sensitive.',
+  isNull: 'Null or absent.',
+  has: 'One element equals this.',
+  hasAny: 'One element equals one of these.',
+  hasEvery: 'Each of these equals an element.',
+  every: 'Also when there is none.',
+};
+
 /**
  * `TeacherWhere` or `AddressWhere`: the condition on a document or a nested object. All that is given must hold. A nested
  * object can be asked for null, unless a field of it is called `isNull`.
@@ -51,7 +66,7 @@ function valueFilter(types: Types, name: string): GraphQLInputObjectType {
     if (form !== 'ANY') Object.assign(operators, { eq: type, ne: type, in: list, nin: list });
     if (form !== 'ANY' && form !== 'BOOLEAN') Object.assign(operators, { lt: type, lte: type, gt: type, gte: type });
     if (form === 'TEXT') Object.assign(operators, { contains: type, startsWith: type, endsWith: type });
-    return inputType(`${name}Filter`, { ...operators, isNull: GraphQLBoolean });
+    return operatorsType(`${name}Filter`, { ...operators, isNull: GraphQLBoolean });
   });
 }
 
@@ -60,7 +75,7 @@ function listFilter(types: Types, name: string): GraphQLInputObjectType {
   return types.shared(`${name}ListFilter`, `the filter of lists of ${name}`, () => {
     const type = types.leaf(name);
     const list = types.list(types.required(type));
-    return inputType(`${name}ListFilter`, { has: type, hasAny: list, hasEvery: list, isNull: GraphQLBoolean });
+    return operatorsType(`${name}ListFilter`, { has: type, hasAny: list, hasEvery: list, isNull: GraphQLBoolean });
   });
 }
 
@@ -68,7 +83,7 @@ function listFilter(types: Types, name: string): GraphQLInputObjectType {
 function someFilter(types: Types, name: string, stored: boolean): GraphQLInputObjectType {
   return types.shared(`${name}ListFilter`, `the filter of lists of ${name}`, () => {
     const where = whereType(types, name);
-    return inputType(`${name}ListFilter`, {
+    return operatorsType(`${name}ListFilter`, {
       some: where,
       every: where,
       none: where,
@@ -80,13 +95,15 @@ function someFilter(types: Types, name: string, stored: boolean): GraphQLInputOb
 /** `SchoolFilter`: on the one document of a relation. */
 function oneFilter(types: Types, name: string): GraphQLInputObjectType {
   return types.shared(`${name}Filter`, `the filter of a relation to ${name}`, () =>
-    inputType(`${name}Filter`, { is: whereType(types, name) }),
+    operatorsType(`${name}Filter`, { is: whereType(types, name) }),
   );
 }
 
-function inputType(name: string, fields: Readonly<Record<string, GraphQLInputType>>): GraphQLInputObjectType {
+function operatorsType(name: string, operators: Readonly<Record<string, GraphQLInputType>>): GraphQLInputObjectType {
   return new GraphQLInputObjectType({
     name,
-    fields: Object.fromEntries(Object.entries(fields).map(([field, type]) => [field, { type }])),
+    fields: Object.fromEntries(
+      Object.entries(operators).map(([operator, type]) => [operator, { type, description: DESCRIPTIONS[operator] }]),
+    ),
   });
 }

@@ -18,7 +18,7 @@ export function sortOf(shapes: Shapes, entity: Entity, orderBy: OrderInput | nul
   const sort: Record<string, 1 | -1> = {};
   for (const order of orderBy ?? []) {
     const [path, direction] = sortField(shapes, entity.name, order, '');
-    if (path in sort) throw badInput(`orderBy names ${path} twice`);
+    if (Object.hasOwn(sort, path)) throw badInput(`orderBy names ${path} twice`);
     sort[path] = direction;
   }
   sort._id ??= 1;

@@ -54,7 +54,6 @@ function outputField(types: Types, field: Field, aliases: readonly Field[]): Api
   return {
     type: field.required ? types.required(type) : type,
     description: field.description,
-    ...(field.cost === undefined ? {} : { extensions: { cost: field.cost } }),
     ...resolution(types, field, aliases.includes(field)),
   };
 }
@@ -83,5 +82,5 @@ function resolution(types: Types, field: Field, aliased: boolean): Pick<ApiField
 }
 
 function storedAs(name: string): GraphQLFieldResolver<unknown, Operation> {
-  return (source) => (source as Document)[name];
+  return (source) => (Object.hasOwn(source as Document, name) ? (source as Document)[name] : undefined);
 }

@@ -2,6 +2,7 @@ import type { IResolvers } from '@graphql-tools/utils';
 import { type DocumentNode, GraphQLObjectType, GraphQLSchema, validateSchema, visit } from 'graphql';
 import { HoldfastError } from '../errors.ts';
 import type { Model } from '../model/entity.ts';
+import { annotate } from './annotations.ts';
 import { subscriptionFields } from './changes.ts';
 import { addResolvers, extended, extrasOf, type OnOverride } from './extend.ts';
 import { mutationFields } from './mutations.ts';
@@ -31,6 +32,7 @@ export function buildSchema(model: Model, options: SchemaOptions = {}): GraphQLS
   const generated = generatedSchema(model, clock, parts.map(rootFieldsOf), extras);
   const schema = extended(generated, extras, onOverride);
   addResolvers(schema, resolvers, generated, onOverride);
+  annotate(schema, model.document);
   const [mistake] = validateSchema(schema);
   if (mistake !== undefined) {
     throw new HoldfastError('SCHEMA_INVALID', mistake.message, { cause: mistake, details: { mistakes: [] } });

@@ -50,10 +50,16 @@ export class Shapes {
   }
 }
 
-/** The renamed fields that a {@link View} shows under their GraphQL names: all but those whose name another field is stored under. */
+/**
+ * The renamed fields that a {@link View} shows under their GraphQL names: all but those whose name another field is stored
+ * under, and those stored under a name that every object has (`constructor`).
+ */
 export function aliasesOf(entity: Entity): readonly Field[] {
   const stored = new Set(entity.fields.filter(isStored).map((field) => field.storedName));
-  return entity.fields.filter((field) => isStored(field) && field.storedName !== field.name && !stored.has(field.name));
+  return entity.fields.filter((field) => {
+    const { name, storedName } = field;
+    return isStored(field) && storedName !== name && !stored.has(name) && !(storedName in Object.prototype);
+  });
 }
 
 function isStored(field: Field): boolean {

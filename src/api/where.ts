@@ -228,18 +228,17 @@ function joins(fields: Document, filter: Filter): boolean {
   const fits = Object.entries(filter).every(
     ([path, operators]) =>
       !path.startsWith('$') &&
-      Object.keys(operators as Document).every((operator) => !hasOperator(fields[path], operator)),
+      Object.keys(operators as Document).every(
+        (operator) => !(Object.hasOwn(fields, path) && Object.hasOwn(fields[path] as Document, operator)),
+      ),
   );
   if (fits) {
     for (const [path, operators] of Object.entries(filter)) {
-      fields[path] = { ...(fields[path] as Document | undefined), ...(operators as Document) };
+      const known = Object.hasOwn(fields, path) ? (fields[path] as Document) : {};
+      fields[path] = { ...known, ...(operators as Document) };
     }
   }
   return fits;
-}
-
-function hasOperator(operators: unknown, operator: string): boolean {
-  return operators !== undefined && Object.hasOwn(operators as Document, operator);
 }
 
 function anyFilter(filters: readonly Filter[]): Filter {

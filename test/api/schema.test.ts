@@ -197,3 +197,36 @@ test('graphql-jit answers as graphql-js does', async () => {
   const expected = await run(query, { n: 2 });
   expect(JSON.parse(JSON.stringify(answer))).toEqual({ data: expected.data });
 });
+
+test('fields stored under the names of what every object has are like others', async () => {
+  const { data } = testApi(`
+    type Row @entity { id: ID! @id  maker: String @field(name: "constructor")  text: String @field(name: "toString")  part: Part }
+    type Part { worth: Int @field(name: "valueOf") }`);
+  const row = '{ id maker text part { worth } }';
+  const create = `mutation($input: CreateRowInput!) { createRow(input: $input) { row ${row} } }`;
+  const empty = { id: 'a', maker: null, text: null, part: { worth: null } };
+  expect(await data(create, { input: { id: 'a', part: {} } })).toEqual({ createRow: { row: empty } });
+  const full = { id: 'b', maker: 'm', text: 't', part: { worth: 1 } };
+  expect(await data(create, { input: full })).toEqual({ createRow: { row: full } });
+  const list = '{ rows(where: {maker: {eq: "m"}, part: {worth: {gt: 0}}}, orderBy: [{maker: ASC}]) { id } }';
+  expect(await data(list)).toEqual({ rows: [{ id: 'b' }] });
+  const update = 'mutation { updateRow(id: "b", set: {maker: null, text: "u"}) { row { maker text } } }';
+  expect(await data(update)).toEqual({ updateRow: { row: { maker: null, text: 'u' } } });
+});
+
+test('@cost and @deprecated reach the schema', () => {
+  const { schema } = testApi(`
+    type Row @entity @cost(weight: 3) { id: ID! @id  old: String @deprecated(reason: "gone")  big: [Part!]! @cost(weight: 7) }
+    type Part { a: Int @deprecated }
+    extend type Query { slow: Int @cost(weight: 100) }`);
+  const type = (name: string) =>
+    schema.getType(name) as unknown as {
+      extensions: object;
+      getFields(): Record<string, { extensions: object; deprecationReason?: string }>;
+    };
+  expect(type('Row').extensions).toMatchObject({ cost: 3 });
+  expect(type('Row').getFields().big?.extensions).toMatchObject({ cost: 7 });
+  expect(type('Query').getFields().slow?.extensions).toMatchObject({ cost: 100 });
+  expect(type('Row').getFields().old?.deprecationReason).toBe('gone');
+  expect(type('Part').getFields().a?.deprecationReason).toBe('No longer supported');
+});
