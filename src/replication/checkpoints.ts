@@ -11,63 +11,81 @@ const EVERY_BEATS = 10;
 /** … and after this many changes. Frames further behind the head than this carry none: unfolding would cost too much. */
 const EVERY_CHANGES = 10_000;
 
+export interface CheckpointsOptions {
+  readonly log: ChangeLog;
+  readonly feed: Feed;
+  readonly digestAt: DigestAt;
+  /** Whether the documents are those of the log's head at this moment. */
+  readonly isEqual: () => boolean;
+}
+
 /**
  * When frames carry digests. The round is the source's, not the subscriber's: subscribers in step become due together, get
  * the same position, and it is worked out once.
  */
 export class Checkpoints {
-  readonly #log: ChangeLog;
-  readonly #feed: Feed;
-  readonly #digestAt: DigestAt;
+  readonly #options: CheckpointsOptions;
   readonly #known = new Map<string, Promise<readonly CollectionDigest[] | null>>();
   #round = 1;
-  #began: { readonly beats: number; readonly sequence: number };
+  #began: { readonly beats: number; readonly sequence: number; readonly generation: number };
 
-  constructor(log: ChangeLog, feed: Feed, digestAt: DigestAt) {
-    this.#log = log;
-    this.#feed = feed;
-    this.#digestAt = digestAt;
-    this.#began = { beats: feed.beats, sequence: log.head().sequence };
+  constructor(options: CheckpointsOptions) {
+    this.#options = options;
+    this.#began = this.#now();
   }
 
   /** The round that is on, from 1; each subscriber should get one checkpoint in each. */
   currentRound(): number {
-    const { sequence } = this.#log.head();
-    const { beats } = this.#feed;
-    if (beats - this.#began.beats >= EVERY_BEATS || Math.abs(sequence - this.#began.sequence) >= EVERY_CHANGES) {
+    const now = this.#now();
+    const { beats, sequence, generation } = this.#began;
+    const over =
+      now.beats - beats >= EVERY_BEATS || now.sequence - sequence >= EVERY_CHANGES || now.generation !== generation;
+    if (over) {
       this.#round += 1;
-      this.#began = { beats, sequence };
+      this.#began = now;
       this.#known.clear();
     }
     return this.#round;
   }
 
-  /** Digests of the variant's collections at `at`; null when that lies too far back. Never rejects with CURSOR_EXPIRED. */
-  digests(variant: Variant, at: Position): Promise<readonly CollectionDigest[] | null> {
-    if (this.#log.head().sequence - at.sequence > EVERY_CHANGES) return Promise.resolve(null);
-    const key = `${at.sequence}|${variant.key}`;
+  /**
+   * Digests of the variant's collections at `at`; null when that lies too far back, or when this node is not known to be equal.
+   * Never rejects with CURSOR_EXPIRED.
+   */
+  async digests(variant: Variant, at: Position): Promise<readonly CollectionDigest[] | null> {
+    const { log, isEqual } = this.#options;
+    if (!isEqual()) {
+      // Documents are being repaired: what is known of them will not hold.
+      this.#known.clear();
+      return null;
+    }
+    if (log.head().sequence - at.sequence > EVERY_CHANGES) return null;
+    return this.#once(`${at.sequence}|${variant.key}`, async () => {
+      const all = await this.#once(`${at.sequence}`, () => this.#all(at));
+      return all?.filter(({ collection }) => variant.visible.has(collection)) ?? null;
+    });
+  }
+
+  #now() {
+    const { log, feed } = this.#options;
+    return { beats: feed.beats, sequence: log.head().sequence, generation: feed.generation };
+  }
+
+  #once(key: string, find: () => Promise<readonly CollectionDigest[] | null>) {
     let digests = this.#known.get(key);
     if (digests === undefined) {
-      const { visible } = variant;
-      digests = this.#all(at).then((all) => all?.filter(({ collection }) => visible.has(collection)) ?? null);
+      digests = find();
       this.#known.set(key, digests);
     }
     return digests;
   }
 
-  #all(at: Position): Promise<readonly CollectionDigest[] | null> {
-    const key = `${at.sequence}`;
-    let digests = this.#known.get(key);
-    if (digests === undefined) {
-      digests = this.#digestAt.digests(at).then(
-        (answer) => answer.digests,
-        (error) => {
-          if (isHoldfastError(error, 'CURSOR_EXPIRED')) return null;
-          throw error;
-        },
-      );
-      this.#known.set(key, digests);
+  async #all(at: Position): Promise<readonly CollectionDigest[] | null> {
+    try {
+      return (await this.#options.digestAt.digests(at)).digests;
+    } catch (error) {
+      if (isHoldfastError(error, 'CURSOR_EXPIRED')) return null;
+      throw error;
     }
-    return digests;
   }
 }

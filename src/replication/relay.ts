@@ -100,6 +100,7 @@ export class Relay {
 
   /** The frame without changes, at the head. */
   idle(): FrameBody {
+    this.#forgetOtherHistory();
     const { epoch, sequence, chain } = this.#log.head();
     if (this.#idle?.to !== sequence || this.#idle.chain !== chain) {
       const cursor = encodeCursor({ logId: this.#log.logId, epoch, sequence, chain });
@@ -124,6 +125,7 @@ export class Relay {
     if (this.#generation === this.#feed.generation) return;
     this.#generation = this.#feed.generation;
     this.#cache.clear();
+    this.#idle = undefined;
   }
 
   #alignedStart(block: number, after: number, end: number): number {

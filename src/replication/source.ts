@@ -93,7 +93,10 @@ export class PrimarySource implements SyncSource {
     this.#feed = new Feed(log, clock);
     this.#relay = new Relay({ log, feed: this.#feed, collections, cacheBytes: options.cacheBytes ?? CACHE_BYTES });
     this.#digestAt = new DigestAt({ log, rows, feed: this.#feed, clock, collections });
-    this.#checkpoints = new Checkpoints(log, this.#feed, this.#digestAt);
+    this.#checkpoints = new Checkpoints({
+      ...{ log, feed: this.#feed, digestAt: this.#digestAt },
+      isEqual: () => this.#stage() === SourceStage.EQUAL,
+    });
     this.followers = new Followers({ clock, head: () => log.head().sequence });
     this.#endMarks = log.onAdvance(() => this.followers.headAdvanced());
   }
@@ -143,7 +146,6 @@ export class PrimarySource implements SyncSource {
       checkpoints: this.#checkpoints,
       clock: this.#clock,
       slowConsumerMs: this.#slowConsumerMs,
-      isEqual: () => this.#stage() === SourceStage.EQUAL,
       resume: (from: CursorText) => this.#resume(from, shape),
     };
     return subscription(options, cursor, this.#relay.variant(shape, limits), signal);

@@ -18,8 +18,6 @@ export interface SubscriptionOptions {
   readonly checkpoints: Checkpoints;
   readonly clock: Clock;
   readonly slowConsumerMs: number;
-  /** Whether digests may be told at this moment. */
-  readonly isEqual: () => boolean;
   /** The sequence to go on after. @throws FORK, FENCED, CURSOR_EXPIRED when the cursor may not be resumed. */
   readonly resume: (cursor: CursorText) => Promise<number>;
 }
@@ -64,7 +62,7 @@ export async function* subscription(
       }
       let digests: readonly CollectionDigest[] | null = null;
       const currentRound = checkpoints.currentRound();
-      if (round !== currentRound && options.isEqual()) {
+      if (round !== currentRound) {
         digests = await checkpoints.digests(variant, { epoch: body.epoch, sequence: body.to });
         if (digests !== null) round = currentRound;
       }

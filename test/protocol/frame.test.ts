@@ -207,10 +207,16 @@ describe('damage', () => {
     expect(() => decodeBody(frameOfText({ ...frame, from: 1, to: 1 }, text))).toThrow(damaged);
   });
 
+  test('a gap is refused even when the chain runs over it', () => {
+    const first = chained([change()]);
+    const third = chained([change({ version: 2 })], 3, first[0]?.chain);
+    expect(() => decodeBody(frameOf([...first, ...third]))).toThrow('change 3 stands where 2 belongs');
+  });
+
   test('a body that grows past 64 MiB is refused without being unpacked', () => {
     const body = zstdCompressSync(Buffer.alloc(80 * 1024 * 1024)).toString('base64');
     expect(body.length).toBeLessThan(20_000);
-    expect(() => decodeBody({ ...frame, body })).toThrow(damaged);
+    expect(() => decodeBody({ ...frame, body })).toThrow('cannot be decompressed');
   });
 
   test('the refusal names the changes', () => {

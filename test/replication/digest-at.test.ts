@@ -1,4 +1,5 @@
 import { afterEach, expect, test } from 'vitest';
+import { GENESIS_CHAIN } from '../../src/model/change.ts';
 import { formatPosition } from '../../src/model/position.ts';
 import { DigestAt } from '../../src/replication/digest-at.ts';
 import { Feed } from '../../src/replication/feed.ts';
@@ -161,6 +162,30 @@ test('a log that is replaced while it unfolds is CURSOR_EXPIRED', async () => {
   log.reset(2_000, 'e'.repeat(32));
   await expect(answer).rejects.toMatchObject({ code: 'CURSOR_EXPIRED' });
   await settle();
+});
+
+test('changes of another history are never taken back', async () => {
+  const clock = new ManualClock();
+  const node = new MemoryNode(COLLECTIONS);
+  const feed = new Feed(node.log, clock);
+  feeds.push(feed);
+  let replaced = false;
+  const restless = {
+    ...systemLike(clock),
+    now: () => (replaced ? 0 : performance.now() * 1_000),
+    soon: (task: () => void) => {
+      if (!replaced) {
+        replaced = true;
+        node.log.reset(0, GENESIS_CHAIN);
+        for (let i = 0; i < 1_000; i++) node.write('teachers', { b: `{"n":${i}}` });
+      }
+      setImmediate(task);
+    },
+  };
+  const digestAt = new DigestAt({ log: node.log, rows: node, feed, clock: restless, collections: COLLECTIONS });
+  for (let i = 0; i < 1_000; i++) node.write('teachers', { a: `{"n":${i}}` });
+  await expect(digestAt.digests({ epoch: 1, sequence: 1 })).rejects.toMatchObject({ code: 'CURSOR_EXPIRED' });
+  expect(replaced).toBe(true);
 });
 
 function systemLike(clock: ManualClock) {

@@ -74,6 +74,16 @@ describe('Followers', () => {
     expect(followers.list().map(({ replica }) => replica)).toEqual(['new']);
   });
 
+  test('the oldest word is forgotten first, whoever came first', async () => {
+    const { clock, followers, acknowledge } = setUp();
+    acknowledge('faithful', 0);
+    acknowledge('gone', 0);
+    await clock.advance(6_000);
+    acknowledge('faithful', 0);
+    await clock.advance(5_000);
+    expect(followers.list().map(({ replica }) => replica)).toEqual(['faithful']);
+  });
+
   test('names without end do not fill the memory', () => {
     const { followers, acknowledge } = setUp();
     for (let i = 0; i < 10_500; i++) acknowledge(`r${i}`, 0);

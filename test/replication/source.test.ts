@@ -10,6 +10,7 @@ import { MemoryNode } from '../support/memory-node.ts';
 import { seededRandom } from '../support/random.ts';
 
 const ALL = { collections: null };
+const COLLECTIONS = ['teachers', 'schools'];
 const LIMITS = { maxBatch: 500, maxBytes: 512 * 1024 };
 const code = (name: string) => expect.objectContaining({ code: name });
 
@@ -22,7 +23,7 @@ afterEach(() => {
   cleanUp = [];
 });
 
-function setUp(options: Partial<PrimarySourceOptions> = {}, collections = ['teachers', 'schools']) {
+function setUp(options: Partial<PrimarySourceOptions> = {}, collections = COLLECTIONS) {
   const clock = new ManualClock();
   const node = new MemoryNode([...collections, 'secrets']);
   const source = new PrimarySource({
@@ -394,6 +395,14 @@ describe('changes', () => {
     await expect(pending).rejects.toEqual(code('FORK'));
   });
 
+  test('the empty frame names the log as it is now', async () => {
+    const { log, source, start } = setUp();
+    await new Follower(source, start).next();
+    log.reset(0, GENESIS_CHAIN, 'ee'.repeat(16));
+    const other = encodeCursor({ ...decodeCursor(start), logId: 'ee'.repeat(16) });
+    expect((await new Follower(source, other).next()).cursor).toBe(other);
+  });
+
   test('frames of the old history are not sent to followers of the new one', async () => {
     const { node, log, source, start } = setUp();
     write(node, 500);
@@ -535,6 +544,38 @@ describe('checkpoints', () => {
     await follower.nextTo(12_000);
     const first = follower.frames.find(({ digests }) => digests !== null);
     expect(first?.to).toBe(2_000);
+  });
+
+  test('a checkpoint tells the documents as they are in its round, also when they were repaired without a change', async () => {
+    let stage: SourceStage = 'EQUAL';
+    const { node, clock, source } = setUp({ stage: () => stage });
+    write(node, 5);
+    const wrong = new Follower(source, cursorAt(node));
+    await wrong.next();
+    node.buckets('teachers').add(1, 'f'.repeat(32));
+    const digests = COLLECTIONS.map((collection) => ({ collection, ...node.buckets(collection).digest() }));
+
+    const late = new Follower(source, cursorAt(node));
+    stage = 'SETTLING';
+    expect((await late.next()).digests).toBeNull();
+    stage = 'EQUAL';
+    const beaten = late.next();
+    await clock.advance(1_000);
+    expect((await beaten).digests).toEqual(digests);
+
+    node.buckets('teachers').subtract(1, 'f'.repeat(32));
+    await clock.advance(9_000);
+    expect((await new Follower(source, cursorAt(node)).next()).digests).toEqual(wrong.frames[0]?.digests);
+  });
+
+  test('a log that became another history has checkpoints of its own', async () => {
+    const { node, log, source } = setUp();
+    write(node, 5);
+    const before = await new Follower(source, cursorAt(node)).next();
+    log.reset(5, 'd'.repeat(32));
+    node.buckets('teachers').add(1, 'f'.repeat(32));
+    const after = await new Follower(source, cursorAt(node)).next();
+    expect(after.digests).not.toEqual(before.digests);
   });
 
   test('a replica that is not proven equal sends changes without digests', async () => {
