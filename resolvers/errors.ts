@@ -10,9 +10,9 @@ export interface ErrorFormat {
 }
 
 /**
- * Apollo's `formatError` for one request: every error gets `extensions { code, retryable, requestId }` and the public details of
- * its code. Errors of the catalogue speak for themselves, also inside others; codes of Apollo and of hand-written resolvers
- * are kept; anything else is INTERNAL_SERVER_ERROR.
+ * Apollo's `formatError` for one request: every error gets `extensions { code, retryable, requestId }` and the public
+ * details of its code. Errors of the catalogue speak for themselves, also inside others; codes of Apollo and of
+ * hand-written resolvers are kept; anything else is INTERNAL_SERVER_ERROR.
  */
 export function formatError({ requestId, production }: ErrorFormat) {
   return (formatted: GraphQLFormattedError, error: unknown): GraphQLFormattedError => {

@@ -8,8 +8,8 @@ import {
 } from 'graphql';
 
 /**
- * Takes over what directives of the SDL say about types and fields: `@cost(weight:)` as `extensions.cost`, where the limit of
- * a request reads it, and `@deprecated(reason:)`.
+ * Takes over what directives of the SDL say about types and fields: `@cost(weight:)` as `extensions.cost`, where the
+ * limit of a request reads it, and `@deprecated(reason:)`.
  */
 export function annotate(schema: GraphQLSchema, document: DocumentNode): void {
   for (const node of document.definitions) {

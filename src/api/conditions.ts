@@ -11,7 +11,8 @@ import { filterOf, type WhereInput } from './where.ts';
 export const MAX_RELATED = 10_000;
 
 /**
- * The filter of a `where`, its conditions on relations looked up through the service. `strict` is for writes; see WhereScope.
+ * The filter of a `where`, its conditions on relations looked up through the service. `strict` is for writes; see
+ * WhereScope.
  * @throws BAD_USER_INPUT, QUERY_TOO_COMPLEX, and what reading throws.
  */
 export function filterFor(

@@ -6,7 +6,10 @@ import { badInput } from './bad-input.ts';
 /** Longest cursor accepted, in characters: values of the fields ordered by are inside. */
 const MAX_CURSOR_LENGTH = 64 * 1024;
 
-/** The place of a document in an order: opaque text for clients, inside the sort it was made under and the document's values. */
+/**
+ * The place of a document in an order: opaque text for clients, inside the sort it was made under and the document's
+ * values.
+ */
 export function cursorOf(document: Document, sort: Sort): string {
   const values = Object.keys(sort).map((path) => valuesAt(document, path)[0] ?? null);
   return Buffer.from(encodeValue([orderText(sort), ...values])).toString('base64url');

@@ -24,10 +24,10 @@ export function dbOf(model: Model, operation: Operation, clock: () => Date): Db 
 }
 
 /**
- * One entity for hand-written resolvers: the generated operations as functions, over the same service and with the same checks,
- * defaults, timestamps and errors. Inputs and conditions are written as in the API, orders with 1 and -1; values are stored values (a
- * `Date`, an `ObjectId`). Documents are Views: as stored, with `id` and other renamed
- * fields under both names. Generated types take them as their source.
+ * One entity for hand-written resolvers: the generated operations as functions, over the same service and with the same
+ * checks, defaults, timestamps and errors. Inputs and conditions are written as in the API, orders with 1 and -1; values
+ * are stored values (a `Date`, an `ObjectId`). Documents are Views: as stored, with `id` and other renamed fields under
+ * both names. Generated types take them as their source.
  *
  * Under an idempotency key the writes of one operation are told apart by their order: a resolver must make the same ones
  * when it is repeated.

@@ -9,7 +9,8 @@ import type { Shape, Shapes } from './shapes.ts';
 export type FieldsInput = Readonly<Record<string, unknown>>;
 
 /**
- * The document of a create: stored names, defaults and timestamps filled in, null left out (null and absent are one thing).
+ * The document of a create: stored names, defaults and timestamps filled in, null left out (null and absent are one
+ * thing).
  * @throws VALIDATION_FAILED with `fields` when required fields have no value.
  */
 export function newDocument(shapes: Shapes, entity: Entity, input: FieldsInput, now: Date): Document {

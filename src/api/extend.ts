@@ -21,7 +21,9 @@ import { nearest } from '../util/nearest.ts';
 /** Told of each generated field that hand-written SDL or a resolver takes the place of, e.g. `Query.teachers`. */
 export type OnOverride = (field: string) => void;
 
-/** What the SDL holds beside entities, nested types, enums and scalars: types and extensions for hand-written resolvers. */
+/**
+ * What the SDL holds beside entities, nested types, enums and scalars: types and extensions for hand-written resolvers.
+ */
 export function extrasOf(model: Model): DocumentNode {
   const stored = new Set([...model.entities.map((entity) => entity.name), ...model.objects.keys()]);
   const definitions = model.document.definitions.filter((node) => {

@@ -24,8 +24,8 @@ const DESCRIPTIONS: Readonly<Record<string, string>> = {
 };
 
 /**
- * `TeacherWhere` or `AddressWhere`: the condition on a document or a nested object. All that is given must hold. A nested
- * object can be asked for null, unless a field of it is called `isNull`.
+ * `TeacherWhere` or `AddressWhere`: the condition on a document or a nested object. All that is given must hold. A
+ * nested object can be asked for null, unless a field of it is called `isNull`.
  */
 export function whereType(types: Types, name: string): GraphQLInputObjectType {
   return types.shared(`${name}Where`, `the filter of ${name}`, () => {

@@ -26,8 +26,8 @@ const FIRST: RelatedQuery = { filter: {}, options: { limit: 1 } };
 type Grouped = (keys: readonly unknown[]) => Promise<Document[][]>;
 
 /**
- * Documents of relations for one operation. Whatever is asked for in one turn of the event loop, of one source with equal
- * arguments, is one call of the service: one for each level of a query, however many documents the level has.
+ * Documents of relations for one operation. Whatever is asked for in one turn of the event loop, of one source with
+ * equal arguments, is one call of the service: one for each level of a query, however many documents the level has.
  */
 export class RelationLoaders {
   readonly #service: DataService;
@@ -52,8 +52,8 @@ export class RelationLoaders {
   }
 
   /**
-   * The views of the documents with this key. `variant` names the arguments: equal for equal queries, for which `query` is called
-   * once.
+   * The views of the documents with this key. `variant` names the arguments: equal for equal queries, for which `query`
+   * is called once.
    */
   many(
     source: RelatedSource,
@@ -91,7 +91,10 @@ export class RelationLoaders {
   }
 }
 
-/** One loader for texts, which are their own cache keys, and one for keys of other types. A relation has keys of one type. */
+/**
+ * One loader for texts, which are their own cache keys, and one for keys of other types. A relation has keys of one
+ * type.
+ */
 class Loaders<T> {
   readonly #load: (keys: readonly unknown[]) => Promise<readonly T[]>;
   #texts: DataLoader<unknown, T> | undefined;

@@ -10,7 +10,10 @@ import type { UniqueInput } from './unique.ts';
 import type { WhereInput } from './where.ts';
 import { EntityWrites, MAX_INPUTS, type WriteCall } from './writes.ts';
 
-/** `createTeacher`, `createTeachers`, `updateTeacher`, `updateTeachers`, `upsertTeacher`, `deleteTeacher`, `deleteTeachers` */
+/**
+ * `createTeacher`, `createTeachers`, `updateTeacher`, `updateTeachers`, `upsertTeacher`, `deleteTeacher`,
+ * `deleteTeachers`
+ */
 export function mutationFields(types: Types, entity: Entity, clock: () => Date): ApiFields {
   const writes = new EntityWrites(types.shapes, entity, clock);
   const { type, pluralType } = entity.names;

@@ -3,7 +3,9 @@ import { type Field, FieldKind } from '../model/entity.ts';
 import { SCALARS } from '../model/scalars.ts';
 import type { Types } from './types.ts';
 
-/** `TeacherOrder` or `AddressOrder`: one field and the direction to order by; undefined when no field can be ordered by. */
+/**
+ * `TeacherOrder` or `AddressOrder`: one field and the direction to order by; undefined when no field can be ordered by.
+ */
 export function orderType(types: Types, name: string): GraphQLInputObjectType | undefined {
   if (!sortable(types, name, [])) return undefined;
   return types.shared(

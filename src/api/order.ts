@@ -11,8 +11,8 @@ export interface OrderField {
 }
 
 /**
- * The sort of an `orderBy`, by stored paths, always ended by `_id`: the order of documents is total, so that pages neither
- * repeat nor miss one. @throws BAD_USER_INPUT
+ * The sort of an `orderBy`, by stored paths, always ended by `_id`: the order of documents is total, so that pages
+ * neither repeat nor miss one. @throws BAD_USER_INPUT
  */
 export function sortOf(shapes: Shapes, entity: Entity, orderBy: OrderInput | null | undefined): Sort {
   const sort: Record<string, 1 | -1> = {};

@@ -69,7 +69,9 @@ function innerType(types: Types, field: Field): GraphQLScalarType | GraphQLEnumT
   }
 }
 
-/** Scalars write stored values themselves, so a field needs a resolver only when its source has it under another name. */
+/**
+ * Scalars write stored values themselves, so a field needs a resolver only when its source has it under another name.
+ */
 function resolution(types: Types, field: Field, aliased: boolean): Pick<ApiField, 'args' | 'resolve'> {
   if (field.kind === FieldKind.RELATION) {
     const target = types.shapes.entity(field.type);

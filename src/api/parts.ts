@@ -21,8 +21,8 @@ export interface RootFields {
 }
 
 /**
- * The root fields of a schema that is to become part of a larger one. Its scalars of Holdfast's names give way to the shared
- * ones, in place: the part is of no use by itself afterwards.
+ * The root fields of a schema that is to become part of a larger one. Its scalars of Holdfast's names give way to the
+ * shared ones, in place: the part is of no use by itself afterwards.
  */
 export function rootFieldsOf(part: GraphQLSchema): RootFields {
   for (const type of Object.values(part.getTypeMap())) {

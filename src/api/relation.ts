@@ -51,8 +51,8 @@ function byKey(
 }
 
 /**
- * The documents of a list of keys, each once: in the order asked for, else in that of the keys. No key can contribute more
- * than the page and what is before it.
+ * The documents of a list of keys, each once: in the order asked for, else in that of the keys. No key can contribute
+ * more than the page and what is before it.
  */
 async function byKeys(
   shapes: Shapes,
@@ -70,7 +70,9 @@ async function byKeys(
   return documents.slice(skip, skip + limit);
 }
 
-/** Equal for equal arguments. The plain case is made without encoding, since it is made for every document of a level. */
+/**
+ * Equal for equal arguments. The plain case is made without encoding, since it is made for every document of a level.
+ */
 function variantOf(list: ListArguments): string {
   const { where, orderBy, limit, offset } = list;
   return where === undefined && orderBy === undefined

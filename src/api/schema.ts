@@ -14,7 +14,10 @@ import { Types } from './types.ts';
 export interface SchemaOptions {
   /** Hand-written resolvers; they win over generated ones. */
   readonly resolvers?: IResolvers | undefined;
-  /** Schemas whose root fields are added to the generated ones, e.g. the sync API. They are taken apart: build them for this. */
+  /**
+   * Schemas whose root fields are added to the generated ones, e.g. the sync API. They are taken apart: build them for
+   * this.
+   */
   readonly parts?: readonly GraphQLSchema[] | undefined;
   /** Told of each generated field that SDL or a resolver takes the place of. Default: nobody is. */
   readonly onOverride?: OnOverride | undefined;
@@ -23,20 +26,23 @@ export interface SchemaOptions {
 }
 
 /**
- * The executable schema of a model, over an ApiContext: the generated API, the user's own types and resolvers, and `parts`.
+ * The executable schema of a model, over an ApiContext: the generated API, the user's own types and resolvers, and
+ * `parts`.
  * @throws SCHEMA_INVALID when these do not fit together.
  */
 export function buildSchema(model: Model, options: SchemaOptions = {}): GraphQLSchema {
-  const { resolvers = {}, parts = [], onOverride = () => undefined, clock = () => new Date() } = options;
+  const { resolvers = {}, parts = [], clock = () => new Date() } = options;
+  const overridden = new Set<string>();
   const extras = extrasOf(model);
   const generated = generatedSchema(model, clock, parts.map(rootFieldsOf), extras);
-  const schema = extended(generated, extras, onOverride);
-  addResolvers(schema, resolvers, generated, onOverride);
+  const schema = extended(generated, extras, (field) => overridden.add(field));
+  addResolvers(schema, resolvers, generated, (field) => overridden.add(field));
   annotate(schema, model.document);
   const [mistake] = validateSchema(schema);
   if (mistake !== undefined) {
     throw new HoldfastError('SCHEMA_INVALID', mistake.message, { cause: mistake, details: { mistakes: [] } });
   }
+  for (const field of overridden) options.onOverride?.(field);
   return schema;
 }
 

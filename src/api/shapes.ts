@@ -14,8 +14,8 @@ export interface Shape {
 }
 
 /**
- * A stored document as the generated types read it: a copy that has `id` beside `_id`, and every other renamed field under
- * both names. Reading a property in place is much cheaper than a resolver for each field of each document.
+ * A stored document as the generated types read it: a copy that has `id` beside `_id`, and every other renamed field
+ * under both names. Reading a property in place is much cheaper than a resolver for each field of each document.
  */
 export type View = (document: Document) => Document;
 
@@ -51,8 +51,8 @@ export class Shapes {
 }
 
 /**
- * The renamed fields that a {@link View} shows under their GraphQL names: all but those whose name another field is stored
- * under, and those stored under a name that every object has (`constructor`).
+ * The renamed fields that a {@link View} shows under their GraphQL names: all but those whose name another field is
+ * stored under, and those stored under a name that every object has (`constructor`).
  */
 export function aliasesOf(entity: Entity): readonly Field[] {
   const stored = new Set(entity.fields.filter(isStored).map((field) => field.storedName));

@@ -5,9 +5,10 @@ import { badInput } from './bad-input.ts';
 import type { Shapes } from './shapes.ts';
 
 /**
- * A `where` as the client gave it. Operators mean what MongoDB's mean: `eq: null` is null or absent, `ne` and `nin` also find
- * documents without the field, `lt…gte` compare within one type and never find null. `contains`, `startsWith` and `endsWith`
- * are case-sensitive and take their text literally. Null as the value of anything but `eq`, `ne` and an element of `in` and `nin` is refused.
+ * A `where` as the client gave it. Operators mean what MongoDB's mean: `eq: null` is null or absent, `ne` and `nin` also
+ * find documents without the field, `lt…gte` compare within one type and never find null. `contains`, `startsWith` and
+ * `endsWith` are case-sensitive and take their text literally. Null is refused but for `eq`, `ne` and the elements of
+ * `in` and `nin`.
  */
 export type WhereInput = Readonly<Record<string, unknown>>;
 
@@ -20,8 +21,9 @@ export interface WhereScope {
   /** Asked for conditions on relations; innermost first. */
   readonly relatedKeys: RelatedKeys;
   /**
-   * Refuse conditions that say nothing (`{name: {}}`, as an unset variable leaves behind): for writes, where they would mean every document.
-   * A `where` of `{}` itself says it openly and is accepted.
+   * Refuse conditions that say nothing (`{name: {}}`, as an unset variable leaves behind): for writes, where they would
+   * mean every document. A `where` of `{}` itself says so openly and is accepted, as is `{school: {is: {}}}`: any
+   * school.
    */
   readonly strict?: boolean;
 }
@@ -33,7 +35,10 @@ type LookUp = () => Promise<Filter>;
 const EVERYTHING: Filter = {};
 const NOTHING: Filter = { _id: { $in: [] } };
 
-/** The MongoDB filter of a `where`; a promise only when it asks about relations. @throws BAD_USER_INPUT, QUERY_TOO_COMPLEX */
+/**
+ * The MongoDB filter of a `where`; a promise only when it asks about relations.
+ * @throws BAD_USER_INPUT, QUERY_TOO_COMPLEX
+ */
 export function filterOf(
   scope: WhereScope,
   entity: Entity,
@@ -54,8 +59,13 @@ function conditionsOf(scope: WhereScope, name: string, where: WhereInput, prefix
     if (field !== undefined) conditions.push(fieldCondition(scope, field, given(value, place), prefix, place));
     else conditions.push(combination(scope, name, key, given(value, place), prefix, place));
   }
-  if (scope.strict === true && conditions.length === 0 && at !== '') saysNothing(at);
   return all(conditions);
+}
+
+/** {@link conditionsOf}, where to say nothing is a mistake in a strict scope. */
+function someConditionsOf(scope: WhereScope, name: string, where: WhereInput, prefix: string, at: string): Condition {
+  if (scope.strict === true && Object.values(where).every((value) => value === undefined)) saysNothing(at);
+  return conditionsOf(scope, name, where, prefix, at);
 }
 
 function combination(
@@ -66,7 +76,8 @@ function combination(
   prefix: string,
   place: string,
 ): Condition {
-  const nested = (where: unknown, at: string) => conditionsOf(scope, name, given(where, at) as WhereInput, prefix, at);
+  const nested = (where: unknown, at: string) =>
+    someConditionsOf(scope, name, given(where, at) as WhereInput, prefix, at);
   switch (key) {
     case 'and':
       if (scope.strict === true && (value as unknown[]).length === 0) saysNothing(place);
@@ -92,7 +103,7 @@ function fieldCondition(scope: WhereScope, field: Field, value: unknown, prefix:
   if (typeof value !== 'object') throw badInput(`${place} takes operators, e.g. {eq: …}`);
   if (field.kind === FieldKind.RELATION) return relationCondition(scope, field, value as WhereInput, prefix, place);
   if (field.kind !== FieldKind.OBJECT) return valueCondition(scope, value as WhereInput, path, place);
-  if (!field.list) return conditionsOf(scope, field.type, value as WhereInput, `${path}.`, place);
+  if (!field.list) return someConditionsOf(scope, field.type, value as WhereInput, `${path}.`, place);
   return elementsCondition(scope, field, value as WhereInput, path, place);
 }
 
@@ -215,7 +226,9 @@ function joined(conditions: readonly Condition[], join: (filters: readonly Filte
   return async () => join(await Promise.all(conditions.map(settled)));
 }
 
-/** One filter that holds when all do. Conditions on fields are put side by side, where a store looks for its indexes. */
+/**
+ * One filter that holds when all do. Conditions on fields are put side by side, where a store looks for its indexes.
+ */
 function allFilters(filters: readonly Filter[]): Filter {
   const fields: Document = {};
   const rest = filters.filter((filter) => !joins(fields, filter));

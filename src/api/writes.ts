@@ -27,7 +27,10 @@ export interface WriteCall {
 
 type Run<T> = (service: DataService, context: WriteContext) => Promise<T>;
 
-/** Writes of one entity: from input to one call of the service. Every mistake that can be found without the database is found before. */
+/**
+ * Writes of one entity: from input to one call of the service. Every mistake that can be found without the database is
+ * found before.
+ */
 export class EntityWrites {
   readonly #shapes: Shapes;
   readonly #entity: Entity;
@@ -45,7 +48,10 @@ export class EntityWrites {
     return this.#one(call, (service, context) => service.create(this.#entity, document, context));
   }
 
-  /** Documents that break a rule are refused one by one, the others are created. @throws BAD_USER_INPUT for too many inputs. */
+  /**
+   * Documents that break a rule are refused one by one, the others are created.
+   * @throws BAD_USER_INPUT for too many inputs.
+   */
   async createMany(inputs: readonly FieldsInput[], call: WriteCall): Promise<WrittenMany> {
     if (inputs.length > MAX_INPUTS) {
       throw badInput(`inputs: at most ${MAX_INPUTS} in one mutation, not ${inputs.length}`);
@@ -83,8 +89,8 @@ export class EntityWrites {
   }
 
   /**
-   * Updates the document with this key, or creates it with the key filled in. Without anything in `set` the document that is
-   * there stays as it is. @throws VALIDATION_FAILED also when `create` has another value for the key.
+   * Updates the document with this key, or creates it with the key filled in. Without anything in `set` the document
+   * that is there stays as it is. @throws VALIDATION_FAILED also when `create` has another value for the key.
    */
   async upsert(unique: UniqueInput, create: FieldsInput, set: FieldsInput, call: WriteCall): Promise<Written> {
     const [field, value] = uniqueOf(this.#shapes, this.#entity, unique);
@@ -123,8 +129,8 @@ export class EntityWrites {
   }
 
   /**
-   * One call of the service. What it says about the answer is kept for the operation, what was read of relations is forgotten,
-   * and its errors are put in the entity's own names.
+   * One call of the service. What it says about the answer is kept for the operation, what was read of relations is
+   * forgotten, and its errors are put in the entity's own names.
    */
   async #write<T>(call: WriteCall, run: Run<T>): Promise<T> {
     const { service, request, loaders } = call.context;

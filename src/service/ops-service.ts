@@ -12,8 +12,8 @@ export interface OpsService {
    */
   replicaVerify(options: { readonly deep: boolean }): Promise<Verification>;
   /**
-   * Orders this replica to fetch what differs from its primary, and returns at once; `status` shows how it goes. With `force`
-   * also after a fork: changes that only this replica has are given up.
+   * Orders this replica to fetch what differs from its primary, and returns at once; `status` shows how it goes. With
+   * `force` also after a fork: changes that only this replica has are given up.
    * @throws UNSUPPORTED_OPERATOR on a primary
    */
   replicaResync(options: { readonly force: boolean }): Promise<void>;

@@ -1,6 +1,6 @@
 /**
- * The items of an iterable that ends with a signal, as an iterator whose `return` ends it at once: a generator that waits for its next
- * item would only notice after it.
+ * The items of an iterable that ends with a signal, as an iterator whose `return` ends it at once: a generator that
+ * waits for its next item would only notice after it.
  */
 export function abortable<T>(
   signal: AbortSignal,

@@ -75,7 +75,7 @@ describe('hand-written types and resolvers', () => {
     const overridden: string[] = [];
     const { data } = testApi(SDL, { resolvers: RESOLVERS, onOverride: (field) => overridden.push(field) });
     expect(await data('{ teachersCount }')).toEqual({ teachersCount: 42 });
-    expect([...new Set(overridden)].sort()).toEqual(['Query.teachersCount', 'Teacher.name']);
+    expect(overridden.sort()).toEqual(['Query.teachersCount', 'Teacher.name']);
   });
 
   test('may be missing: the fields are null', async () => {

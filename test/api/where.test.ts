@@ -209,6 +209,11 @@ describe('a where of a write', () => {
   test('that openly means every document is accepted', () => {
     expect(filter({}, true)).toEqual({});
   });
+
+  test('may ask whether there is anything at all in a list', () => {
+    expect(filter({ places: { some: {} } }, true)).toEqual({ places: { $elemMatch: {} } });
+    expect(() => filter({ places: { some: { city: {} } } }, true)).toThrow(/every document/);
+  });
 });
 
 test('conditions on the elements of a list and on what they hold', () => {
