@@ -178,7 +178,7 @@ describe('over the embedded store', () => {
       'Teacher',
       Array.from({ length: 80 }, (_, n) => teacher(random, n)),
     );
-    for (let round = 0; round < 60; round++) {
+    for (let round = 0; round < 25; round++) {
       const variables = { where: where(random, 2), orderBy: orderBy(random), first: 5 };
       let after: unknown = null;
       for (let pages = 0; pages < 3; pages++) {
