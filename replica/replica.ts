@@ -11,7 +11,7 @@ import { type Clock, systemClock } from '../src/util/clock.ts';
 import { Applier, difference, MAX_GROUP_CHANGES } from './applier.ts';
 import { Backoff } from './backoff.ts';
 import { bootstrap } from './bootstrap.ts';
-import { type Fork, locateFork } from './fork.ts';
+import { locateFork } from './fork.ts';
 import { gather } from './gather.ts';
 import { guarded, requireOpen, until } from './guarded.ts';
 import { type Incoming, Intake } from './incoming.ts';
@@ -19,8 +19,9 @@ import { Lag, type LagReport } from './lag.ts';
 import { Lock } from './lock.ts';
 import { type AdoptedSchema, LOAD_START, Progress } from './progress.ts';
 import { Repair } from './repair.ts';
+import { Reporter, type ReportFacts } from './reporter.ts';
 import type { Prepare, Prepared } from './row-store.ts';
-import { type Effect, type Event, initialState, Order, type State, type Task, transition } from './state.ts';
+import { type Effect, type Event, initialState, Order, overrides, type State, type Task, transition } from './state.ts';
 import { type Verdict, verify } from './verify.ts';
 import { type LoadCounts, Work } from './work.ts';
 
@@ -113,6 +114,7 @@ export class Replica {
   readonly #lag: Lag;
   readonly #lock = new Lock();
   readonly #applier: Applier;
+  readonly #reporter: Reporter;
   readonly #repair = new Repair();
   readonly #counts: LoadCounts = { rows: 0, repaired: 0 };
   readonly #connectPause: Backoff;
@@ -128,9 +130,6 @@ export class Replica {
   #cancelRetry = (): void => {};
   #turn = 0;
   #running: Promise<void> | undefined;
-  #message: string | null = null;
-  /** Code of the trouble that was logged; a repetition is not. */
-  #trouble: string | null = null;
   #acked = { sequence: -1, at: Number.NEGATIVE_INFINITY };
   #asOfSavedAt: number;
 
@@ -141,6 +140,7 @@ export class Replica {
     this.#progress = progress;
     this.#lag = new Lag({ clock, wall, storedAsOf: progress.asOf });
     this.#applier = new Applier({ database, log, progress, lag: this.#lag });
+    this.#reporter = new Reporter(options.logger);
     this.#connectPause = new Backoff({ ...CONNECT_PAUSE, random });
     this.#haltedPause = new Backoff({ ...HALTED_PAUSE, random });
     this.#resetPause = new Backoff({ ...TASK_PAUSE, random });
@@ -189,7 +189,7 @@ export class Replica {
       task,
       position: formatPosition(this.position()),
       source: this.#session?.address.name ?? this.#address().name,
-      message: this.#message,
+      message: this.#reporter.message,
       sdlHash: (this.#options.schema ?? this.#progress.schema)?.sdlHash ?? null,
       loaded: { ...this.#counts },
       ...this.#lag.report(),
@@ -237,7 +237,10 @@ export class Replica {
   async verify(options: { readonly deep?: boolean } = {}): Promise<Verdict> {
     const session = this.#session;
     if (session?.following !== true) {
-      throw new HoldfastError('PRIMARY_UNREACHABLE', this.#message ?? 'the replica is not following its source now');
+      throw new HoldfastError(
+        'PRIMARY_UNREACHABLE',
+        this.#reporter.message ?? 'the replica is not following its source now',
+      );
     }
     const verdict = await verify(this.#work(session), () => this.position(), options.deep ?? false);
     const wrong = verdict.collections.find(({ equal }) => !equal);
@@ -256,14 +259,14 @@ export class Replica {
       const code = name === 'FORKED' ? 'FORK' : 'FENCED';
       throw new HoldfastError(
         code,
-        `${this.#message ?? name}; a resync would give up what only this replica has: force it`,
+        `${this.#reporter.message ?? name}; a resync would give up what only this replica has: force it`,
       );
     }
     this.#post({ type: 'ORDERED', order: options.force === true ? Order.FORCED : Order.RESYNC });
   }
 
   async #loop(): Promise<void> {
-    await this.#perform(initialState(this.#progress.facts).effects, undefined);
+    await this.#perform(initialState(this.#progress.facts).effects, undefined, this.#state);
     while (this.#state.name !== 'STOPPED') {
       const next = this.#events.shift();
       if (next === undefined) {
@@ -277,8 +280,8 @@ export class Replica {
       const before = this.#state;
       this.#state = state;
       this.#changed();
-      if (before.name !== state.name) this.#announce(before);
-      await this.#perform(effects, next.session);
+      if (before.name !== state.name) this.#reporter.entered(state, before, this.#facts(), this.#counts);
+      await this.#perform(effects, next.session, before);
       if (this.#session !== undefined) this.#lookForHead(this.#session);
     }
     await this.#saveAsOf().catch(() => {});
@@ -289,12 +292,16 @@ export class Replica {
     this.#wake();
   }
 
-  /** Performs effects in order. A failure ends them and the connection. */
-  async #perform(effects: readonly Effect[], session: Session | undefined): Promise<void> {
+  /** Performs effects in order. A failure ends them and the connection; what could not be made durable is not so. */
+  async #perform(effects: readonly Effect[], session: Session | undefined, before: State): Promise<void> {
     for (const effect of effects) {
       try {
         await this.#effect(effect, session);
       } catch (error) {
+        if (effect === 'SAVE' || effect === 'RESET') {
+          const { proven, task, forked, order } = before;
+          this.#state = { ...this.#state, proven, task, forked, order };
+        }
         this.#failed(session ?? this.#session, error);
         return;
       }
@@ -316,7 +323,7 @@ export class Replica {
         await this.#save();
         break;
       case 'ALARM':
-        this.#alarm();
+        this.#reporter.alarm(this.#state.repairs, this.#facts());
         break;
       default:
         if (session !== undefined) await this.#sessionEffect(effect, session);
@@ -357,7 +364,7 @@ export class Replica {
     if (session.following === true && isHoldfastError(error) && (error.code === 'FORK' || error.code === 'FENCED')) {
       this.#post({ type: error.code }, session);
     } else {
-      this.#troubled(session, error);
+      this.#reporter.troubled(error, this.isReady(), this.#facts());
       this.#post({ type: 'LOST' }, session);
     }
   }
@@ -406,20 +413,12 @@ export class Replica {
     this.#changed();
   }
 
-  #alarm(): void {
-    this.#options.logger.error(
-      { repairs: this.#state.repairs, message: this.#message },
-      'the replica still differs from its source after several repairs: run `holdfast replica verify` and look at the disk',
-    );
-  }
-
   async #greet(session: Session): Promise<void> {
     const source = session.source as SyncSource;
     const hello = await source.hello(this.#progress.facts.joined ? this.#cursor() : null, SHAPE);
     session.hello = hello;
     if (hello.status === 'FORK' || hello.status === 'FENCED') {
-      const overridden = this.#state.order === Order.FORCED || !this.#state.proven;
-      if (!overridden) return this.#post({ type: hello.status }, session);
+      if (!overrides(this.#state, hello.status)) return this.#post({ type: hello.status }, session);
     }
     const { schema } = this.#options;
     const mismatched = schema !== undefined && schema.sdlHash !== hello.sdlHash;
@@ -512,14 +511,14 @@ export class Replica {
   #differs(session: Session, differs: string): void {
     if (session.differs === true || this.#progress.facts.task !== null) return;
     session.differs = true;
-    this.#message = differs;
+    this.#reporter.differs(differs);
     this.#post({ type: 'DIFFERS' }, session);
   }
 
   /** A group was applied: tells the machine, the source and the log how things are. */
   #advanced(session: Session, head: number): void {
     const { sequence } = this.position();
-    this.#recovered(session);
+    this.#recovered();
     this.#lookForHead(session);
     if (this.#state.name === 'LIVE' && head - sequence > BEHIND_CHANGES) this.#post({ type: 'BEHIND' }, session);
     this.#acknowledge(session, sequence);
@@ -577,7 +576,7 @@ export class Replica {
       const { digests } = await (session.source as SyncSource).digests(this.position());
       return difference(digests, this.#prepared as Prepared);
     });
-    this.#message = differs;
+    this.#reporter.differs(differs);
     if (differs === null) {
       session.differs = false;
       this.#resetPause.reset();
@@ -592,8 +591,7 @@ export class Replica {
       .hello(this.#cursor(), SHAPE)
       .then((hello) => locateFork(this.#options.log, source, hello))
       .catch(() => undefined);
-    this.#message = forkMessage(session.address.name, fork, this.position());
-    this.#options.logger.error({ fork: fork?.sequence ?? null, source: session.address.name }, this.#message);
+    this.#reporter.forked(fork, this.#facts());
   }
 
   #work(session: Session): Work {
@@ -627,73 +625,19 @@ export class Replica {
     if (this.isReady()) this.#becameReady.resolve();
   }
 
-  #announce(before: State): void {
-    const { logger } = this.#options;
-    const { name, repairs } = this.#state;
-    const source = this.#session?.address.name ?? this.#address().name;
-    const facts = { state: name, source, position: formatPosition(this.position()) };
-    switch (name) {
-      case 'BOOTSTRAPPING':
-        logger.info(facts, 'copying the source');
-        break;
-      case 'RESYNCING':
-        logger.warn(facts, 'the cursor is of no use any more: resyncing by difference');
-        break;
-      case 'REPAIRING':
-        logger.warn({ ...facts, repairs, differs: this.#message }, 'the documents differ from the source: repairing');
-        break;
-      case 'CATCHING_UP':
-        this.#message = null;
-        if (before.task !== null) logger.info({ ...facts, ...this.#counts }, 'proven equal to the source');
-        break;
-      case 'FENCED':
-        this.#message = `${source} is of an older epoch than this replica: point it at the current primary`;
-        logger.error(facts, this.#message);
-        break;
-      case 'MISMATCHED':
-        this.#message = `${source} has another SDL than this replica was given: give it the same, or none`;
-        logger.error(facts, this.#message);
-        break;
-    }
-  }
-
-  /** One line per incident, not per try. */
-  #troubled(session: Session, error: unknown): void {
-    const code = error instanceof HoldfastError ? error.code : 'INTERNAL_SERVER_ERROR';
-    const reason = error instanceof Error ? error.message : String(error);
-    if (!this.#isHalted()) this.#message = `${code}: ${reason}`;
-    if (this.#trouble === code) return;
-    this.#trouble = code;
-    const facts = { code, reason, source: session.address.name, position: formatPosition(this.position()) };
-    const serving = this.isReady() ? 'serving what is here and trying again' : 'nothing to serve yet; trying again';
-    if (code === 'INTERNAL_SERVER_ERROR')
-      this.#options.logger.error({ ...facts, err: error }, `replication failed: ${serving}`);
-    else this.#options.logger.warn(facts, `the source is not followed: ${serving}`);
-  }
-
   #isHalted(): boolean {
     const { name } = this.#state;
     return name === 'FORKED' || name === 'FENCED' || name === 'MISMATCHED';
   }
 
-  #recovered(session: Session): void {
+  #recovered(): void {
     this.#connectPause.reset();
     this.#haltedPause.reset();
-    if (this.#trouble === null) return;
-    this.#trouble = null;
-    this.#message = null;
-    this.#options.logger.info(
-      { source: session.address.name, position: formatPosition(this.position()) },
-      'following the source again',
-    );
+    this.#reporter.recovered(this.#facts());
   }
-}
 
-function forkMessage(source: string, fork: Fork | undefined, here: Position): string {
-  const remedy = 'compare the two, then give up what only this replica has with `holdfast replica resync --force`';
-  if (fork === undefined)
-    return `${source} does not have the changes up to ${formatPosition(here)} of this replica: ${remedy}`;
-  if (fork.sequence === null) return `${source} is another database than the one this replica copied: ${remedy}`;
-  const place = `${fork.kept ? 'at' : 'at or before'} change ${fork.sequence}`;
-  return `the history of ${source} parts from this replica's ${place}; this replica is at ${formatPosition(here)}: ${remedy}`;
+  #facts(): ReportFacts {
+    const source = this.#session?.address.name ?? this.#address().name;
+    return { state: this.#state.name, source, position: formatPosition(this.position()) };
+  }
 }

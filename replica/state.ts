@@ -140,11 +140,11 @@ function greeted(state: State, event: Event): Transition {
       return state.order === null ? resume(state, event.adopted) : begin(state, 'RESYNC');
     case 'RESYNC':
       // A source trimmed past the fork can only say RESYNC: it is still a fork.
-      return state.forked && !overridden(state) ? halt(state, 'FORKED') : begin(state, 'RESYNC');
+      return state.forked && !overrides(state, 'FORK') ? halt(state, 'FORKED') : begin(state, 'RESYNC');
     case 'FORK':
-      return overridden(state) ? begin(state, 'RESYNC') : halt(state, 'FORKED');
+      return overrides(state, 'FORK') ? begin(state, 'RESYNC') : halt(state, 'FORKED');
     case 'FENCED':
-      return overridden(state) ? begin(state, 'RESYNC') : halt(state, 'FENCED');
+      return overrides(state, 'FENCED') ? begin(state, 'RESYNC') : halt(state, 'FENCED');
     case 'MISMATCH':
       return halt(state, 'MISMATCHED');
     default:
@@ -191,7 +191,7 @@ function streaming(state: State, event: Event): Transition {
       // Never proven: nothing to freeze. The next hello says FORK as well and starts anew.
       return state.proven ? halt(state, 'FORKED') : lost(state);
     case 'FENCED':
-      return state.proven ? halt(state, 'FENCED') : lost(state);
+      return halt(state, 'FENCED');
     default:
       return unchanged(state);
   }
@@ -230,7 +230,7 @@ function lost(state: State): Transition {
 
 /** Freezes; an order that could not be carried out is dropped. */
 function halt(state: State, name: 'FORKED' | 'FENCED' | 'MISMATCHED'): Transition {
-  if (name !== 'FORKED' || state.name === 'FORKED') {
+  if (name !== 'FORKED' || (state.name === 'FORKED' && state.forked)) {
     return { state: { ...state, name, order: null }, effects: ['CLOSE', 'BACK_OFF'] };
   }
   return {
@@ -239,9 +239,12 @@ function halt(state: State, name: 'FORKED' | 'FENCED' | 'MISMATCHED'): Transitio
   };
 }
 
-/** Whether a fork or a fence holds nothing back: an order says so, or there is nothing that was ever served. */
-function overridden(state: State): boolean {
-  return state.order === 'FORCED' || !state.proven;
+/**
+ * Whether to start from the source's head although it says FORK or FENCED: an order wants it. A fork also when there is
+ * nothing here that was ever served; a higher epoch, once seen, means that another source is the right one.
+ */
+export function overrides({ order, proven }: Pick<State, 'order' | 'proven'>, answer: 'FORK' | 'FENCED'): boolean {
+  return order === 'FORCED' || (answer === 'FORK' && !proven);
 }
 
 function nameOf(task: Task | null): StateName {

@@ -212,6 +212,31 @@ test('freezes at the exact change where a restored primary went another way; a f
   await restored.close();
 });
 
+test('an order to give up a fork is carried out although the first try breaks', async () => {
+  await using directory = await temporaryDirectory();
+  const { primary, follower } = await pair(directory.path, 20);
+  const copy = backupOf(primary, directory.path);
+  await primary.write(5, { lost: true });
+  await follower.caughtUp(primary);
+  await follower.close();
+  await primary.close();
+  const restored = await Primary.open(copy);
+  await restored.write(6, { other: true });
+  const wire = new Wire(() => restored.source);
+  const again = await Follower.open(directory.path, [wire.address]);
+  await eventually('a message', () => again.replica.status().state === 'FORKED' && again.replica.status().message);
+  let breaks = 2;
+  wire.before = (call) => {
+    if (call === 'chain' && breaks-- > 0) throw new HoldfastError('PRIMARY_UNREACHABLE', 'cut');
+  };
+  again.replica.resync({ force: true });
+  await again.caughtUp(restored);
+  expect(breaks).toBeLessThan(0);
+  expect(contents(again.store)).toEqual(contents(restored.store));
+  await again.close();
+  await restored.close();
+});
+
 test('a primary restored to an older state without new writes is a fork after its last change', async () => {
   await using directory = await temporaryDirectory();
   const { primary, follower } = await pair(directory.path, 20);

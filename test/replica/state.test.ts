@@ -77,7 +77,7 @@ function loadingRow(name: StateName): Record<EventType, Cell> {
     RETRY: null,
     LOST: ['CONNECTING', ...RETRY],
     FORK: unproven ? ['CONNECTING', ...RETRY] : ['FORKED', ...FREEZE],
-    FENCED: unproven ? ['CONNECTING', ...RETRY] : ['FENCED', ...RETRY],
+    FENCED: ['FENCED', ...RETRY],
     LOADED: [name, 'PROVE'],
     PROVEN: ['CATCHING_UP', 'SAVE'],
     DIFFERS: ['REPAIRING', 'SAVE', 'LOAD'],
@@ -219,6 +219,7 @@ test('a fork is remembered over a restart although the source now says RESYNC', 
 test('a replica that was never proven starts again instead of freezing', () => {
   const greeting = stateOf('GREETING', { proven: false, task: 'BOOTSTRAP' });
   expect(transition(greeting, EVENT.FORK).state).toMatchObject({ name: 'RESYNCING', task: 'RESYNC', proven: false });
+  expect(transition(greeting, EVENT.FENCED).state.name).toBe('FENCED');
 });
 
 test('raises the alarm after repairs in a row, and forgets them once equal', () => {
