@@ -5,6 +5,7 @@ import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
 import { HoldfastError } from './errors.ts';
 import { nearest } from './util/nearest.ts';
+import { maskSecrets } from './util/secrets.ts';
 
 /** What a process is: it owns its data, or follows another that does. */
 export const Role = { PRIMARY: 'primary', REPLICA: 'replica' } as const;
@@ -306,15 +307,6 @@ class Layers {
       others.length === 0 ? `${first}` : `\n${this.#mistakes.map((mistake) => `- ${mistake}`).join('\n')}`;
     return new HoldfastError('CONFIG_INVALID', message, { details: { mistakes: this.#mistakes } });
   }
-}
-
-/** A value as it may be shown: passwords and tokens, also those inside URLs, are replaced by `***`. */
-export function maskSecrets(path: string, value: unknown): string {
-  const text = typeof value === 'string' ? value : JSON.stringify(value);
-  if (/token|secret|password/i.test(path)) return '***';
-  return text
-    .replace(/(\/\/[^/@:\s]*:)[^\s"]+@/g, '$1***@')
-    .replace(/([?&][^=&\s]*(?:token|secret|password)[^=&\s]*=)[^&\s"]+/gi, '$1***');
 }
 
 function findFile({ file, directory = process.cwd() }: ConfigSources): string | undefined {

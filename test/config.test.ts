@@ -1,14 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import {
-  type ConfigSources,
-  configKeys,
-  dataDirectory,
-  loadConfig,
-  maskSecrets,
-  resolveConfig,
-} from '../src/config.ts';
+import { type ConfigSources, configKeys, dataDirectory, loadConfig, resolveConfig } from '../src/config.ts';
 import { temporaryDirectory } from './support/temporary.ts';
 
 const PRIMARY_URL = 'ws://127.0.0.1:4000/graphql';
@@ -194,15 +187,4 @@ describe('a mistake in the configuration', () => {
     expect(message).toMatch(/limits\.page/);
     expect(message).toMatch(/HOLDFAST_NO/);
   });
-});
-
-it.each([
-  ['store.url', 'mongodb://user:pass@host/db', 'mongodb://user:***@host/db'],
-  ['store.url', 'mongodb://user:p:a/ss@host/db', 'mongodb://user:***@host/db'],
-  ['store.url', 'redis://:pass@host', 'redis://:***@host'],
-  ['replica.primary', 'wss://host/graphql?token=abc&x=1', 'wss://host/graphql?token=***&x=1'],
-  ['replica.token', 'abc', '***'],
-  ['store.url', 'sqlite:./data', 'sqlite:./data'],
-])('masks the secrets of %s %s', (path, value, shown) => {
-  expect(maskSecrets(path, value)).toBe(shown);
 });

@@ -1,4 +1,5 @@
-import { configKeys, maskSecrets } from '../config.ts';
+import { configKeys } from '../config.ts';
+import { maskSecrets } from '../util/secrets.ts';
 import { type CommandContext, ExitCode } from './command.ts';
 import { table } from './table.ts';
 

@@ -6,7 +6,7 @@ import { type Config, environmentWith, exampleSchemaDirectory, type LoadedConfig
 import { createGateway } from '../gateway.ts';
 import { type CommandContext, ExitCode, Failure } from './command.ts';
 import { fillWithExample } from './demo-data.ts';
-import { untilStopped } from './lifetime.ts';
+import { Lifetime } from './lifetime.ts';
 import { type Addresses, addressesOf } from './ready.ts';
 
 const READY = z.object({ ready: z.literal(true), url: z.string(), opsUrl: z.string() });
@@ -14,25 +14,22 @@ const READY = z.object({ ready: z.literal(true), url: z.string(), opsUrl: z.stri
 /** `holdfast demo`: a primary in this process and a replica in another, with the example data when there is none. */
 export async function demo(context: CommandContext): Promise<ExitCode> {
   const { terminal } = context;
+  using lifetime = new Lifetime(terminal.note);
   const loaded = await context.config('primary');
   const config = quiet(loaded);
-  const gateway = await createGateway(config);
+  await using gateway = await createGateway(config);
   // The second process compiles what this one has compiled already.
   flushCompileCache();
   const environment = environmentWith({ 'telemetry.level': config.telemetry.level });
-  const replica = new ReplicaProcess(replicaArguments(context, gateway.url, config), environment);
-  try {
+  await using replica = new ReplicaProcess(replicaArguments(context, gateway.url, config), environment);
+
+  const announced = (async () => {
     if (config.schema === undefined) await fillWithExample(gateway.url, exampleSchemaDirectory());
-    const follower = await replica.ready;
-    const primary = addressesOf(gateway);
+    const [primary, follower] = [addressesOf(gateway), await replica.ready];
     terminal.result({ ready: true, ...primary, replica: follower }, overview(primary, follower, config));
-    const stop = () => Promise.all([replica.stop(), gateway.stop()]).then(() => undefined);
-    await Promise.race([untilStopped({ stop }, terminal.note), replica.failed]);
-    return ExitCode.OK;
-  } finally {
-    await replica.stop();
-    await gateway.stop();
-  }
+  })();
+  await Promise.race([announced.then(() => lifetime.over), lifetime.over, replica.failed]);
+  return ExitCode.OK;
 }
 
 /** Warnings only, unless a level was chosen: the addresses should stay in sight. */
@@ -49,7 +46,7 @@ function replicaArguments({ options }: CommandContext, url: string, { replica }:
 }
 
 /** `holdfast replica` as a process of its own; it stops when this process is gone. */
-class ReplicaProcess {
+class ReplicaProcess implements AsyncDisposable {
   /** Resolves when it first serves. */
   readonly ready: Promise<Addresses>;
   /** Rejects when it ends without having been asked to; never resolves. */
@@ -71,9 +68,10 @@ class ReplicaProcess {
       if (!this.#stopping) failed.reject(new Failure(`the replica ended (${signal ?? `exit code ${code}`})`));
     });
     this.ready = Promise.race([this.#firstLine(), this.failed]);
+    this.ready.catch(() => undefined);
   }
 
-  async stop(): Promise<void> {
+  async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping = true;
     this.#child.kill('SIGTERM');
     await this.#ended;
@@ -81,8 +79,10 @@ class ReplicaProcess {
 
   async #firstLine(): Promise<Addresses> {
     const lines = createInterface({ input: this.#child.stdout as NodeJS.ReadableStream });
-    for await (const line of lines) return READY.parse(JSON.parse(line));
-    return this.failed;
+    const first = await lines[Symbol.asyncIterator]().next();
+    const ready = READY.safeParse(first.done ? undefined : JSON.parse(first.value));
+    // Anything else is its error, which stderr shows too; it ends then.
+    return ready.success ? ready.data : this.failed;
   }
 }
 

@@ -4,6 +4,7 @@ import type { Model } from '../model/entity.ts';
 import { loadModel } from '../model/load.ts';
 import { ask } from './ask.ts';
 import type { CommandContext } from './command.ts';
+import { DEFAULT_ENDPOINTS, endpointOf } from './endpoint.ts';
 
 /** Where documents go. */
 export interface Target extends AsyncDisposable {
@@ -11,7 +12,6 @@ export interface Target extends AsyncDisposable {
   readonly model: Model;
 }
 
-const DEFAULT_URL = 'http://127.0.0.1:4000/graphql';
 const HELLO = z.object({ syncHello: z.object({ sdl: z.string() }) });
 
 /**
@@ -20,7 +20,7 @@ const HELLO = z.object({ syncHello: z.object({ sdl: z.string() }) });
  */
 export async function openTarget({ config, options }: CommandContext): Promise<Target> {
   if (options.data === undefined)
-    return connected((options.to as string | undefined) ?? DEFAULT_URL, async () => undefined);
+    return connected(endpointOf(options.to, DEFAULT_ENDPOINTS.data), async () => undefined);
   const [loaded, { createGateway }] = await Promise.all([config('primary'), import('../gateway.ts')]);
   const gateway = await createGateway(privately(loaded.config));
   return connected(gateway.url, () => gateway.stop());

@@ -1,9 +1,4 @@
-/** What runs until it is told to stop. */
-export interface Stoppable {
-  stop(): Promise<void>;
-}
-
-/** What {@link untilStopped} needs of a process; tests give their own. */
+/** What {@link Lifetime} needs of a process; tests give their own. */
 export interface Signals {
   on(event: string, listener: () => void): unknown;
   off(event: string, listener: () => void): unknown;
@@ -16,30 +11,32 @@ export interface Signals {
 const SAME_SIGNAL_MS = 500;
 
 /**
- * Waits for SIGINT or SIGTERM, then stops `server` and resolves when it has: requests in flight finish. A second signal
- * ends the process at once. A server started by another of our processes leaves Ctrl-C to that one, and stops when it is gone.
+ * How long a server runs: until SIGINT or SIGTERM. A second signal ends the process at once. A server started by another of our
+ * processes leaves Ctrl-C to that one, and is over when it is gone. Made before the server, so that no signal is missed.
  */
-export async function untilStopped(
-  server: Stoppable,
-  note: (text: string) => void,
-  { signals = process as Signals, now = () => performance.now() } = {},
-): Promise<void> {
-  const asked = Promise.withResolvers<void>();
-  let askedAt: number | undefined;
-  const ask = (): void => {
-    if (askedAt === undefined) {
-      askedAt = now();
-      note('stopping: requests in flight finish; once more to stop at once');
-      asked.resolve();
-    } else if (now() - askedAt > SAME_SIGNAL_MS) signals.exit(1);
-  };
-  const interrupt = signals.connected ? () => undefined : ask;
-  const listeners = { SIGINT: interrupt, SIGTERM: ask, disconnect: ask };
-  for (const [event, listener] of Object.entries(listeners)) signals.on(event, listener);
-  try {
-    await asked.promise;
-    await server.stop();
-  } finally {
-    for (const [event, listener] of Object.entries(listeners)) signals.off(event, listener);
+export class Lifetime implements Disposable {
+  /** Resolves when the server should stop. */
+  readonly over: Promise<void>;
+  readonly #signals: Signals;
+  readonly #listeners: Readonly<Record<string, () => void>>;
+
+  constructor(note: (text: string) => void, { signals = process as Signals, now = () => performance.now() } = {}) {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    let askedAt: number | undefined;
+    const ask = (): void => {
+      if (askedAt === undefined) {
+        askedAt = now();
+        if (!signals.connected) note('stopping: requests in flight finish; once more to stop at once');
+        resolve();
+      } else if (now() - askedAt > SAME_SIGNAL_MS) signals.exit(1);
+    };
+    this.over = promise;
+    this.#signals = signals;
+    this.#listeners = { SIGINT: signals.connected ? () => undefined : ask, SIGTERM: ask, disconnect: ask };
+    for (const [event, listener] of Object.entries(this.#listeners)) signals.on(event, listener);
+  }
+
+  [Symbol.dispose](): void {
+    for (const [event, listener] of Object.entries(this.#listeners)) this.#signals.off(event, listener);
   }
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { ask } from './ask.ts';
 import { type CommandContext, ExitCode } from './command.ts';
-import { DEFAULT_REPLICA_URL } from './replica-url.ts';
+import { DEFAULT_ENDPOINTS, endpointOf } from './endpoint.ts';
 
 const MUTATION = `mutation Resync($force: Boolean!) {
   replicaResync(force: $force) { position following { state } }
@@ -13,7 +13,7 @@ const ANSWER = z.object({
 
 /** `holdfast replica resync`: orders it; `holdfast status` shows how it goes. */
 export async function replicaResync({ options, terminal }: CommandContext): Promise<ExitCode> {
-  const url = (options.url as string | undefined) ?? DEFAULT_REPLICA_URL;
+  const url = endpointOf(options.url, DEFAULT_ENDPOINTS.replicaOps);
   const variables = { force: options.force === true };
   const { replicaResync: ordered } = await ask(url, { query: MUTATION, variables, shape: ANSWER });
   const state = ordered.following?.state ?? 'unknown';

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { ask } from './ask.ts';
 import { type CommandContext, ExitCode } from './command.ts';
-import { DEFAULT_REPLICA_URL } from './replica-url.ts';
+import { DEFAULT_ENDPOINTS, endpointOf } from './endpoint.ts';
 import { table } from './table.ts';
 
 const VERIFICATION = z.object({
@@ -24,7 +24,7 @@ const TIMEOUT_MS = 30 * 60_000;
 
 /** `holdfast replica verify`: exit 0 when the replica equals its primary, 3 when they differ. */
 export async function replicaVerify({ options, terminal }: CommandContext): Promise<ExitCode> {
-  const url = (options.url as string | undefined) ?? DEFAULT_REPLICA_URL;
+  const url = endpointOf(options.url, DEFAULT_ENDPOINTS.replicaOps);
   const { replicaVerify: found } = await ask(url, {
     query: MUTATION,
     variables: { deep: options.deep === true },

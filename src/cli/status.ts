@@ -1,10 +1,8 @@
 import { z } from 'zod';
 import { ask } from './ask.ts';
 import { type CommandContext, ExitCode } from './command.ts';
+import { DEFAULT_ENDPOINTS, endpointOf } from './endpoint.ts';
 import { table } from './table.ts';
-
-/** Ops endpoint of a primary with the default ports. */
-const DEFAULT_URL = 'http://127.0.0.1:4001/graphql';
 
 const FOLLOWING = z.object({
   state: z.string(),
@@ -52,7 +50,7 @@ const QUERY = `{ status {
 
 /** `holdfast status`. */
 export async function status({ options, terminal }: CommandContext): Promise<ExitCode> {
-  const url = (options.url as string | undefined) ?? DEFAULT_URL;
+  const url = endpointOf(options.url, DEFAULT_ENDPOINTS.primaryOps);
   const answer = await ask(url, { query: QUERY, shape: z.object({ status: STATUS }) });
   terminal.result(answer.status, textOf(answer.status));
   return answer.status.degraded ? ExitCode.DEGRADED : ExitCode.OK;

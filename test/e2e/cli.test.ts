@@ -122,7 +122,7 @@ describe('a replica', () => {
     const verified = await runHoldfast(['replica', 'verify', '--url', `${opsUrl}/graphql`, '--json']);
     expect(JSON.parse(verified.stdout)).toMatchObject({ equal: true, differences: [] });
     expect(verified.code).toBe(0);
-    const status = await runHoldfast(['status', '--url', `${source.opsUrl}/graphql`]);
+    const status = await runHoldfast(['status', '--url', source.opsUrl]);
     expect(status).toMatchObject({ code: 0, stdout: expect.stringMatching(/^primary well/) });
     expect(status.stdout).toMatch(/School +1\n/);
     const resync = await runHoldfast(['replica', 'resync', '--url', `${opsUrl}/graphql`]);
@@ -305,6 +305,17 @@ describe('holdfast demo', () => {
       expect(await gql(each, '{ schoolsCount }')).toMatchObject({ data: { schoolsCount: 6 } });
     expect(await demo.stop()).toBe(0);
     await expect(fetch(replica)).rejects.toThrow();
+  });
+
+  it('ends with the reason when its replica cannot start', async () => {
+    await using directory = await temporaryDirectory();
+    const { code, stderr } = await runHoldfast([
+      ...['demo', ...ANY_PORTS, '--replica-port', '0', '--replica-ops-port', '0'],
+      ...['--data', join(directory.path, 'a'), '--replica-data', '/proc/holdfast/b'],
+    ]);
+    expect(code).toBe(1);
+    expect(stderr).toContain('error DATA_UNWRITABLE');
+    expect(stderr).toContain('error: the replica ended (exit code 1)');
   });
 
   it('takes its replica with it when it is killed', async () => {
