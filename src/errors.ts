@@ -47,7 +47,8 @@ export const ERRORS = {
   },
   QUERY_TOO_COMPLEX: {
     cause: 'The query has too many parts, or can return too many objects.',
-    remedy: 'Ask for shorter lists (`limit`, `first`) or split the query; `limit` and `max` in the error name the bound.',
+    remedy:
+      'Ask for shorter lists (`limit`, `first`) or split the query; `limit` and `max` in the error name the bound.',
     retryable: false,
     status: 400,
   },
