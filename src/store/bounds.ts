@@ -51,13 +51,25 @@ export function boundsOf(filter: Document, path: string, { single = false }: Bou
  * of an index neither sort its documents nor decide a filter alone.
  */
 export function indexKeys(document: Document, path: string | Path): Uint8Array[] {
-  const parsed = typeof path === 'string' ? parsePath(path) : path;
+  const parsed = typeof path === 'string' ? parsedPath(path) : path;
   const values = valuesAt(document, parsed);
-  if (values.length === 1 && !leadsThroughArray(document, parsed)) return [keyOfIndexed(values[0])];
-  const keys = new Map<string, Uint8Array>();
-  for (const value of values.length === 0 ? [null] : values) addKey(keys, keyOfIndexed(value));
-  if (leadsThroughArray(document, parsed)) addKey(keys, EMPTY_KEY);
-  return [...keys.values()];
+  const throughArray = leadsThroughArray(document, parsed);
+  if (values.length === 1 && !throughArray) return [keyOfIndexed(values[0])];
+  const keys = values.length === 0 ? [keyOfIndexed(null)] : values.map(keyOfIndexed);
+  if (throughArray) keys.push(EMPTY_KEY);
+  return distinct(keys);
+}
+
+/** Paths of indexes, which are few and come with every document written. */
+const parsedPaths = new Map<string, Path>();
+
+function parsedPath(text: string): Path {
+  let path = parsedPaths.get(text);
+  if (path === undefined) {
+    path = parsePath(text);
+    parsedPaths.set(text, path);
+  }
+  return path;
 }
 
 const EMPTY_KEY = Uint8Array.of(Rank.EMPTY);
@@ -66,8 +78,9 @@ function keyOfIndexed(value: unknown): Uint8Array {
   return Array.isArray(value) && value.length === 0 ? EMPTY_KEY : keyOf(value);
 }
 
-function addKey(keys: Map<string, Uint8Array>, key: Uint8Array): void {
-  keys.set(Buffer.from(key.buffer, key.byteOffset, key.length).toString('latin1'), key);
+function distinct(keys: Uint8Array[]): Uint8Array[] {
+  keys.sort(Buffer.compare);
+  return keys.filter((key, i) => i === 0 || Buffer.compare(keys[i - 1] as Uint8Array, key) !== 0);
 }
 
 function leadsThroughArray(document: Document, path: Path): boolean {
@@ -146,7 +159,8 @@ function ofPattern(pattern: string, options: string): Bounds {
 function ofRange(operator: RangeOperator, operand: unknown): Bounds {
   const { below, equal } = RANGES[operator];
   const rank = rankOf(operand);
-  const point = pointOf(operand);
+  // The key of the value itself, also of an empty array: the range is one of the bracket's keys.
+  const point = pointOfKey(keyOf(operand));
   if (rank === Rank.NULL || isNotANumber(operand)) return exactly(equal ? [point] : []);
   // MinKey and MaxKey compare with values of every type, the others with their own; among the numbers NaN is in no range.
   const bracket = rank === Rank.MIN_KEY || rank === Rank.MAX_KEY ? EVERYTHING : bracketOf(rank);

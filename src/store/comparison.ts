@@ -1,8 +1,9 @@
-import { compareDoubles, compareNumbers } from './number.ts';
+import type { ObjectId } from 'bson';
+import { compareDoubles, compareNumbers, doubleOf } from './number.ts';
 import { compareStrings, compareValues } from './order.ts';
 import type { Test } from './path.ts';
 import { invalid } from './refusal.ts';
-import { isNumeric, plainNumber, Rank, rankOf } from './value.ts';
+import { bsonTypeName, isNumeric, Rank, rankOf } from './value.ts';
 
 /** `$eq`: equal in BSON order. Null also stands for a missing field. */
 export function equalTo(operand: unknown): Test {
@@ -15,13 +16,15 @@ export function equalTo(operand: unknown): Test {
       return (value) => value === operand;
     case Rank.NUMBER:
       return equalToNumber(operand);
+    case Rank.OBJECT_ID:
+      return (value) => isObjectId(value) && value.equals(operand as ObjectId);
     default:
       return (value) => typeof value === 'object' && rankOf(value) === rank && compareValues(value, operand) === 0;
   }
 }
 
 function equalToNumber(operand: unknown): Test {
-  const plain = plainNumber(operand);
+  const plain = doubleOf(operand);
   if (plain === undefined || Number.isNaN(plain)) {
     return (value) => isNumeric(value) && compareNumbers(value, operand) === 0;
   }
@@ -71,7 +74,7 @@ export function inRange(operator: RangeOperator, operand: unknown): Test {
 
 function numberInRange(operand: unknown, equal: boolean, accepts: (sign: number) => boolean): Test {
   if (isNaNValue(operand)) return equal ? isNaNValue : () => false;
-  const plain = plainNumber(operand);
+  const plain = doubleOf(operand);
   return (value) => {
     if (typeof value === 'number' && plain !== undefined) {
       return !Number.isNaN(value) && accepts(compareDoubles(value, plain));
@@ -88,9 +91,17 @@ function isNaNValue(value: unknown): boolean {
 export function equalToAny(operands: readonly unknown[]): Test {
   if (operands.length === 1) return equalTo(operands[0]);
   const strings = new Set<unknown>(operands.filter((operand) => typeof operand === 'string'));
-  const others = operands.filter((operand) => typeof operand !== 'string').sort(compareValues);
-  if (others.length === 0) return (value) => strings.has(value);
-  return (value) => (typeof value === 'string' ? strings.has(value) : includesSorted(others, value));
+  const ids = new Set(operands.filter(isObjectId).map((id) => id.toHexString()));
+  const others = operands.filter((operand) => typeof operand !== 'string' && !isObjectId(operand)).sort(compareValues);
+  return (value) => {
+    if (typeof value === 'string') return strings.has(value);
+    if (isObjectId(value)) return ids.has(value.toHexString());
+    return includesSorted(others, value);
+  };
+}
+
+function isObjectId(value: unknown): value is ObjectId {
+  return typeof value === 'object' && value !== null && bsonTypeName(value) === 'ObjectId';
 }
 
 function includesSorted(sorted: readonly unknown[], value: unknown): boolean {

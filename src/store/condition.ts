@@ -144,19 +144,23 @@ function compileIn(operator: string, operand: unknown): Condition {
 /** A regular expression as a filter value: matches strings, and the same regular expression as a value. */
 function regexTest(operand: unknown): Test {
   const { pattern, options } = regexParts(operand);
+  return testOfPattern(pattern, options);
+}
+
+function testOfPattern(pattern: string, options: string): Test {
   const matches = compileRegex(pattern, options);
-  const same = equalTo(operand);
+  const same = equalTo(new BSONRegExp(pattern, options));
   return (value) => (typeof value === 'string' ? matches(value) : same(value));
 }
 
 /** `$regex` with `$options`; a regular expression as operand may bring its options itself, but not both. */
 function patternTest(operand: unknown, options: unknown): Test {
   if (options !== undefined && typeof options !== 'string') throw invalid('$options must be a string');
-  if (typeof operand === 'string') return regexTest(new BSONRegExp(operand, options));
+  if (typeof operand === 'string') return testOfPattern(operand, options ?? '');
   if (rankOf(operand) !== Rank.REGEX) throw invalid('$regex must be a string or a regular expression');
   const own = regexParts(operand);
   if (own.options !== '' && options) throw invalid('options stand both in $regex and in $options');
-  return regexTest(options ? new BSONRegExp(own.pattern, options) : operand);
+  return testOfPattern(own.pattern, options || own.options);
 }
 
 function sizeTest(operand: unknown): Test {

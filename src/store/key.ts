@@ -19,7 +19,11 @@ import { Rank, rankOf, regexParts } from './value.ts';
 export function keyOf(value: unknown): Uint8Array {
   length = 0;
   writeKey(value);
-  return new Uint8Array(buffer.subarray(0, length));
+  const key = new Uint8Array(length);
+  // For the usual few bytes a loop is faster than a view and a copy.
+  if (length > 64) key.set(buffer.subarray(0, length));
+  else for (let i = 0; i < length; i++) key[i] = buffer[i] as number;
+  return key;
 }
 
 /** The key of an id given as document text. */

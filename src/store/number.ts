@@ -21,8 +21,8 @@ export interface Digits {
 
 /** Compares two numbers of any types exactly. NaN equals NaN and is below −Infinity; −0 equals 0. */
 export function compareNumbers(a: unknown, b: unknown): number {
-  const x = plainNumber(a);
-  const y = plainNumber(b);
+  const x = doubleOf(a);
+  const y = doubleOf(b);
   return x !== undefined && y !== undefined ? compareDoubles(x, y) : compareExact(exactNumber(a), exactNumber(b));
 }
 
@@ -39,7 +39,7 @@ function compareExact(a: ExactNumber, b: ExactNumber): number {
   if (doubles !== 0) return doubles;
   const signs = excessSign(a) - excessSign(b);
   if (signs !== 0 || a.digits === undefined || b.digits === undefined) return Math.sign(signs);
-  return excessSign(a) * compareDigits(a.digits, b.digits);
+  return isNegative(a.double) ? compareDigits(b.digits, a.digits) : compareDigits(a.digits, b.digits);
 }
 
 /** On which side of its double a number lies: away from zero, or 0 for on it. */
@@ -60,11 +60,18 @@ function compareDigits(a: Digits, b: Digits): number {
 
 /** The exact form of a number of any type; the value must be numeric. */
 export function exactNumber(value: unknown): ExactNumber {
-  const plain = plainNumber(value);
+  const double = doubleOf(value);
   // Adding 0 turns −0 into 0, which is the same number.
-  if (plain !== undefined) return { double: plain + 0, digits: undefined };
+  if (double !== undefined) return { double: double + 0, digits: undefined };
   const integer = integerOf(value);
   return integer !== undefined ? exactInteger(integer) : exactDecimal(readDecimal(value as Decimal128));
+}
+
+/** The double that a number is; undefined for a Long beyond 2^53, a bigint or a Decimal128, which need a closer look. */
+export function doubleOf(value: unknown): number | undefined {
+  if (typeof value !== 'object' || value === null || bsonTypeName(value) !== 'Long') return plainNumber(value);
+  const { high, low, unsigned } = value as Long;
+  return high >= -0x20_0000 && high < 0x20_0000 && !unsigned ? high * 0x1_0000_0000 + (low >>> 0) : undefined;
 }
 
 /** The value of a Long or bigint; undefined for other values. */
