@@ -1,4 +1,11 @@
-import { type ExecutionResult, execute, GraphQLError, type GraphQLFormattedError } from 'graphql';
+import {
+  type ExecutionArgs,
+  type ExecutionResult,
+  execute,
+  GraphQLError,
+  type GraphQLFormattedError,
+  subscribe,
+} from 'graphql';
 import { HoldfastError } from '../errors.ts';
 import { Documents, type Prepared, type PreparedOperation } from './documents.ts';
 import { type ErrorFormat, formatted, fromFormatted, toGraphQLError } from './errors.ts';
@@ -70,16 +77,11 @@ export class Executor {
    * Limits that depend on who asks and with which variables.
    * @throws RATE_LIMITED, QUERY_TOO_COMPLEX
    */
-  admit({ request, prepared, operation }: Running): { readonly exempt: boolean } {
+  #admit({ request, prepared, operation }: Running): { readonly exempt: boolean } {
     if (this.#options.exempt?.(request, prepared) === true) return { exempt: true };
     this.#rate?.take(payerOf(request));
     prepared.cost.check(operation.variables ?? {}, this.limits);
     return { exempt: false };
-  }
-
-  /** The context resolvers get. What its maker throws is thrown. */
-  contextOf(request: ServerRequest): object | Promise<object> {
-    return this.#options.context(request);
   }
 
   /** Executes a query or mutation. Never throws: whatever fails is in the result. */
@@ -90,7 +92,7 @@ export class Executor {
     this.#running.add(request);
     this.#inFlight.inc();
     try {
-      const { exempt } = this.admit(running);
+      const { exempt } = this.#admit(running);
       const work = this.#start(running, used);
       result = work instanceof Promise ? await this.#inTime(running, exempt, work) : work;
     } catch (error) {
@@ -105,6 +107,19 @@ export class Executor {
     return { result, provenance: used.context && this.#options.provenance?.(used.context) };
   }
 
+  /** Starts a subscription; a result with errors when it cannot start. Never throws. */
+  async subscribe(running: Running): Promise<AsyncGenerator<ExecutionResult, void, void> | ExecutionResult> {
+    const { request, prepared, operation } = running;
+    try {
+      this.#admit(running);
+      const contextValue = await this.#options.context(request);
+      const started = await subscribe({ ...this.#argsOf(prepared, operation), contextValue });
+      return Symbol.asyncIterator in started ? started : refusedInput(started);
+    } catch (error) {
+      return { errors: [toGraphQLError(error)] };
+    }
+  }
+
   /** Forwards or executes; the context, once it is there, is put in `used`. */
   #start(running: Running, used: { context?: object }): ExecutionResult | Promise<ExecutionResult> {
     const { request, prepared, operation } = running;
@@ -114,7 +129,7 @@ export class Executor {
       used.context = context;
       return this.#execute(running, context);
     };
-    const context = this.contextOf(request);
+    const context = this.#options.context(request);
     return context instanceof Promise ? context.then(execute) : execute(context);
   }
 
@@ -143,19 +158,22 @@ export class Executor {
 
   #interpret(
     prepared: PreparedOperation,
-    { variables }: Operation,
+    operation: Operation,
     contextValue: object,
   ): ExecutionResult | Promise<ExecutionResult> {
-    const result = execute({
+    const result = execute({ ...this.#argsOf(prepared, operation), contextValue });
+    return result instanceof Promise ? result : refusedInput(result);
+  }
+
+  #argsOf(prepared: PreparedOperation, { variables }: Operation): ExecutionArgs {
+    return {
       schema: prepared.schema,
       document: prepared.document,
-      contextValue,
       variableValues: variables,
       operationName: prepared.name,
       hideSuggestions: this.#options.production === true,
       options: { maxCoercionErrors: MAX_COERCION_ERRORS },
-    });
-    return result instanceof Promise ? result : refusedInput(result);
+    };
   }
 
   #documentsOf(schema: HttpOptions['schema']): Documents {
@@ -182,15 +200,16 @@ export function present(
   return { result: { ...rest, errors: answers.map(fromFormatted) }, answers };
 }
 
-/** Without data, graphql-js found the variables wrong; it says so at once. */
+/** Errors without data and without a path are graphql-js saying that the variables are wrong. */
 function refusedInput(result: ExecutionResult): ExecutionResult {
   if (result.data !== undefined || result.errors === undefined) return result;
-  const errors = result.errors.map(
-    (error) =>
-      new GraphQLError(error.message, {
-        nodes: error.nodes ?? null,
-        extensions: { code: 'BAD_USER_INPUT', ...error.extensions },
-      }),
+  const errors = result.errors.map((error) =>
+    error.path !== undefined
+      ? error
+      : new GraphQLError(error.message, {
+          nodes: error.nodes ?? null,
+          extensions: { code: 'BAD_USER_INPUT', ...error.extensions },
+        }),
   );
   return { errors };
 }

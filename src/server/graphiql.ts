@@ -45,19 +45,18 @@ interface Asset {
 /** GraphiQL at `/graphiql`: from this package, without the network, under a strict content security policy. */
 export function addGraphiqlRoutes(fastify: FastifyInstance, apis: readonly Explorable[]): void {
   let assets: Promise<ReadonlyMap<string, Asset>> | undefined;
-  const policy = contentSecurityPolicy(apis);
 
   fastify.get(ROOT, (request, reply) => {
     const wanted = new URL(request.url, 'http://localhost').searchParams.get('api');
     const current = apis.find(({ name }) => name === wanted) ?? apis[0];
-    secure(reply, policy).header('content-type', 'text/html; charset=utf-8');
+    secure(reply, contentSecurityPolicy(apis)).header('content-type', 'text/html; charset=utf-8');
     return reply.send(current === undefined ? '' : page(apis, current));
   });
   fastify.get<{ Params: { file: string } }>(`${ROOT}/:file`, async (request, reply) => {
     assets ??= loadAssets();
     const asset = (await assets).get(request.params.file);
     if (asset === undefined) return reply.callNotFound();
-    return sendAsset(secure(reply, policy), request, asset);
+    return sendAsset(secure(reply), request, asset);
   });
 }
 

@@ -36,6 +36,14 @@ export function addGraphqlRoute(fastify: FastifyInstance, options: GraphqlRouteO
     reply.headers(headers).code(204).send();
   });
   fastify.route({
+    method: ['PUT', 'PATCH', 'DELETE'],
+    url: path,
+    handler: (request, reply) => {
+      reply.header('allow', 'GET, POST');
+      throw new BadRequest(`${request.method} is not for GraphQL.`, 405);
+    },
+  });
+  fastify.route({
     method: ['GET', 'POST'],
     url: path,
     onRequest: (request, reply, done) => {

@@ -1,4 +1,4 @@
-import { type ExecutionArgs, type ExecutionResult, GraphQLError, subscribe } from 'graphql';
+import { type ExecutionArgs, type ExecutionResult, GraphQLError } from 'graphql';
 import { type Context, makeServer, type Server as Protocol, type SubscribePayload } from 'graphql-ws';
 import { HoldfastError, isHoldfastError } from '../errors.ts';
 import type { Connection, SocketOptions } from './connection.ts';
@@ -92,15 +92,8 @@ export function createProtocol(options: SocketOptions): Protocol<Connection> {
     const connection = args.contextValue as Connection;
     const { request, prepared } = running;
     const startedMs = performance.now();
-    let source: Awaited<ReturnType<typeof subscribe>>;
     connection.begin(request);
-    try {
-      executor.admit(running);
-      const contextValue = await executor.contextOf(request);
-      source = await subscribe({ ...args, contextValue });
-    } catch (error) {
-      source = { errors: [toGraphQLError(error)] };
-    }
+    const source = await executor.subscribe(running);
     if (Symbol.asyncIterator in source) {
       return new Subscription({ source, request, prepared, startedMs, connection, errors, observer });
     }
@@ -125,7 +118,8 @@ const ANONYMOUS = { principal: 'anonymous', roles: [] } as const;
 function requestOf(connection: Connection, { extensions }: SubscribePayload): ServerRequest {
   const { connectionParams, address, caller = ANONYMOUS } = connection;
   const headers = withExtensions(withParameters(connection.headers, connectionParams), extensions);
-  const requestId = requestIdFrom(headers['x-request-id']);
+  // The header of the handshake names the connection, not its operations.
+  const requestId = requestIdFrom(withExtensions({}, extensions)['x-request-id']);
   return new ServerRequest({ requestId, transport: 'WS', caller, address, headers, connectionParams });
 }
 

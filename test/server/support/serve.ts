@@ -71,6 +71,12 @@ export async function request(url: string, init: RequestInit = {}): Promise<Answ
 }
 
 /** Waits for a condition that other work brings about; the test's own timeout bounds it. */
-export async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setImmediate(resolve));
+export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await condition())) await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** Value of a metric, summed over its labels. */
+export async function metricValue(metrics: HttpOptions['metrics'], name: string): Promise<number | undefined> {
+  const metric = await metrics.getSingleMetric(name)?.get();
+  return metric?.values.reduce((sum, { value }) => sum + value, 0);
 }
