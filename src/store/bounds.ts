@@ -47,7 +47,7 @@ export function boundsOf(filter: Document, path: string, { single = false }: Bou
  * The keys under which a document stands in an index of `path`; distinct, at least one. They are the keys of all values a filter
  * tests at the path: each element of an array and the array as a whole; null when the field is missing or the path
  * leads nowhere. An empty array has the one-byte key {@link Rank.EMPTY}, before null, where sorts put it. A document whose path
- * leads through an array has that key as well, so that it always has more than one: a store sees by this that the keys
+ * leads through an array has that key or null as well, so that it always has more than one: a store sees by this that the keys
  * of an index neither sort its documents nor decide a filter alone.
  */
 export function indexKeys(document: Document, path: string | Path): Uint8Array[] {
@@ -55,8 +55,8 @@ export function indexKeys(document: Document, path: string | Path): Uint8Array[]
   const values = valuesAt(document, parsed);
   const throughArray = leadsThroughArray(document, parsed);
   if (values.length === 1 && !throughArray) return [keyOfIndexed(values[0])];
-  const keys = values.length === 0 ? [keyOfIndexed(null)] : values.map(keyOfIndexed);
-  if (throughArray) keys.push(EMPTY_KEY);
+  const keys = values.length === 0 ? [NULL_KEY] : values.map(keyOfIndexed);
+  if (throughArray) keys.push(values.length > 0 && values.every(isEmptyArray) ? NULL_KEY : EMPTY_KEY);
   return distinct(keys);
 }
 
@@ -73,9 +73,14 @@ function parsedPath(text: string): Path {
 }
 
 const EMPTY_KEY = Uint8Array.of(Rank.EMPTY);
+const NULL_KEY = Uint8Array.of(Rank.NULL);
 
 function keyOfIndexed(value: unknown): Uint8Array {
-  return Array.isArray(value) && value.length === 0 ? EMPTY_KEY : keyOf(value);
+  return isEmptyArray(value) ? EMPTY_KEY : keyOf(value);
+}
+
+function isEmptyArray(value: unknown): boolean {
+  return Array.isArray(value) && value.length === 0;
 }
 
 function distinct(keys: Uint8Array[]): Uint8Array[] {
