@@ -207,6 +207,13 @@ export class Replica {
     return this.#progress.facts.proven && this.#prepared !== undefined;
   }
 
+  /** Whether the documents here are those of {@link position}, so that others may copy them. */
+  isEqual(): boolean {
+    const { task, settled } = this.#progress.facts;
+    const isBusy = task !== null || this.#state.task !== null || this.#isHalted();
+    return this.isReady() && !isBusy && this.position().sequence >= settled;
+  }
+
   /** How old the documents here are. */
   lag(): LagReport {
     return this.#lag.report();

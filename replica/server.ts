@@ -32,7 +32,6 @@ import type { AdoptedSchema } from './progress.ts';
 import { Replica } from './replica.ts';
 import type { Prepared } from './row-store.ts';
 import { ReplicaService } from './service.ts';
-import type { StateName } from './state.ts';
 
 /** What serves the data of one SDL; replaced as a whole when the primary brings another. */
 interface Serving {
@@ -43,9 +42,6 @@ interface Serving {
   service?: ReplicaService;
   stop(): Promise<void>;
 }
-
-/** States in which the documents here are those of the position here. */
-const SETTLED: ReadonlySet<StateName> = new Set(['LIVE', 'CATCHING_UP', 'CONNECTING', 'GREETING']);
 
 /**
  * Starts a replica: the place where its parts are joined. Resolves when both ports are open; it serves data from `ready` on,
@@ -71,7 +67,7 @@ export async function createReplica(config: Config, options: GatewayOptions = {}
 
   const stage = (): SourceStage => {
     if (replica?.isReady() !== true) return SourceStage.EMPTY;
-    return SETTLED.has(replica.status().state) ? SourceStage.EQUAL : SourceStage.SETTLING;
+    return replica.isEqual() ? SourceStage.EQUAL : SourceStage.SETTLING;
   };
   const prepare = async ({ sdl }: AdoptedSchema): Promise<Prepared> => {
     const model = loadModel([{ file: 'SDL of the primary', text: sdl }]);

@@ -75,6 +75,7 @@ export class Database {
   readonly #lock: DatabaseSync | undefined;
   readonly #path: string;
   readonly #schedule: (flush: () => void) => void;
+  readonly #now: () => number;
   #queue: Job[] = [];
   #scheduled = false;
   #closed = false;
@@ -85,12 +86,14 @@ export class Database {
     reader: Connection,
     lock: DatabaseSync | undefined,
     schedule: (flush: () => void) => void,
+    now: () => number = () => performance.now(),
   ) {
     this.#path = path;
     this.#writer = writer;
     this.#reader = reader;
     this.#lock = lock;
     this.#schedule = schedule;
+    this.#now = now;
   }
 
   /** Opens or creates the database. @throws DATA_LOCKED, DATA_UNWRITABLE */
@@ -122,10 +125,13 @@ export class Database {
     }
   }
 
-  /** A database over one connection that stays the caller's, for simulations: every reader is the writer. */
-  static over(database: DatabaseSync, schedule: (flush: () => void) => void): Database {
+  /**
+   * A database over one connection that stays the caller's, for simulations: every reader is the writer. `now` measures, in ms,
+   * how long a group has worked; default the machine's clock.
+   */
+  static over(database: DatabaseSync, schedule: (flush: () => void) => void, now?: () => number): Database {
     const connection = new Connection(database);
-    return new Database(':memory:', connection, connection, undefined, schedule);
+    return new Database(':memory:', connection, connection, undefined, schedule, now);
   }
 
   /**
@@ -186,10 +192,10 @@ export class Database {
 
   #flush(): void {
     const done: Done[] = [];
-    const started = performance.now();
+    const started = this.#now();
     try {
       this.#writer.exec('BEGIN IMMEDIATE');
-      while (this.#queue.length > 0 && performance.now() - started < MAX_GROUP_MS) this.#runNext(done);
+      while (this.#queue.length > 0 && this.#now() - started < MAX_GROUP_MS) this.#runNext(done);
       this.#writer.exec('COMMIT');
     } catch (cause) {
       this.#abandon(done, cause);
