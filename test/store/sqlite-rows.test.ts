@@ -258,6 +258,16 @@ describe('the clock', () => {
     expect(versions).toEqual([5_000, 5_000, 5_001, 5_001, 9_000]);
   });
 
+  it('may stand still: an id that is deleted and created again gets ever higher versions', async () => {
+    await using fixture = await openSqliteStore(PLAIN, () => 1_000);
+    const versions = [];
+    for (let round = 0; round < 2; round++) {
+      versions.push((await people(fixture).insertOne({ _id: 'a' })).version);
+      versions.push((await people(fixture).deleteOne({ _id: 'a' })).version);
+    }
+    expect(versions).toEqual([1_000, 1_001, 1_002, 1_003]);
+  });
+
   it('goes on from the documents when the log has no entry', async () => {
     await using fixture = await openSqliteStore(PLAIN, () => 1_000);
     await write(fixture, (store, transaction) => store.put(transaction, 'people', rowOf({ _id: 'a' }, 7_000), 0));
@@ -360,6 +370,25 @@ describe('a bulk write that a crash cut short', () => {
     expect(result).toMatchObject({ matchedCount: 1_400, modifiedCount: 1_400 });
     expect(result.documents).toEqual(documents.slice(0, 1_000));
     expect(fixture.store.buckets('people').differing(new Buckets())).toEqual([]);
+  });
+});
+
+describe('a bulk write during which others write', () => {
+  it('leaves alone what no longer matches when its turn comes, or is gone', async () => {
+    await using fixture = await openSqliteStore(PLAIN);
+    const collection = people(fixture);
+    await collection.insertMany(Array.from({ length: 700 }, (_, _id) => ({ _id, open: true })));
+    const others: Promise<unknown>[] = [];
+    const stop = fixture.log.onAdvance(() => {
+      stop();
+      // Queued before the second transaction of the bulk write.
+      others.push(collection.updateOne({ _id: 600 }, { $set: { open: false } }), collection.deleteOne({ _id: 601 }));
+    });
+    const result = await collection.updateMany({ open: true }, { $set: { stamped: true } });
+    await Promise.all(others);
+    expect(result).toMatchObject({ matchedCount: 698, modifiedCount: 698 });
+    expect(await collection.findOne({ _id: 600 })).toEqual({ _id: 600, open: false });
+    expect(await collection.findOne({ _id: 601 })).toBeNull();
   });
 });
 

@@ -90,18 +90,4 @@ export function bulkContract(open: OpenStore): void {
     await refusalOf(people(fixture).updateMany({}, { n: 1 }), 'VALIDATION_FAILED');
     expect((await entriesOf(fixture)).length).toBe(2);
   });
-
-  it('never updates a document that no longer matches when its turn comes', async () => {
-    await using fixture = await open(PLAIN);
-    const collection = people(fixture);
-    await collection.insertMany(Array.from({ length: 1_200 }, (_, index) => ({ _id: index, open: true })));
-    const [closed] = await Promise.all([
-      collection.updateMany({ open: true }, { $set: { by: 'first' } }),
-      collection.updateMany({ open: true }, { $set: { open: false } }),
-      collection.updateOne({ _id: 1_199 }, { $set: { open: false } }),
-    ]);
-    const stamped = await collection.countDocuments({ by: 'first' });
-    expect(stamped).toBe(closed.modifiedCount);
-    expect(await collection.countDocuments({ open: true })).toBe(0);
-  });
 }
