@@ -26,7 +26,8 @@ const FLUSH_MS = 500;
  * @throws PORT_IN_USE; the system's error when the address cannot be used
  */
 export async function startHttp(options: HttpOptions): Promise<HttpServer> {
-  const { schema, logger, authenticate, path = '/graphql', pingMs = DEFAULT_PING_MS, random = Math.random } = options;
+  const { schema, logger, authenticate, path = '/graphql', pingMs = DEFAULT_PING_MS } = options;
+  const { random = Math.random, delay = sleep } = options;
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const observer = new Observer(logger, options.metrics);
   const errors: ErrorFormat = {
@@ -51,7 +52,7 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
   });
   addGraphqlRoute(fastify, { path, apollo, executor, errors, origins, observer, authenticate });
   sockets = new Sockets(fastify.server, {
-    ...{ path, limits, executor, errors, origins, observer, logger, authenticate, pingMs, random, checkOpen },
+    ...{ path, limits, executor, errors, origins, observer, logger, authenticate, pingMs, random, delay, checkOpen },
   });
   if (options.health === undefined) {
     addIndexPage(fastify, [path]);
@@ -109,7 +110,8 @@ class Listening implements HttpServer {
 
   async #stop(graceMs: number): Promise<void> {
     this.#state = 'draining';
-    if (this.#options.drainMs !== undefined) await sleep(this.#options.drainMs);
+    const { drainMs = 0, delay = sleep } = this.#options;
+    if (drainMs > 0) await delay(drainMs);
     this.#refusing = true;
     await within(graceMs, Promise.all([this.#executor.idle(), this.#sockets()?.drain(graceMs)]));
     this.#executor.endAll(new HoldfastError('SHUTTING_DOWN', 'This server has stopped; send the request again.'));

@@ -131,6 +131,8 @@ export interface HttpOptions {
   readonly pingMs?: number;
   /** Whether queries that come again are compiled (graphql-jit); the answers are the same. Default true. */
   readonly compile?: boolean;
+  /** Waits; used while stopping. Default: a timer. */
+  readonly delay?: (ms: number) => Promise<unknown>;
   /** Draws a number in [0, 1). Default Math.random. */
   readonly random?: () => number;
 }

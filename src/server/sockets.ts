@@ -1,6 +1,5 @@
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { CloseCode, GRAPHQL_TRANSPORT_WS_PROTOCOL } from 'graphql-ws';
 import { WebSocketServer } from 'ws';
 import { ERRORS, isHoldfastError } from '../errors.ts';
@@ -12,6 +11,7 @@ export interface SocketsOptions extends SocketOptions {
   readonly path: string;
   readonly origins: OriginPolicy;
   readonly random: () => number;
+  readonly delay: (ms: number) => Promise<unknown>;
   /** Throws SHUTTING_DOWN when no new websocket is wanted. */
   readonly checkOpen: () => void;
 }
@@ -57,7 +57,7 @@ export class Sockets {
    * server at once. A connection with a query or mutation under way is closed when that is answered. Resolves when all are gone.
    */
   async drain(withinMs: number): Promise<void> {
-    const { random } = this.#options;
+    const { random, delay } = this.#options;
     const shuffled = [...this.#connections].map((connection) => ({ connection, order: random() }));
     const waiting = shuffled.sort((a, b) => a.order - b.order).map(({ connection }) => connection);
     const size = Math.ceil(waiting.length / WAVES);
@@ -65,7 +65,7 @@ export class Sockets {
     const gone: Promise<void>[] = [];
     while (waiting.length > 0) {
       gone.push(...waiting.splice(0, size).map((connection) => connection.goAway()));
-      if (waiting.length > 0) await sleep(pauseMs * (0.5 + random()));
+      if (waiting.length > 0) await delay(pauseMs * (0.5 + random()));
     }
     await Promise.all(gone);
   }

@@ -1,5 +1,5 @@
 import { type DestinationStream, type Logger as PinoLogger, pino } from 'pino';
-import pretty from 'pino-pretty';
+import { prettyFactory } from 'pino-pretty';
 
 /** A structured logger: `log.info({ facts }, 'what happened')`. */
 export type Logger = PinoLogger;
@@ -10,7 +10,7 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 export interface LoggerOptions {
   /** Least important level that is written. Default `info`. */
   readonly level?: LogLevel | undefined;
-  /** Coloured lines for people instead of JSON. Default: whether stderr is a terminal. */
+  /** Lines for people instead of JSON; coloured on a terminal. Default: whether stderr is a terminal. */
   readonly pretty?: boolean | undefined;
   /** Where lines go. Default: stderr, so that stdout stays free for answers of commands. */
   readonly destination?: DestinationStream | undefined;
@@ -30,15 +30,13 @@ const REDACTED = ['authorization', 'cookie', 'token', 'password', 'variables', '
 /** A logger that writes one line per call: JSON, or readable lines on a terminal. */
 export function createLogger(options: LoggerOptions = {}): Logger {
   const settings = { level: options.level ?? 'info', base: null, redact: { paths: REDACTED, censor: '[redacted]' } };
-  const readable = options.pretty ?? process.stderr.isTTY === true;
-  if (!readable) return pino(settings, options.destination ?? pino.destination({ dest: 2, sync: true }));
-  const stream = pretty({
-    colorize: true,
-    sync: true,
+  const destination = options.destination ?? pino.destination({ dest: 2, sync: true });
+  const terminal = process.stderr.isTTY === true;
+  if (!(options.pretty ?? terminal)) return pino(settings, destination);
+  const format = prettyFactory({
+    colorize: terminal,
     translateTime: 'SYS:HH:MM:ss.l',
-    ignore: 'pid,hostname',
     singleLine: true,
-    destination: options.destination ?? 2,
   });
-  return pino(settings, stream);
+  return pino(settings, { write: (line) => destination.write(format(line)) });
 }
