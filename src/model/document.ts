@@ -96,8 +96,17 @@ function taggedObject(value: object, depth: number): unknown {
     return { $date: ms };
   }
   if (value instanceof Uint8Array) return { $binary: { base64: Buffer.from(value).toString('base64'), subType: '00' } };
-  const type = (value as { _bsontype?: unknown })._bsontype;
+  if (value instanceof RegExp) {
+    return { $regularExpression: { pattern: value.source, options: regexOptions(value) } };
+  }
+  // A field of that name makes no BSON value of a document.
+  const type = Object.hasOwn(value, '_bsontype') ? undefined : (value as { _bsontype?: unknown })._bsontype;
   return typeof type === 'string' ? taggedBson(value, type) : taggedFields(value as Document, depth);
+}
+
+/** The BSON options of a RegExp: of its flags those that change what matches and that BSON has (i, m and s), in order. */
+export function regexOptions(expression: RegExp): string {
+  return expression.flags.replace(/[^ims]/g, '');
 }
 
 function taggedArray(value: readonly unknown[], depth: number): unknown {

@@ -69,13 +69,14 @@ function editArray(array: readonly unknown[], path: Path, i: number, edit: Edit)
     throw invalid(`${path.text}: an array has no field ${path.parts[i]}`);
   }
   const current = index < array.length ? (array[index] ?? null) : undefined;
-  const next = editValue(current, path, i + 1, edit);
+  const edited = editValue(current, path, i + 1, edit);
+  // An element taken away leaves null: the others keep their places.
+  const next = edited === undefined && current !== undefined ? null : edited;
   if (Object.is(next, current)) return array;
   if (index > array.length + MAX_PADDING) throw invalid(`${path.text} lies too far beyond the end of the array`);
   const copy = array.slice();
   while (copy.length < index) copy.push(null);
-  // An element taken away leaves null: the others keep their places.
-  copy[index] = next ?? null;
+  copy[index] = next;
   return copy;
 }
 

@@ -1,6 +1,6 @@
 import type { Double, Int32 } from 'bson';
 import { HoldfastError } from '../errors.ts';
-import { type Document, isInt32 } from '../model/document.ts';
+import { type Document, isInt32, regexOptions } from '../model/document.ts';
 
 /**
  * Where a BSON type stands in the order of values (MongoDB manual, "Comparison/Sort Order"): types compare before values.
@@ -166,12 +166,9 @@ export interface RegexParts {
   readonly options: string;
 }
 
-/** Reads a BSONRegExp or RegExp; of a RegExp's flags those that change what matches and that BSON has: i, m and s. */
+/** Reads a BSONRegExp or RegExp. */
 export function regexParts(value: unknown): RegexParts {
-  if (value instanceof RegExp) {
-    const options = [...value.flags].filter((flag) => 'ims'.includes(flag)).sort();
-    return { pattern: value.source, options: options.join('') };
-  }
+  if (value instanceof RegExp) return { pattern: value.source, options: regexOptions(value) };
   const { pattern, options } = value as RegexParts;
   return { pattern, options };
 }
