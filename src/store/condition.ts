@@ -129,6 +129,10 @@ function isTrue(value: unknown): boolean {
   return value !== false && value !== null && value !== undefined;
 }
 
+/**
+ * `$in`: equal to one of the values, or matched by one of the regular expressions. Null alone asks as `$eq` does; among other values
+ * it asks whether the path is missing as a whole ({@link isMissingAt}).
+ */
 function compileIn(operator: string, operand: unknown): Condition {
   if (!Array.isArray(operand)) throw invalid(`${operator} needs an array`);
   if (operand.some(isOperatorDocument)) throw invalid(`${operator} takes values, not operators`);

@@ -1,5 +1,4 @@
 import type { ObjectId, Timestamp } from 'bson';
-import { HoldfastError } from '../errors.ts';
 import { type Document, type DocumentText, decodeValue } from '../model/document.ts';
 import { type Digits, exactNumber } from './number.ts';
 import { binaryParts, presentKeys } from './order.ts';
@@ -184,11 +183,9 @@ function writeBinary(value: unknown): void {
 }
 
 function writeDate(value: Date): void {
-  const ms = value.getTime();
-  if (Number.isNaN(ms)) throw new HoldfastError('VALIDATION_FAILED', 'an invalid date cannot be compared');
   reserve(8);
   // Shifted to be unsigned.
-  length = buffer.writeBigUInt64BE(BigInt(ms) + (1n << 63n), length);
+  length = buffer.writeBigUInt64BE(BigInt(value.getTime()) + (1n << 63n), length);
 }
 
 function writeTimestamp(value: Timestamp): void {

@@ -1,3 +1,4 @@
+import { encodeValue } from '../model/document.ts';
 import { wholeNumber } from './number.ts';
 import type { Test } from './path.ts';
 import { invalid } from './refusal.ts';
@@ -45,7 +46,7 @@ export function typeTest(operand: unknown): Test {
 function codesOf(name: unknown): readonly number[] {
   if (name === 'number') return NUMBER_CODES;
   const code = typeof name === 'string' ? aliasCode(name) : Number(wholeNumber(name) ?? Number.NaN);
-  if (code === undefined || !CODES.has(code)) throw invalid(`$type does not know the type ${String(name)}`);
+  if (code === undefined || !CODES.has(code)) throw invalid(`$type does not know the type ${encodeValue(name)}`);
   return [code];
 }
 

@@ -20,11 +20,11 @@ export type Step = (document: Document) => Document;
 export function compileOperator(operator: string, operand: unknown, path: Path, insert: boolean): Edit | undefined {
   switch (operator) {
     case '$set':
-      return creating((current) => (identical(current, operand) ? current : (operand ?? null)));
+      return setting(operand ?? null);
     case '$setOnInsert':
-      return insert ? creating(() => operand ?? null) : undefined;
+      return insert ? setting(operand ?? null) : undefined;
     case '$unset':
-      return { change: () => undefined, creates: false, tolerant: true };
+      return REMOVAL;
     case '$inc':
       return arithmetic(operator, operand, path, (current) =>
         current === undefined ? operand : add(current, operand),
@@ -52,6 +52,12 @@ export function compileOperator(operator: string, operand: unknown, path: Path, 
     default:
       throw unsupported(operator);
   }
+}
+
+const REMOVAL: Edit = { change: () => undefined, creates: false, tolerant: true };
+
+function setting(value: unknown): Edit {
+  return creating((current) => (identical(current, value) ? current : value));
 }
 
 function creating(change: Edit['change']): Edit {
@@ -101,24 +107,19 @@ function pop(operand: unknown, path: Path): Edit {
 }
 
 /**
- * `$rename`: takes a field away, and what stands under the new path, and sets the value there, last in its document. Neither path may lead through an array; a missing field changes
- * nothing.
+ * `$rename`: takes a field away, and what stands under the new path, and sets the value there, last in its document. Neither path
+ * may lead through an array; a missing field changes nothing.
  * @param claim registers the new path as one this update changes
  */
 export function compileRename(from: Path, operand: unknown, claim: (path: string) => Path): Step {
   if (typeof operand !== 'string') throw invalid(`$rename of ${from.text} needs the new path as a string`);
   const to = claim(operand);
-  const remove: Edit = { change: () => undefined, creates: false, tolerant: true };
   return (document) => {
     const value = renamedValue(document, from);
     if (value === undefined) return document;
     refuseArrays(document, to);
-    const without = editAt(editAt(document, from, remove), to, remove);
-    return editAt(
-      without,
-      to,
-      creating(() => value),
-    );
+    const without = editAt(editAt(document, from, REMOVAL), to, REMOVAL);
+    return editAt(without, to, setting(value));
   };
 }
 

@@ -49,7 +49,7 @@ export function bsonTypeName(value: object): string | undefined {
 
 /**
  * The rank of a value; `undefined` (missing) ranks as null.
- * @throws VALIDATION_FAILED for what cannot be stored (functions, symbols, BSON code, …).
+ * @throws VALIDATION_FAILED for what cannot be stored (functions, symbols, BSON code, invalid dates).
  */
 export function rankOf(value: unknown): Rank {
   switch (typeof value) {
@@ -77,10 +77,15 @@ function rankOfObject(value: object): Rank {
     if (rank === undefined) throw new HoldfastError('VALIDATION_FAILED', `a BSON ${name} cannot be compared`);
     return rank;
   }
-  if (value instanceof Date) return Rank.DATE;
+  if (value instanceof Date) return rankOfDate(value);
   if (value instanceof Uint8Array) return Rank.BINARY;
   if (value instanceof RegExp) return Rank.REGEX;
   return Rank.OBJECT;
+}
+
+function rankOfDate(value: Date): Rank {
+  if (Number.isNaN(value.getTime())) throw new HoldfastError('VALIDATION_FAILED', 'an invalid date cannot be compared');
+  return Rank.DATE;
 }
 
 /** Whether a value is an embedded document: no array, no BSON or JavaScript value class. */

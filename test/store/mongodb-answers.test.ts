@@ -49,8 +49,13 @@ function find({ set, filter, options }: FindAnswer, compare: Compare): readonly 
 function compareAsRecorded(sort: Document): Compare {
   const fields = Object.entries(sort).map(([path, direction]) => {
     const compare = compileSort({ [path]: direction });
-    const parts = path.split('.');
-    return (a: Document, b: Document) => compare(emptyToNull(a, parts) as Document, emptyToNull(b, parts) as Document);
+    const seen = new Map<Document, Document>();
+    const changed = (document: Document) => {
+      const result = seen.get(document) ?? (emptyToNull(document, path.split('.')) as Document);
+      seen.set(document, result);
+      return result;
+    };
+    return (a: Document, b: Document) => compare(changed(a), changed(b));
   });
   return (a, b) => fields.reduce((sign, compare) => sign || compare(a, b), 0);
 }

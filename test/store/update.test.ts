@@ -14,6 +14,7 @@ const CASES: readonly [update: Document, before: Document, after: Document][] = 
   [{ $set: { a: 1 } }, {}, { a: 1 }],
   [{ $set: { a: 1 } }, { a: 0, b: 2 }, { a: 1, b: 2 }],
   [{ $set: { a: undefined } }, { a: 0 }, { a: null }],
+  [{ $set: { a: undefined } }, {}, { a: null }],
   [{ $set: { 'a.b.c': 1 } }, {}, { a: { b: { c: 1 } } }],
   [{ $set: { 'a.0': 1 } }, {}, { a: { 0: 1 } }],
   [{ $set: { 'a.0': 1 } }, { a: [5, 6] }, { a: [1, 6] }],
