@@ -82,7 +82,8 @@ export async function* stream<T>(
     // What is read from a shared connection is read before anybody else can use it.
     for (const item of connection === database.reader ? [...steps] : steps) {
       if (item !== undefined) yield item;
-      await pause();
+      const wait = pause();
+      if (wait !== undefined) await wait;
     }
   } finally {
     steps.return();

@@ -5,7 +5,7 @@ import { keyOf } from './key.ts';
 import { valuesAt } from './path.ts';
 import type { Reader } from './slices.ts';
 import { indexOn, planByValue } from './sqlite-plan.ts';
-import { candidatesOf, collect, type Query } from './sqlite-query.ts';
+import { candidatesOf, matchesOf, type Query } from './sqlite-query.ts';
 import type { IndexTable, Table } from './sqlite-table.ts';
 
 /**
@@ -38,7 +38,7 @@ function* lookups(
   for (const key of keys) {
     const plan = planOf(key);
     const matches = plan.exact ? query.matches : both(compileFilter({ [path]: { $eq: key } }), query.matches);
-    groups.push(yield* collect(reader, table, plan, matches, query.collector(plan.served), query.limit));
+    groups.push(yield* matchesOf(reader, table, query, plan, matches));
   }
   return groups;
 }
@@ -57,7 +57,7 @@ function* scan(
     groupsOf.set(text, [...(groupsOf.get(text) ?? []), groups[place] as Collector]);
   }
   const plan = query.plan(reader, table);
-  for (const { row, text } of candidatesOf(reader, table, plan)) {
+  for (const [row, text] of candidatesOf(reader, table, plan)) {
     const document = decodeDocument(text);
     if (plan.exact || query.matches?.(document) !== false) {
       const values = new Set(valuesAt(document, path).map(textOf));

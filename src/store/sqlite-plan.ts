@@ -24,6 +24,8 @@ export interface Plan {
   readonly ranges: readonly KeyRange[];
   /** Whether to read backwards. */
   readonly descending: boolean;
+  /** Whether to read all rows as they lie in the file: no order is of use. */
+  readonly anyOrder: boolean;
   /** How many fields of the sort, from the first, the order of reading serves. */
   readonly served: number;
   /** Whether every document found matches the filter. */
@@ -52,7 +54,7 @@ export function planOf(reader: Reader, table: Table, filter: Filter, sort: reado
   const ways = [wayById(filter, sort, empty), ...table.indexes.map((index) => wayByIndex(index, filter, sort, empty))];
   const narrow = ways.filter((way) => way.narrows);
   const ordered = best(ways, (way) => -way.plan.served);
-  if (narrow.length === 0) return ordered.plan;
+  if (narrow.length === 0) return ordered.plan.served > 0 ? ordered.plan : { ...ordered.plan, anyOrder: true };
   const byId = narrow.find((way) => way.plan.index === undefined && way.points);
   if (byId !== undefined) return byId.plan;
   const only = narrow.length === 1 ? narrow[0] : undefined;
@@ -125,6 +127,7 @@ function wayById(filter: Filter, sort: readonly SortField[], empty: boolean): Wa
     index: undefined,
     ranges: bounds?.ranges ?? EVERYTHING,
     descending,
+    anyOrder: false,
     served,
     exact: empty || bounds?.exact === true,
     repeats: false,
@@ -166,6 +169,7 @@ function wayOf(
     index,
     ranges: ranges ?? EVERYTHING,
     descending,
+    anyOrder: false,
     served,
     exact: exact && !index.multikey,
     repeats: !single,

@@ -1,4 +1,5 @@
 import { type Document, type DocumentText, decodeDocument } from '../model/document.ts';
+import type { KeyRange } from './bounds.ts';
 import { type Collector, InOrder, type Match, PartlyInOrder, Sorted } from './collector.ts';
 import { compileFilter, type Matcher } from './filter.ts';
 import type { Reader } from './slices.ts';
@@ -7,8 +8,11 @@ import { type Plan, planOf, type SortField, sortFields } from './sqlite-plan.ts'
 import type { Table } from './sqlite-table.ts';
 import type { Filter, FindOptions } from './store.ts';
 
-/** Index entries counted in one step of a read. */
-const COUNTED_AT_ONCE = 20_000;
+/** Documents read at once where neither filter nor sort stops the read. */
+const READ_AT_ONCE = 1_000;
+/** Index entries counted in one step of a read, which takes about as long as looking at so many characters of documents. */
+const COUNTED_AT_ONCE = 10_000;
+const COUNTED_CHARACTERS = 64 * 1024;
 
 /** A query, checked and compiled once. */
 export class Query {
@@ -52,8 +56,7 @@ function comparisonOf(fields: readonly SortField[]): (a: Document, b: Document) 
 /** The matches of `query`, in its order and window: a reading, see slices.ts. */
 export function find(reader: Reader, table: Table, query: Query): Generator<number, Match[], void> {
   const plan = query.plan(reader, table);
-  const matches = plan.exact ? undefined : query.matches;
-  return collect(reader, table, plan, matches, query.collector(plan.served), query.limit);
+  return matchesOf(reader, table, query, plan, plan.exact ? undefined : query.matches);
 }
 
 /** The documents of {@link find} one by one, `undefined` for a step that gave none; held back only while they must be sorted. */
@@ -67,7 +70,7 @@ export function* documentsOf(reader: Reader, table: Table, query: Query): Genera
     return;
   }
   let place = 0;
-  for (const { text } of candidatesOf(reader, table, plan)) {
+  for (const [, text] of candidatesOf(reader, table, plan)) {
     const document = decodeDocument(text);
     const matches = plan.exact || query.matches?.(document) !== false;
     if (matches) place += 1;
@@ -76,17 +79,21 @@ export function* documentsOf(reader: Reader, table: Table, query: Query): Genera
   }
 }
 
-/** What `collector` makes of the documents of `plan` that match, at most `limit`. */
-export function* collect(
+/** The documents of `plan` that match, in the order and window of `query`. A reading. */
+export function* matchesOf(
   reader: Reader,
   table: Table,
+  query: Query,
   plan: Plan,
   matches: Matcher | undefined,
-  collector: Collector,
-  limit: number,
 ): Generator<number, Match[], void> {
-  if (limit === 0) return [];
-  for (const { row, text } of candidatesOf(reader, table, plan)) {
+  if (query.limit === 0) return [];
+  const inOrder = plan.served === query.sort.length && !plan.repeats;
+  if (matches === undefined && inOrder && query.skip + query.limit <= READ_AT_ONCE) {
+    return firstOf(reader, table, query, plan);
+  }
+  const collector = query.collector(plan.served);
+  for (const [row, text] of candidatesOf(reader, table, plan)) {
     const document = decodeDocument(text);
     if (matches?.(document) !== false && collector.take({ row, document }, text.length)) break;
     yield text.length;
@@ -94,11 +101,23 @@ export function* collect(
   return collector.finish();
 }
 
+/** The window of a plan that needs neither filter nor sort: the shortest way through SQLite. */
+function firstOf(reader: Reader, table: Table, { skip, limit }: Query, plan: Plan): Match[] {
+  const statement = statementOf(reader, table, plan, true);
+  const found: Candidate[] = [];
+  for (const { low, high } of rangesOf(plan)) {
+    const wanted = skip + limit - found.length;
+    if (wanted === 0) break;
+    found.push(...(statement.all(low, high, wanted) as unknown as Candidate[]));
+  }
+  return found.slice(skip).map(([row, text]) => ({ row, document: decodeDocument(text) }));
+}
+
 /** The row numbers of the matches, in the order of `_id`. A reading. */
 export function* rowsOf(reader: Reader, table: Table, query: Query): Generator<number, number[], void> {
   const plan = query.plan(reader, table);
   const collector = query.collector(plan.served);
-  for (const { row, text } of candidatesOf(reader, table, plan)) {
+  for (const [row, text] of candidatesOf(reader, table, plan)) {
     const document = decodeDocument(text);
     // Of each match only what its order needs is held: there may be millions.
     const match = plan.exact || query.matches?.(document) !== false;
@@ -113,7 +132,7 @@ export function* countOf(reader: Reader, table: Table, query: Query): Generator<
   const plan = planOf(reader, table, query.filter, [], Number.POSITIVE_INFINITY);
   if (plan.exact && !plan.repeats) return yield* countEntries(reader, table, plan);
   let total = 0;
-  for (const { text } of candidatesOf(reader, table, plan)) {
+  for (const [, text] of candidatesOf(reader, table, plan)) {
     if (plan.exact || query.matches?.(decodeDocument(text)) !== false) total += 1;
     yield text.length;
   }
@@ -129,30 +148,39 @@ function* countEntries(reader: Reader, table: Table, { index, ranges }: Plan): G
       next = reader.prepare(nextSql).get(low, high, COUNTED_AT_ONCE)?.key as Uint8Array | undefined;
       if (next === undefined) break;
       total += COUNTED_AT_ONCE;
-      yield COUNTED_AT_ONCE;
+      yield COUNTED_CHARACTERS;
     }
     total += reader.prepare(countSql).get(low, high, COUNTED_AT_ONCE)?.n as number;
   }
   return total;
 }
 
-/** A document as a plan finds it. */
-export interface Candidate {
-  readonly row: number;
-  readonly text: DocumentText;
-}
+/** A document as a plan finds it: the number of its row, its text. */
+export type Candidate = readonly [row: number, text: DocumentText];
 
 /** The documents of a plan in its order, each once, before the filter. */
 export function* candidatesOf(reader: Reader, table: Table, plan: Plan): Generator<Candidate, void, void> {
-  const source = plan.index ?? table;
-  const statement = reader.prepare(plan.descending ? source.descendingSql : source.ascendingSql);
+  const statement = statementOf(reader, table, plan, false);
   const seen = plan.repeats ? new Set<number>() : undefined;
-  const ranges = plan.descending ? plan.ranges.toReversed() : plan.ranges;
-  for (const { low, high } of ranges) {
+  for (const { low, high } of rangesOf(plan)) {
     for (const candidate of statement.iterate(low, high) as Iterable<unknown> as Iterable<Candidate>) {
-      if (seen?.has(candidate.row)) continue;
-      seen?.add(candidate.row);
+      if (seen?.has(candidate[0])) continue;
+      seen?.add(candidate[0]);
       yield candidate;
     }
   }
+}
+
+function rangesOf(plan: Plan): readonly KeyRange[] {
+  return plan.descending ? plan.ranges.toReversed() : plan.ranges;
+}
+
+/** The statement that reads a range of a plan's keys, up to a number of rows when `limited`. */
+function statementOf(reader: Reader, table: Table, plan: Plan, limited: boolean): ReturnType<Reader['prepare']> {
+  const { ascendingSql, descendingSql, firstSql, lastSql } = plan.index ?? table;
+  const ordered = plan.descending ? (limited ? lastSql : descendingSql) : limited ? firstSql : ascendingSql;
+  const statement = reader.prepare(plan.anyOrder ? table.anyOrderSql : ordered);
+  // Rows as arrays cost two thirds of rows as objects.
+  statement.setReturnArrays(true);
+  return statement;
 }

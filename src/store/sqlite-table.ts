@@ -37,6 +37,9 @@ export class IndexTable implements IndexSpec {
   /** Rows and texts of a range of keys, in their order. */
   readonly ascendingSql: string;
   readonly descendingSql: string;
+  /** The same up to a number (third parameter) of rows. */
+  readonly firstSql: string;
+  readonly lastSql: string;
   /** Whether some document has, or had, more than one entry: the index then neither sorts nor answers alone. */
   multikey: boolean;
 
@@ -57,6 +60,8 @@ export class IndexTable implements IndexSpec {
     const entries = `SELECT d.row AS row, d.text AS text FROM ${this.table} AS i CROSS JOIN d_${collection} AS d ON d.row = i.row WHERE i.key >= ? AND i.key < ? ORDER BY i.key`;
     this.ascendingSql = entries;
     this.descendingSql = `${entries} DESC`;
+    this.firstSql = `${this.ascendingSql} LIMIT ?`;
+    this.lastSql = `${this.descendingSql} LIMIT ?`;
   }
 
   /** What the index holds of a document, without the id at the end: distinct, at least one. */
@@ -92,6 +97,8 @@ export class Table {
   readonly bucketRowsSql: string;
   readonly rehashSql: string;
   readonly allSql: string;
+  /** {@link ascendingSql} over the same range, in the order in which the rows lie. */
+  readonly anyOrderSql: string;
   readonly maxVersionSql: string;
   /** As those of {@link IndexTable}, over the keys of the ids. */
   readonly countSql: string;
@@ -99,6 +106,9 @@ export class Table {
   readonly nextSql: string;
   readonly ascendingSql: string;
   readonly descendingSql: string;
+  /** The same up to a number (third parameter) of rows. */
+  readonly firstSql: string;
+  readonly lastSql: string;
 
   constructor(number: number, name: string, indexes: readonly IndexTable[], buckets: Buckets, buried: boolean) {
     this.number = number;
@@ -125,6 +135,10 @@ export class Table {
     this.nextSql = `SELECT key FROM ${this.table} WHERE key >= ? AND key < ? ORDER BY key LIMIT 1 OFFSET ?`;
     this.ascendingSql = `SELECT row, text FROM ${this.table} WHERE key >= ? AND key < ? ORDER BY key`;
     this.descendingSql = `${this.ascendingSql} DESC`;
+    this.firstSql = `${this.ascendingSql} LIMIT ?`;
+    this.lastSql = `${this.descendingSql} LIMIT ?`;
+    // The unary plus keeps SQLite from the index on the key.
+    this.anyOrderSql = `SELECT row, text FROM ${this.table} WHERE +key >= ? AND +key < ? ORDER BY row`;
   }
 
   /** The rows of a bucket, as the reader sees them. */
