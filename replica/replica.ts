@@ -122,6 +122,8 @@ export class Replica {
   readonly #resetPause: Backoff;
   readonly #repairPause: Backoff;
   readonly #becameReady = Promise.withResolvers<void>();
+  /** Resolves when no task is under way any more. */
+  #idle = Promise.withResolvers<void>();
   readonly #events: { readonly event: Event; readonly session: Session | undefined }[] = [];
   #wake = (): void => {};
   #state: State;
@@ -209,9 +211,8 @@ export class Replica {
 
   /** Whether the documents here are those of {@link position}, so that others may copy them. */
   isEqual(): boolean {
-    const { task, settled } = this.#progress.facts;
-    const isBusy = task !== null || this.#state.task !== null || this.#isHalted();
-    return this.isReady() && !isBusy && this.position().sequence >= settled;
+    const { settled } = this.#progress.facts;
+    return this.isReady() && !this.#isBusy() && !this.#isHalted() && this.position().sequence >= settled;
   }
 
   /** How old the documents here are. */
@@ -219,22 +220,30 @@ export class Replica {
     return this.#lag.report();
   }
 
-  /** Whether this replica has everything up to `position`, waiting for it `timeoutMs` at most. Rejects with the signal's reason. */
+  /**
+   * Whether every document here is at least as new as `position`. While a task is under way nobody knows: a resync begins with
+   * a log at the head of the source and the documents of before.
+   */
+  has(position: Position): boolean {
+    return !this.#isBusy() && comparePositions(this.position(), position) >= 0;
+  }
+
+  /** Whether this replica {@link has} `position`, waiting for it `timeoutMs` at most. Rejects with the signal's reason. */
   async waitFor(position: Position, timeoutMs: number, signal: AbortSignal): Promise<boolean> {
-    const reached = (): boolean => comparePositions(this.position(), position) >= 0;
-    if (reached()) return true;
+    if (this.has(position)) return true;
     const timeout = new AbortController();
     const cancel = this.#clock.after(timeoutMs, () => timeout.abort());
     const ended = AbortSignal.any([signal, timeout.signal]);
     try {
-      while (!reached() && !ended.aborted) {
-        await waitForAdvance(this.#options.log, this.position().sequence, ended);
+      while (!this.has(position) && !ended.aborted) {
+        if (this.#isBusy()) await until(ended, () => this.#idle.promise).catch(() => {});
+        else await waitForAdvance(this.#options.log, this.position().sequence, ended);
       }
     } finally {
       cancel();
     }
     signal.throwIfAborted();
-    return reached();
+    return this.has(position);
   }
 
   /**
@@ -627,9 +636,16 @@ export class Replica {
 
   /** Follows the state in what others read: readiness, and whether applying makes the data fresh. */
   #changed(): void {
-    const { proven, task } = this.#state;
-    this.#lag.freeze(!proven || task !== null || this.#progress.facts.task !== null);
+    this.#lag.freeze(!this.#state.proven || this.#isBusy());
     if (this.isReady()) this.#becameReady.resolve();
+    if (this.#isBusy()) return;
+    this.#idle.resolve();
+    this.#idle = Promise.withResolvers<void>();
+  }
+
+  /** A task is under way, or what is stored says so still. */
+  #isBusy(): boolean {
+    return this.#state.task !== null || this.#progress.facts.task !== null;
   }
 
   #isHalted(): boolean {

@@ -2,7 +2,7 @@ import type { ChangeLog } from '../src/changelog/change-log.ts';
 import { HoldfastError } from '../src/errors.ts';
 import type { Document } from '../src/model/document.ts';
 import type { Entity } from '../src/model/entity.ts';
-import { comparePositions, formatPosition, type Position } from '../src/model/position.ts';
+import { formatPosition, type Position } from '../src/model/position.ts';
 import {
   type ChangesQuery,
   type DataService,
@@ -24,6 +24,8 @@ const POSITION_WAIT_MS = 200;
 export interface ReplicaView {
   isReady(): boolean;
   position(): Position;
+  /** Whether every document is at least as new as `position`. */
+  has(position: Position): boolean;
   lag(): LagReport;
   status(): { readonly state: StateName };
   waitFor(position: Position, timeoutMs: number, signal: AbortSignal): Promise<boolean>;
@@ -103,7 +105,7 @@ export class ReplicaService implements DataService {
       });
     }
     const { minPosition } = context;
-    if (minPosition !== undefined && comparePositions(minPosition, this.#replica.position()) > 0) {
+    if (minPosition !== undefined && !this.#replica.has(minPosition)) {
       return this.#awaitPosition(minPosition, context);
     }
     this.#admit(context);
@@ -111,7 +113,7 @@ export class ReplicaService implements DataService {
 
   async #awaitPosition(position: Position, context: RequestContext): Promise<void> {
     if (!(await this.#replica.waitFor(position, POSITION_WAIT_MS, context.signal))) {
-      throw this.#stale(`before the wanted ${formatPosition(position)}`);
+      throw this.#stale(`without all the changes up to the wanted ${formatPosition(position)}`);
     }
     this.#admit(context);
   }

@@ -50,10 +50,12 @@ interface Job {
   readonly reject: (error: unknown) => void;
 }
 
+/** A piece of work that was run; nobody hears of it before the group is durable. */
 interface Done {
   readonly job: Job;
-  readonly value: unknown;
-  readonly work: Work;
+  /** Undefined when it threw, and was taken back. */
+  readonly work: Work | undefined;
+  readonly settle: () => void;
 }
 
 /** A group is committed after this much work, so that nobody waits for a neighbour's bulk write. */
@@ -201,8 +203,8 @@ export class Database {
       this.#abandon(done, cause);
       return;
     }
-    for (const { work } of done) for (const commit of work.commits) commit();
-    for (const { job, value } of done) job.resolve(value);
+    for (const { work } of done) for (const commit of work?.commits ?? []) commit();
+    for (const { settle } of done) settle();
   }
 
   /** Runs one piece of work in its savepoint. Throws only when the whole transaction is gone. */
@@ -213,7 +215,7 @@ export class Database {
     try {
       const value = job.work(work);
       this.#writer.exec('RELEASE work');
-      done.push({ job, value, work });
+      done.push({ job, work, settle: () => job.resolve(value) });
     } catch (error) {
       work.rollback();
       // A full disk or an I/O error makes SQLite roll the whole transaction back by itself.
@@ -222,13 +224,14 @@ export class Database {
         throw error;
       }
       this.#writer.exec('ROLLBACK TO work; RELEASE work');
-      job.reject(error);
+      // What it was refused for may be a neighbour's write of this group, and go with it.
+      done.push({ job, work: undefined, settle: () => job.reject(error) });
     }
   }
 
   #abandon(done: Done[], cause: unknown): void {
     if (this.#writer.database.isTransaction) this.#writer.exec('ROLLBACK');
-    for (const { work } of done.reverse()) work.rollback();
+    for (const { work } of done.reverse()) work?.rollback();
     for (const { job } of done) job.reject(unwritable(cause));
     // BEGIN itself failed: nothing ran, and the first in the queue must not wait for ever.
     if (done.length === 0) this.#queue.shift()?.reject(unwritable(cause));

@@ -586,6 +586,32 @@ test('waits for a position, no longer than it is told, and ends with the signal'
   await primary.close();
 });
 
+test('has no position while it resyncs, however far its log is, and hands no documents on', async () => {
+  await using directory = await temporaryDirectory();
+  const { primary, wire, follower } = await pair(directory.path, 5);
+  wire.down = true;
+  wire.cut();
+  await primary.write(3, { touched: true });
+  const { epoch, sequence } = primary.log.head();
+  const gate = Promise.withResolvers<void>();
+  wire.before = (call) => (call === 'buckets' ? gate.promise : undefined);
+  wire.down = false;
+  follower.replica.resync();
+  await eventually('the log begins anew', () => follower.log.head().sequence === sequence);
+  const never = new AbortController().signal;
+  expect(follower.replica.has({ epoch, sequence })).toBe(false);
+  expect(follower.replica.has({ epoch, sequence: 1 })).toBe(false);
+  expect(await follower.replica.waitFor({ epoch, sequence }, 5, never)).toBe(false);
+  expect(follower.replica.isEqual()).toBe(false);
+  const waiting = follower.replica.waitFor({ epoch, sequence }, 60_000, never);
+  gate.resolve();
+  expect(await waiting).toBe(true);
+  expect(follower.replica.isEqual()).toBe(true);
+  expect(contents(follower.store)).toEqual(contents(primary.store));
+  await follower.close();
+  await primary.close();
+});
+
 test('a difference that comes back raises the alarm, while the data is served', async () => {
   await using directory = await temporaryDirectory();
   const { primary, wire, follower } = await pair(directory.path, 5);

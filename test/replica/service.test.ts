@@ -20,6 +20,7 @@ async function service(view: Partial<ReplicaView> = {}) {
   const replica: ReplicaView = {
     isReady: () => true,
     position: () => ({ epoch: 1, sequence: 7 }),
+    has: ({ sequence }) => sequence <= 7,
     lag: () => ({ head: 7, lagChanges: 0, stalenessMs: 300, asOf: '2030-01-01T00:00:00.000Z' }),
     status: () => ({ state: 'LIVE' }),
     waitFor: async (_position, timeoutMs) => {

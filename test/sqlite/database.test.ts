@@ -178,6 +178,22 @@ describe('hooks', () => {
     await write(4);
     expect(numbersIn(database)).toEqual([4]);
   });
+
+  it('tells nobody of a refusal that came from a neighbour whose group was not written', async () => {
+    await using fixture = await openDatabase();
+    const { database } = fixture;
+    await database.transaction((transaction) =>
+      transaction.exec('CREATE TABLE c (n REFERENCES t (n) DEFERRABLE INITIALLY DEFERRED)'),
+    );
+    const results = await Promise.allSettled([
+      database.transaction((transaction) =>
+        transaction.exec('INSERT INTO t (n) VALUES (1); INSERT INTO c VALUES (99)'),
+      ),
+      database.transaction(insert(1)),
+    ]);
+    expect(results[1]).toMatchObject({ status: 'rejected', reason: { code: 'DATA_UNWRITABLE' } });
+    await database.transaction(insert(1));
+  });
 });
 
 describe('readers', () => {
