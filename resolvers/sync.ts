@@ -4,6 +4,7 @@ import type { IResolvers } from '@graphql-tools/utils';
 import type { GraphQLSchema } from 'graphql';
 import { HoldfastError } from '../src/errors.ts';
 import { SCHEMA_DIRECTORY } from '../src/model/built-in.ts';
+import { type DocumentText, decodeValue, encodeValue } from '../src/model/document.ts';
 import type { Position } from '../src/model/position.ts';
 import { POSITION_SCALAR, SCALARS } from '../src/model/scalars.ts';
 import type { Ack, Shape, SyncSource } from '../src/protocol/sync-source.ts';
@@ -72,7 +73,7 @@ function resolversOf({ source, authorize = () => undefined }: SyncOptions): IRes
         source.bucketRows(name('collection', collection), within('bucket', bucket, 0, BUCKETS - 1)),
       ),
       syncRows: guarded(({ collection, ids }: { collection: string; ids: readonly string[] }) =>
-        source.rows(name('collection', collection), few('ids', ids)),
+        source.rows(name('collection', collection), few('ids', ids).map(idText)),
       ),
       syncChain: guarded(({ sequences }: { sequences: readonly number[] }) =>
         source.chain(few('sequences', sequences).map((sequence) => within('sequences', sequence, 1))),
@@ -141,6 +142,16 @@ function name(argument: string, value: string): string {
 function text(argument: string, value: string, most: number): string {
   if (value.length === 0 || value.length > most) refuse(argument, `must have 1 to ${most} characters`);
   return value;
+}
+
+/** Ids are stored keys: what cannot be read as one is a mistake of the caller, not of the store. */
+function idText(id: string): DocumentText {
+  try {
+    encodeValue(decodeValue(id));
+    return id;
+  } catch {
+    return refuse('ids', `must be ids as document text, not ${id.slice(0, 40)}`);
+  }
 }
 
 function few<T>(argument: string, items: readonly T[]): readonly T[] {

@@ -1,3 +1,4 @@
+import { HoldfastError } from '../errors.ts';
 import type { Document } from '../model/document.ts';
 import { type Entity, type Field, FieldKind, type Relation } from '../model/entity.ts';
 import type { Filter } from '../store/store.ts';
@@ -32,6 +33,11 @@ export interface WhereScope {
 type Condition = Filter | LookUp;
 type LookUp = () => Promise<Filter>;
 
+/** Most conditions and values of one `where`: its plan is made in one go, while everybody else waits. */
+const MAX_PARTS = 10_000;
+/** Deepest nesting of one `where`. */
+const MAX_NESTING = 100;
+
 const EVERYTHING: Filter = {};
 const NOTHING: Filter = { _id: { $in: [] } };
 
@@ -45,7 +51,19 @@ export function filterOf(
   where: WhereInput | null | undefined,
 ): Filter | Promise<Filter> {
   if (where === null || where === undefined) return EVERYTHING;
+  requireBounded(where, { parts: 0 }, 0);
   return settled(conditionsOf(scope, entity.name, where, '', ''));
+}
+
+function requireBounded(value: unknown, seen: { parts: number }, depth: number): void {
+  if (++seen.parts > MAX_PARTS) tooMuch(`has more than ${MAX_PARTS} conditions and values`, MAX_PARTS);
+  if (depth > MAX_NESTING) tooMuch(`is nested deeper than ${MAX_NESTING} levels`, MAX_NESTING);
+  if (typeof value !== 'object' || value === null) return;
+  for (const item of Object.values(value)) requireBounded(item, seen, depth + 1);
+}
+
+function tooMuch(what: string, max: number): never {
+  throw new HoldfastError('QUERY_TOO_COMPLEX', `where ${what}`, { details: { max } });
 }
 
 /** All conditions of `where` on the object at `prefix` (`''` or `address.`); `at` is its place for messages. */

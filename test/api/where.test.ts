@@ -248,3 +248,12 @@ test('nothing is looked up for a where with a mistake', () => {
   expect(() => filterOf({ shapes, relatedKeys }, teacher, where)).toThrow('and.1.nowhere: there is no such field');
   expect(asked).toEqual([]);
 });
+
+test('a where with too many parts or levels is refused before anything is made of it', () => {
+  const inside = (levels: number): WhereInput => (levels === 0 ? {} : { not: inside(levels - 1) });
+  const list = (count: number): WhereInput => ({ name: { in: Array.from({ length: count }, (_, i) => `${i}`) } });
+  for (const where of [list(10_001), inside(101), inside(5_000)])
+    expect(() => filter(where)).toThrow(expect.objectContaining({ code: 'QUERY_TOO_COMPLEX' }));
+  expect(filter(list(9_000))).toHaveProperty('name.$in.length', 9_000);
+  expect(filter(inside(40))).toBeDefined();
+});
