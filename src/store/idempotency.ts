@@ -2,20 +2,24 @@ import { hash } from 'node:crypto';
 import { HoldfastError } from '../errors.ts';
 import type { Operation } from '../model/change.ts';
 import type { DocumentText } from '../model/document.ts';
+import type { Position } from '../model/position.ts';
 import type { Transaction } from '../sqlite/database.ts';
 import type { Reader } from './slices.ts';
 import type { IdempotencyKey } from './store.ts';
 
 const FIND = 'SELECT * FROM idempotency WHERE key = ?';
-const FIND_OPERATION = 'SELECT * FROM idempotency WHERE operation_key = ? ORDER BY sequence';
+// In log order: writes are remembered as they are made.
+const FIND_WRITES = 'SELECT * FROM idempotency WHERE operation_key = ? ORDER BY rowid LIMIT ?';
+const COUNT_WRITES = 'SELECT count(*) AS n FROM idempotency WHERE operation_key = ?';
+const FIND_END = 'SELECT digest, matched, epoch, sequence FROM operations WHERE key = ?';
 const REMEMBER = `INSERT INTO idempotency
-  (key, digest, operation_key, collection, operation, id, version, epoch, sequence, at, removed)
+  (key, digest, operation_key, collection, operation, id, version, epoch, sequence, at, document)
   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
-const FINISH = 'INSERT OR IGNORE INTO operations (key, matched, at) VALUES (?, ?, ?)';
+const REMEMBER_END = 'INSERT INTO operations (key, digest, matched, epoch, sequence, at) VALUES (?, ?, ?, ?, ?, ?)';
 
 const PRUNE = 'DELETE FROM idempotency WHERE rowid IN (SELECT rowid FROM idempotency WHERE at < ? ORDER BY at LIMIT ?)';
 
-/** A write that was made under a key. */
+/** A write that was made under a key, or found to be needless: UNCHANGED. */
 export interface RememberedWrite {
   readonly key: string;
   readonly digest: string;
@@ -23,52 +27,69 @@ export interface RememberedWrite {
   readonly operation_key: string | null;
   /** Number of the collection's tables. */
   readonly collection: number;
-  readonly operation: Operation;
+  readonly operation: Operation | 'UNCHANGED';
   readonly id: DocumentText;
   readonly version: number;
   readonly epoch: number;
   readonly sequence: number;
   readonly at: number;
-  /** The document a deletion removed; null for other writes, whose document is in the log. */
-  readonly removed: DocumentText | null;
+  /** The document answered, where no entry of the log has it: it was removed, or left as it was. Else null. */
+  readonly document: DocumentText | null;
 }
 
 /**
  * The write made under `key` before; undefined when there was none.
  * @throws VALIDATION_FAILED when it was made with other arguments.
  */
-export function rememberedWrite(transaction: Transaction, key: IdempotencyKey): RememberedWrite | undefined {
-  const write = transaction.prepare(FIND).get(key.key) as RememberedWrite | undefined;
+export function rememberedWrite(reader: Reader, key: IdempotencyKey): RememberedWrite | undefined {
+  const write = reader.prepare(FIND).get(key.key) as RememberedWrite | undefined;
   if (write !== undefined) requireSame(write, key);
   return write;
 }
 
+/** What a bulk operation did under a key before. */
+export interface RememberedOperation {
+  /** The first of its writes, in log order. */
+  readonly writes: readonly RememberedWrite[];
+  /** How many writes there were. */
+  readonly modified: number;
+  /** What it matched and where the log was at its end; undefined when it did not come to its end. */
+  readonly end: { readonly matched: number; readonly position: Position } | undefined;
+}
+
 /**
- * What a bulk operation did under `operation` before: its writes in log order, and, when it came to its end, how many
- * documents it matched.
+ * What a bulk operation did under `operation` before, with at most `most` of its writes.
  * @throws VALIDATION_FAILED when it ran with other arguments.
  */
-export function rememberedOperation(
-  reader: Reader,
-  operation: IdempotencyKey,
-): { readonly writes: readonly RememberedWrite[]; readonly matched: number | undefined } {
-  const writes = reader.prepare(FIND_OPERATION).all(operation.key) as unknown as RememberedWrite[];
-  if (writes[0] !== undefined) requireSame(writes[0], operation);
-  const row = reader.prepare('SELECT matched FROM operations WHERE key = ?').get(operation.key);
-  return { writes, matched: row?.matched as number | undefined };
+export function rememberedOperation(reader: Reader, operation: IdempotencyKey, most: number): RememberedOperation {
+  const writes = reader.prepare(FIND_WRITES).all(operation.key, most) as unknown as RememberedWrite[];
+  const modified = reader.prepare(COUNT_WRITES).get(operation.key)?.n as number;
+  const row = reader.prepare(FIND_END).get(operation.key) as
+    | { readonly digest: string; readonly matched: number; readonly epoch: number; readonly sequence: number }
+    | undefined;
+  const known = row ?? writes[0];
+  if (known !== undefined) requireSame(known, operation);
+  const end = row && { matched: row.matched, position: { epoch: row.epoch, sequence: row.sequence } };
+  return { writes, modified, end };
 }
 
 /** Remembers a write in the transaction that makes it. */
 export function remember(transaction: Transaction, write: RememberedWrite): void {
-  const { key, digest, operation_key, collection, operation, id, version, epoch, sequence, at, removed } = write;
+  const { key, digest, operation_key, collection, operation, id, version, epoch, sequence, at, document } = write;
   transaction
     .prepare(REMEMBER)
-    .run(key, digest, operation_key, collection, operation, id, version, epoch, sequence, at, removed);
+    .run(key, digest, operation_key, collection, operation, id, version, epoch, sequence, at, document);
 }
 
 /** Remembers that a bulk operation came to its end: a repetition looks for no further documents. */
-export function rememberEnd(transaction: Transaction, operation: IdempotencyKey, matched: number, at: number): void {
-  transaction.prepare(FINISH).run(operation.key, matched, at);
+export function rememberEnd(
+  transaction: Transaction,
+  { key, digest }: IdempotencyKey,
+  matched: number,
+  { epoch, sequence }: Position,
+  at: number,
+): void {
+  transaction.prepare(REMEMBER_END).run(key, digest, matched, epoch, sequence, at);
 }
 
 /** The key of one document of a bulk operation. */
@@ -82,7 +103,7 @@ export function pruneKeys(transaction: Transaction, at: number, most: number): n
   return Number(transaction.prepare(PRUNE).run(at, most).changes);
 }
 
-function requireSame(write: RememberedWrite, key: IdempotencyKey): void {
-  if (write.digest === key.digest) return;
+function requireSame(known: Pick<IdempotencyKey, 'digest'>, key: IdempotencyKey): void {
+  if (known.digest === key.digest) return;
   throw new HoldfastError('VALIDATION_FAILED', 'this idempotency key was used before, with other arguments');
 }

@@ -2,7 +2,7 @@ import { isHoldfastError } from '../errors.ts';
 import { type Document, type DocumentText, decodeDocument } from '../model/document.ts';
 import type { Position } from '../model/position.ts';
 import type { Database, Transaction } from '../sqlite/database.ts';
-import { documentKey, rememberEnd, rememberedOperation } from './idempotency.ts';
+import { documentKey, rememberEnd, rememberedOperation, rememberedWrite } from './idempotency.ts';
 import { read } from './slices.ts';
 import { Query, rowsOf } from './sqlite-query.ts';
 import type { StoredRow, Table } from './sqlite-table.ts';
@@ -30,13 +30,14 @@ export type WriteFound = (
   mark: WriteMark,
 ) => WriteResult;
 
-/** See `Collection.insertMany`. */
+/** See `Collection.insertMany`. Keys that were used with other arguments end the call before anything is written. */
 export async function insertMany(
   { database, writer, table }: WriteParts,
   documents: readonly Document[],
   keys: readonly IdempotencyKey[] | undefined,
 ): Promise<BulkResult> {
   const tally = new Tally(writer.position());
+  for (const key of keys ?? []) rememberedWrite(database.reader, key);
   for (let next = 0; next < documents.length; ) {
     next = await database.transaction((transaction) => {
       const chunk = new Chunk();
@@ -54,7 +55,10 @@ export async function insertMany(
   return tally.result();
 }
 
-/** See `Collection.updateMany` and `deleteMany`; each document is tested again in the transaction that writes it. */
+/**
+ * See `Collection.updateMany` and `deleteMany`; each document is tested again in the transaction that writes it. One operation,
+ * known by its key, must not run twice at once.
+ */
 export async function writeMany(
   parts: WriteParts,
   filter: Filter,
@@ -64,31 +68,37 @@ export async function writeMany(
   const { database, writer, table } = parts;
   const query = new Query(filter);
   const tally = new Tally(writer.position());
-  const earlier = operation && rememberedOperation(database.reader, operation);
-  for (const made of earlier?.writes ?? []) tally.add(writer.resultOf(database.reader, table, made));
-  if (earlier?.matched !== undefined) return tally.result(earlier.matched);
+  if (operation !== undefined) {
+    const { writes, modified, end } = rememberedOperation(database.reader, operation, MAX_DOCUMENTS);
+    const documents = writes.map((made) => writer.resultOf(database.reader, table, made).document);
+    tally.recall(documents, modified);
+    if (end !== undefined) return tally.result(end);
+  }
 
   const rows = await read(database, (reader) => rowsOf(reader, table, query));
-  const done = new Set(earlier?.writes.map(({ id }) => id));
-  for (let next = 0; next < rows.length; ) {
+  let next = 0;
+  do {
     next = await database.transaction((transaction) => {
       const chunk = new Chunk();
       let place = next;
       for (; place < rows.length && chunk.hasRoom(); place++) {
         const stored = transaction.prepare(table.byRowSql).get(rows[place] as number) as StoredRow | undefined;
-        if (stored === undefined || done.has(stored.id)) continue;
+        if (stored === undefined) continue;
+        const key = operation && documentKey(operation, stored.id);
+        // Written before the process died, and counted above.
+        if (key !== undefined && rememberedWrite(transaction, key) !== undefined) continue;
         const current = decodeDocument(stored.text);
         chunk.add(stored.text);
         if (query.matches?.(current) === false) continue;
-        const mark = operation && { idempotency: documentKey(operation, stored.id), operationKey: operation.key };
-        tally.attempt(tally.found++, () => write(transaction, stored, current, mark ?? {}));
+        const mark = { idempotency: key, operationKey: operation?.key };
+        tally.attempt(tally.found++, () => write(transaction, stored, current, mark));
       }
-      if (place === rows.length && operation !== undefined && tally.modified > 0) {
-        rememberEnd(transaction, operation, tally.matched, writer.now());
+      if (place === rows.length && operation !== undefined) {
+        rememberEnd(transaction, operation, tally.matched, tally.position, writer.now());
       }
       return place;
     });
-  }
+  } while (next < rows.length);
   return tally.result();
 }
 
@@ -115,10 +125,18 @@ class Tally {
   found = 0;
   readonly #documents: Document[] = [];
   readonly #refused: Refusal[] = [];
-  #position: Position;
+  /** Where the log was after the last write. */
+  position: Position;
 
   constructor(position: Position) {
-    this.#position = position;
+    this.position = position;
+  }
+
+  /** Counts what was written before the process died. */
+  recall(documents: readonly (Document | null)[], modified: number): void {
+    this.matched += modified;
+    this.modified += modified;
+    this.#documents.push(...documents.filter((document) => document !== null));
   }
 
   /** Runs the write of one document; a refusal is noted and does not stop the others. */
@@ -137,17 +155,17 @@ class Tally {
   add(result: WriteResult): void {
     this.matched += result.matchedCount;
     this.modified += result.modifiedCount;
-    this.#position = result.position;
+    this.position = result.position;
     if (result.document !== null && this.#documents.length < MAX_DOCUMENTS) this.#documents.push(result.document);
   }
 
-  result(matched = this.matched): BulkResult {
+  result({ matched, position }: Pick<Tally, 'matched' | 'position'> = this): BulkResult {
     return {
       matchedCount: matched,
       modifiedCount: this.modified,
       documents: this.#documents,
       refused: this.#refused,
-      position: this.#position,
+      position,
     };
   }
 }

@@ -15,6 +15,7 @@ import type {
   Filter,
   FindCursor,
   FindOptions,
+  IdempotencyKey,
   Update,
   WriteOptions,
   WriteResult,
@@ -28,6 +29,8 @@ const LOOKS = 3;
 export class SqliteCollection implements Collection {
   readonly name: string;
   readonly #parts: WriteParts;
+  /** By their keys, the bulk operations that are under way. */
+  readonly #running = new Map<string, Promise<BulkResult>>();
 
   constructor(parts: WriteParts) {
     this.name = parts.table.name;
@@ -81,7 +84,7 @@ export class SqliteCollection implements Collection {
   }
 
   async updateMany(filter: Filter, update: Update, options: BulkOptions = {}): Promise<BulkResult> {
-    return writeMany(this.#parts, filter, options.operation, this.#updating(update));
+    return this.#writeMany(filter, options.operation, this.#updating(update));
   }
 
   async replaceOne(filter: Filter, document: Document, options: WriteOptions = {}): Promise<WriteResult> {
@@ -96,7 +99,7 @@ export class SqliteCollection implements Collection {
   }
 
   async deleteMany(filter: Filter, options: BulkOptions = {}): Promise<BulkResult> {
-    return writeMany(this.#parts, filter, options.operation, this.#removing());
+    return this.#writeMany(filter, options.operation, this.#removing());
   }
 
   #updating(update: Update): WriteFound {
@@ -163,6 +166,19 @@ export class SqliteCollection implements Collection {
       const stored = row === undefined ? undefined : this.#stillMatching(transaction, row, query);
       return this.#write(transaction, stored, options, write);
     });
+  }
+
+  /** The same operation sent again while it runs waits for its end, and is answered from memory. */
+  async #writeMany(filter: Filter, operation: IdempotencyKey | undefined, write: WriteFound): Promise<BulkResult> {
+    const run = () => writeMany(this.#parts, filter, operation, write);
+    if (operation === undefined) return run();
+    const { key } = operation;
+    for (let running = this.#running.get(key); running !== undefined; running = this.#running.get(key)) {
+      await running.catch(() => {});
+    }
+    const running = run();
+    this.#running.set(key, running);
+    return running.finally(() => this.#running.delete(key));
   }
 
   #stillMatching(transaction: Transaction, row: number, query: Query): StoredRow | undefined {

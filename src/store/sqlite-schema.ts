@@ -44,13 +44,16 @@ const SCHEMA = `
     sequence INTEGER NOT NULL,
     at INTEGER NOT NULL,
     epoch INTEGER NOT NULL,
-    removed TEXT
+    document TEXT
   ) STRICT;
   CREATE INDEX IF NOT EXISTS idempotency_operation ON idempotency (operation_key) WHERE operation_key IS NOT NULL;
   CREATE INDEX IF NOT EXISTS idempotency_at ON idempotency (at);
   CREATE TABLE IF NOT EXISTS operations (
     key TEXT PRIMARY KEY,
+    digest TEXT NOT NULL,
     matched INTEGER NOT NULL,
+    epoch INTEGER NOT NULL,
+    sequence INTEGER NOT NULL,
     at INTEGER NOT NULL
   ) STRICT`;
 

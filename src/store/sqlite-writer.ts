@@ -72,10 +72,10 @@ export class SqliteWriter {
 
   /** What a remembered write answered. The document is that of its version while the log has it, else the one there is now. */
   resultOf(reader: Reader, table: Table, write: RememberedWrite): WriteResult {
-    const { version, epoch, sequence } = write;
+    const { operation, version, epoch, sequence } = write;
     return {
       matchedCount: 1,
-      modifiedCount: 1,
+      modifiedCount: operation === 'UNCHANGED' ? 0 : 1,
       document: this.#documentOf(reader, table, write),
       version,
       position: { epoch, sequence },
@@ -115,7 +115,7 @@ export class SqliteWriter {
     requireVersion(table, stored, current, mark.ifVersion);
     const changed = change(current);
     const text = changed === current ? stored.text : encodeDocument(changed);
-    if (text === stored.text) return this.#unchanged(current, stored.version);
+    if (text === stored.text) return this.#unchanged(transaction, table, stored, current, mark);
     const { id } = stored;
     if (encodeValue(changed._id) !== id) {
       throw new HoldfastError(
@@ -164,8 +164,26 @@ export class SqliteWriter {
     return this.#clock.now();
   }
 
-  #unchanged(document: Document, version: number): WriteResult {
-    return { matchedCount: 1, modifiedCount: 0, document, version, position: this.position(), repeated: false };
+  /**
+   * The result of an update that found everything as it should be. It is remembered, lest a late repetition undo what others
+   * did since; not so the single documents of a bulk operation, whose end is.
+   */
+  #unchanged(
+    transaction: Transaction,
+    table: Table,
+    { id, version, text }: StoredRow,
+    document: Document,
+    mark: WriteMark,
+  ): WriteResult {
+    const position = this.position();
+    if (mark.idempotency !== undefined && mark.operationKey === undefined) {
+      remember(transaction, {
+        ...mark.idempotency,
+        ...{ operation_key: null, collection: table.number, operation: 'UNCHANGED', id, version },
+        ...{ ...position, at: this.#clock.now(), document: text },
+      });
+    }
+    return { matchedCount: 1, modifiedCount: 0, document, version, position, repeated: false };
   }
 
   /** Appends the entry of a write that was just made, remembers its key, and gives its result. */
@@ -209,12 +227,12 @@ export class SqliteWriter {
       epoch,
       sequence,
       at,
-      removed,
+      document: removed,
     });
   }
 
   #documentOf(reader: Reader, table: Table, write: RememberedWrite): Document | null {
-    if (write.removed !== null) return decodeDocument(write.removed);
+    if (write.document !== null) return decodeDocument(write.document);
     const image = this.#outbox.entrySeenBy(reader, write.sequence)?.image;
     const text = image ?? table.rowOf(reader, keyOfText(write.id))?.text;
     return text === undefined ? null : decodeDocument(text);

@@ -60,7 +60,7 @@ export function idempotencyContract(open: OpenStore): void {
     expect(await collection.find({}).toArray()).toEqual([{ _id: 'a' }]);
   });
 
-  it('does not remember what wrote nothing: it is tried again', async () => {
+  it('does not remember what found nothing, nor what was refused: it is tried again', async () => {
     await using fixture = await open(PLAIN);
     const collection = people(fixture);
     const idempotency = keyOf('later');
@@ -69,6 +69,22 @@ export function idempotencyContract(open: OpenStore): void {
     await refusalOf(collection.insertOne({ _id: 'a' }, { idempotency }), 'ALREADY_EXISTS');
     const result = await collection.updateOne({ _id: 'a' }, { $set: { n: 1 } }, { idempotency });
     expect(result).toMatchObject({ modifiedCount: 1, repeated: false });
+  });
+
+  it('remembers an update that found the document as it should be: a late repetition undoes nobody', async () => {
+    await using fixture = await open(PLAIN);
+    const collection = people(fixture);
+    await collection.insertOne({ _id: 'a', n: 1 });
+    const run = () => people(fixture).updateOne({ _id: 'a' }, { $set: { n: 1 } }, { idempotency: keyOf('same') });
+    const first = await run();
+    expect(first).toMatchObject({ matchedCount: 1, modifiedCount: 0, repeated: false });
+    await collection.updateOne({ _id: 'a' }, { $set: { n: 2 } });
+    expect(await run()).toEqual({ ...first, repeated: true });
+    await collection.deleteOne({ _id: 'a' });
+    await fixture.reopen(PLAIN);
+    expect(await run()).toEqual({ ...first, repeated: true });
+    const other = people(fixture).deleteOne({ _id: 'a' }, { idempotency: keyOf('same', 'other') });
+    await refusalOf(other, 'VALIDATION_FAILED');
   });
 
   it('inserts once when the same insert is sent twice at once', async () => {
@@ -107,6 +123,46 @@ export function idempotencyContract(open: OpenStore): void {
     expect(await collection.countDocuments({ open: true })).toBe(1);
     const other = collection.updateMany({}, { $inc: { n: 1 } }, { operation: keyOf('close', 'other') });
     await refusalOf(other, 'VALIDATION_FAILED');
+  });
+
+  it('remembers an updateMany or deleteMany that wrote nothing', async () => {
+    await using fixture = await open(PLAIN);
+    const collection = people(fixture);
+    const close = () => collection.updateMany({ open: true }, { $set: { open: false } }, { operation: keyOf('close') });
+    const clean = () => collection.deleteMany({ open: true }, { operation: keyOf('clean') });
+    const nothing = await close();
+    expect(nothing).toMatchObject({ matchedCount: 0, modifiedCount: 0 });
+    expect(await clean()).toEqual(nothing);
+    await collection.insertOne({ _id: 1, open: true });
+    expect(await close()).toEqual(nothing);
+    expect(await clean()).toEqual(nothing);
+    expect(await collection.find({}).toArray()).toEqual([{ _id: 1, open: true }]);
+    const other = collection.deleteMany({}, { operation: keyOf('close', 'other') });
+    await refusalOf(other, 'VALIDATION_FAILED');
+  });
+
+  it('does an updateMany or deleteMany once when it is sent twice at once', async () => {
+    await using fixture = await open(PLAIN);
+    const collection = people(fixture);
+    await collection.insertMany(Array.from({ length: 700 }, (_, index) => ({ _id: index, n: 0 })));
+    const count = () => collection.updateMany({}, { $inc: { n: 1 } }, { operation: keyOf('count') });
+    const [first, second] = await Promise.all([count(), count()]);
+    expect(first).toMatchObject({ matchedCount: 700, modifiedCount: 700, refused: [] });
+    expect(second).toEqual(first);
+    expect(await collection.countDocuments({ n: 1 })).toBe(700);
+    const clean = () => collection.deleteMany({}, { operation: keyOf('clean') });
+    const [gone, again] = await Promise.all([clean(), clean()]);
+    expect(gone).toMatchObject({ matchedCount: 700, modifiedCount: 700, refused: [] });
+    expect(again).toEqual(gone);
+  });
+
+  it('refuses an insertMany with other arguments as a whole', async () => {
+    await using fixture = await open(PLAIN);
+    const collection = people(fixture);
+    await collection.insertMany([{ _id: 1 }], { idempotency: [keyOf('many 0')] });
+    const others = [keyOf('many 0', 'other'), keyOf('many 1', 'other')];
+    await refusalOf(collection.insertMany([{ _id: 2 }, { _id: 3 }], { idempotency: others }), 'VALIDATION_FAILED');
+    expect(await collection.find({}).toArray()).toEqual([{ _id: 1 }]);
   });
 
   it('does a repeated deleteMany only once', async () => {
