@@ -63,7 +63,7 @@ export function find(reader: Reader, table: Table, query: Query): Generator<numb
 export function* documentsOf(reader: Reader, table: Table, query: Query): Generator<Document | undefined, void, void> {
   const plan = query.plan(reader, table);
   if (plan.served < query.sort.length || query.limit === 0) {
-    const found = find(reader, table, query);
+    const found = matchesOf(reader, table, query, plan, plan.exact ? undefined : query.matches);
     let step = found.next();
     for (; step.done !== true; step = found.next()) yield undefined;
     for (const { document } of step.value) yield document;
@@ -141,16 +141,16 @@ export function* countOf(reader: Reader, table: Table, query: Query): Generator<
 
 /** Counts the entries of a plan, some thousands in a step. */
 function* countEntries(reader: Reader, table: Table, { index, ranges }: Plan): Generator<number, number, void> {
-  const { countSql, nextSql } = index ?? table;
+  const { rangeSql } = index ?? table;
   let total = 0;
   for (let { low, high } of ranges) {
     for (let next: Uint8Array | undefined; ; low = next) {
-      next = reader.prepare(nextSql).get(low, high, COUNTED_AT_ONCE)?.key as Uint8Array | undefined;
+      next = reader.prepare(rangeSql.next).get(low, high, COUNTED_AT_ONCE)?.key as Uint8Array | undefined;
       if (next === undefined) break;
       total += COUNTED_AT_ONCE;
       yield COUNTED_CHARACTERS;
     }
-    total += reader.prepare(countSql).get(low, high, COUNTED_AT_ONCE)?.n as number;
+    total += reader.prepare(rangeSql.count).get(low, high, COUNTED_AT_ONCE)?.n as number;
   }
   return total;
 }
@@ -177,8 +177,9 @@ function rangesOf(plan: Plan): readonly KeyRange[] {
 
 /** The statement that reads a range of a plan's keys, up to a number of rows when `limited`. */
 function statementOf(reader: Reader, table: Table, plan: Plan, limited: boolean): ReturnType<Reader['prepare']> {
-  const { ascendingSql, descendingSql, firstSql, lastSql } = plan.index ?? table;
-  const ordered = plan.descending ? (limited ? lastSql : descendingSql) : limited ? firstSql : ascendingSql;
+  const { ascending, descending, first, last } = (plan.index ?? table).rangeSql;
+  const [forwards, backwards] = limited ? [first, last] : [ascending, descending];
+  const ordered = plan.descending ? backwards : forwards;
   const statement = reader.prepare(plan.anyOrder ? table.anyOrderSql : ordered);
   // Rows as arrays cost two thirds of rows as objects.
   statement.setReturnArrays(true);

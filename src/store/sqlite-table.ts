@@ -19,6 +19,31 @@ export interface StoredRow {
   readonly text: DocumentText;
 }
 
+/** Statements over a range of keys, whose first two parameters are its bounds (low inclusive, high exclusive). */
+export interface RangeSql {
+  /** Entries, counted up to the third parameter. */
+  readonly count: string;
+  /** Key of the entry so many (third parameter) after the first. */
+  readonly next: string;
+  /** Rows and texts in the order of the keys. */
+  readonly ascending: string;
+  readonly descending: string;
+  /** The same up to a number (third parameter) of rows. */
+  readonly first: string;
+  readonly last: string;
+}
+
+function rangeSql(table: string, ascending: string): RangeSql {
+  return {
+    count: `SELECT count(*) AS n FROM (SELECT 1 FROM ${table} WHERE key >= ? AND key < ? LIMIT ?)`,
+    next: `SELECT key FROM ${table} WHERE key >= ? AND key < ? ORDER BY key LIMIT 1 OFFSET ?`,
+    ascending,
+    descending: `${ascending} DESC`,
+    first: `${ascending} LIMIT ?`,
+    last: `${ascending} DESC LIMIT ?`,
+  };
+}
+
 /** An index of a collection: a table of `key → row`, whose key is the keys of the paths' values followed by that of the id. */
 export class IndexTable implements IndexSpec {
   readonly name: string;
@@ -30,16 +55,7 @@ export class IndexTable implements IndexSpec {
   readonly deleteSql: string;
   /** Whether an entry other than `row`'s begins with the first parameter and is below the second. */
   readonly probeSql: string;
-  /** Entries of a range of keys, counted up to the third parameter. */
-  readonly countSql: string;
-  /** Key of the entry so many (third parameter) after the first of a range. */
-  readonly nextSql: string;
-  /** Rows and texts of a range of keys, in their order. */
-  readonly ascendingSql: string;
-  readonly descendingSql: string;
-  /** The same up to a number (third parameter) of rows. */
-  readonly firstSql: string;
-  readonly lastSql: string;
+  readonly rangeSql: RangeSql;
   /** Whether some document has, or had, more than one entry: the index then neither sorts nor answers alone. */
   multikey: boolean;
 
@@ -54,14 +70,11 @@ export class IndexTable implements IndexSpec {
     this.insertSql = `INSERT OR REPLACE INTO ${this.table} (key, row) VALUES (?, ?)`;
     this.deleteSql = `DELETE FROM ${this.table} WHERE key = ?`;
     this.probeSql = `SELECT row FROM ${this.table} WHERE key >= ? AND key < ? AND row <> ? LIMIT 1`;
-    this.countSql = `SELECT count(*) AS n FROM (SELECT 1 FROM ${this.table} WHERE key >= ? AND key < ? LIMIT ?)`;
-    this.nextSql = `SELECT key FROM ${this.table} WHERE key >= ? AND key < ? ORDER BY key LIMIT 1 OFFSET ?`;
     // CROSS JOIN keeps SQLite from turning the loops around: https://sqlite.org/optoverview.html#crossjoin
-    const entries = `SELECT d.row AS row, d.text AS text FROM ${this.table} AS i CROSS JOIN d_${collection} AS d ON d.row = i.row WHERE i.key >= ? AND i.key < ? ORDER BY i.key`;
-    this.ascendingSql = entries;
-    this.descendingSql = `${entries} DESC`;
-    this.firstSql = `${this.ascendingSql} LIMIT ?`;
-    this.lastSql = `${this.descendingSql} LIMIT ?`;
+    this.rangeSql = rangeSql(
+      this.table,
+      `SELECT d.row, d.text FROM ${this.table} AS i CROSS JOIN d_${collection} AS d ON d.row = i.row WHERE i.key >= ? AND i.key < ? ORDER BY i.key`,
+    );
   }
 
   /** What the index holds of a document, without the id at the end: distinct, at least one. */
@@ -97,18 +110,11 @@ export class Table {
   readonly bucketRowsSql: string;
   readonly rehashSql: string;
   readonly allSql: string;
-  /** {@link ascendingSql} over the same range, in the order in which the rows lie. */
+  /** As {@link RangeSql.ascending}, in the order in which the rows lie. */
   readonly anyOrderSql: string;
   readonly maxVersionSql: string;
-  /** As those of {@link IndexTable}, over the keys of the ids. */
-  readonly countSql: string;
-  /** Key of the entry so many (third parameter) after the first of a range. */
-  readonly nextSql: string;
-  readonly ascendingSql: string;
-  readonly descendingSql: string;
-  /** The same up to a number (third parameter) of rows. */
-  readonly firstSql: string;
-  readonly lastSql: string;
+  /** Over the keys of the ids. */
+  readonly rangeSql: RangeSql;
 
   constructor(number: number, name: string, indexes: readonly IndexTable[], buckets: Buckets, buried: boolean) {
     this.number = number;
@@ -131,12 +137,7 @@ export class Table {
     this.rehashSql = `UPDATE ${this.table} SET hash = ? WHERE row = ?`;
     this.allSql = `SELECT id, version, text FROM ${this.table} ORDER BY row`;
     this.maxVersionSql = `SELECT max(version) AS version FROM ${this.table}`;
-    this.countSql = `SELECT count(*) AS n FROM (SELECT 1 FROM ${this.table} WHERE key >= ? AND key < ? LIMIT ?)`;
-    this.nextSql = `SELECT key FROM ${this.table} WHERE key >= ? AND key < ? ORDER BY key LIMIT 1 OFFSET ?`;
-    this.ascendingSql = `SELECT row, text FROM ${this.table} WHERE key >= ? AND key < ? ORDER BY key`;
-    this.descendingSql = `${this.ascendingSql} DESC`;
-    this.firstSql = `${this.ascendingSql} LIMIT ?`;
-    this.lastSql = `${this.descendingSql} LIMIT ?`;
+    this.rangeSql = rangeSql(this.table, `SELECT row, text FROM ${this.table} WHERE key >= ? AND key < ? ORDER BY key`);
     // The unary plus keeps SQLite from the index on the key.
     this.anyOrderSql = `SELECT row, text FROM ${this.table} WHERE +key >= ? AND +key < ? ORDER BY row`;
   }
