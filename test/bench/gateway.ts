@@ -11,7 +11,7 @@ import { temporaryDirectory } from '../support/temporary.ts';
 import { cpuMicros, machine, median, saveFigures, table } from './table.ts';
 
 const CONNECTIONS = 16;
-const REQUESTS = 4_000;
+const REQUESTS = 1_000;
 const ROUNDS = 5;
 const PEERS = ['mercurius-jit', 'mercurius', 'yoga', 'apollo'] as const;
 
@@ -36,7 +36,7 @@ interface Query {
 export async function run(): Promise<void> {
   await using directory = await temporaryDirectory();
   const data = join(directory.path, 'data');
-  const holdfast = startHoldfast(['start', '--port', '0', '--ops-port', '0', '--data', data]);
+  const holdfast = startHoldfast(['start', '--port', '0', '--ops-port', '0', '--data', data], { NODE_ENV: 'production' });
   const contenders: Contender[] = [];
   try {
     const { url } = await holdfast.ready;

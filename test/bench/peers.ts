@@ -4,10 +4,11 @@ import { makeExecutableSchema } from '@graphql-tools/schema';
 import DataLoader from 'dataloader';
 import Fastify from 'fastify';
 import type { GraphQLSchema } from 'graphql';
+import { keyOfText } from '../../src/store/key.ts';
 
 /**
  * The peers, written by hand over Holdfast's own SQLite file as a careful engineer would write them: prepared statements,
- * JSON parsed once per document, a DataLoader per request with one `IN` query per level.
+ * lookups by the primary key, JSON parsed once per document, a DataLoader per request.
  * usage: node peers.ts --kind mercurius|mercurius-jit|yoga|apollo --port N --file holdfast.db --teachers TABLE --schools TABLE
  */
 const { values } = parseArgs({
@@ -34,18 +35,18 @@ interface Context {
 const database = new DatabaseSync(file, { readOnly: true });
 const parse = (row: Record<string, unknown> | undefined): unknown =>
   row === undefined ? null : JSON.parse(row.text as string);
-const teacherById = database.prepare(`SELECT text FROM ${teachers} WHERE id = ?`);
+const teacherByKey = database.prepare(`SELECT text FROM ${teachers} WHERE key = ?`);
 const teacherPage = database.prepare(`SELECT text FROM ${teachers} ORDER BY key LIMIT ?`);
-const schoolsById = database.prepare(`SELECT id, text FROM ${schools} WHERE id IN (SELECT value FROM json_each(?))`);
+const schoolByKey = database.prepare(`SELECT text FROM ${schools} WHERE key = ?`);
+
+/** The key of a document whose id is a string. */
+const keyOfId = (id: string): Uint8Array => keyOfText(JSON.stringify(id));
 
 function context(): Context {
   return {
-    schools: new DataLoader((ids) => {
-      const found = new Map<string, School>();
-      for (const row of schoolsById.all(JSON.stringify(ids.map((id) => JSON.stringify(id)))))
-        found.set(JSON.parse(row.id as string), parse(row) as School);
-      return Promise.resolve(ids.map((id) => found.get(id) ?? null));
-    }),
+    schools: new DataLoader((ids) =>
+      Promise.resolve(ids.map((id) => parse(schoolByKey.get(keyOfId(id))) as School | null)),
+    ),
   };
 }
 
@@ -58,7 +59,7 @@ const schema = (): GraphQLSchema =>
       type Query { teacher(id: ID!): Teacher teachers(limit: Int = 50): [Teacher!]! }`,
     resolvers: {
       Query: {
-        teacher: (_: unknown, args: { id: string }) => parse(teacherById.get(JSON.stringify(args.id))),
+        teacher: (_: unknown, args: { id: string }) => parse(teacherByKey.get(keyOfId(args.id))),
         teachers: (_: unknown, args: { limit: number }) => teacherPage.all(args.limit).map(parse),
       },
       Teacher: {
