@@ -12,7 +12,8 @@ import type { PreparedOperation } from './documents.ts';
 import { conditionVariables, flatten } from './flatten.ts';
 import { isPromise, type Run, Shadow } from './shadow.ts';
 
-const MAX_COMPILED = 500;
+/** Response paths of the compiled queries that are kept, together; each is about a kilobyte of code. */
+const MAX_COMPILED_PATHS = 20_000;
 /** Executions by graphql-js before an operation is compiled: most documents with literals in them never come again. */
 const COMPILE_AFTER = 2;
 /** More conditions than this make too many variants. */
@@ -23,6 +24,7 @@ type Variables = Readonly<Record<string, unknown>>;
 /** A query compiled for one set of condition values, or the knowledge that it cannot be. */
 interface Variant {
   readonly query: CompiledQuery['query'] | undefined;
+  readonly paths: number;
   /** Set by a serializer that met a promise or a function: objects of this query are not plain, graphql-js must read them. */
   impure: boolean;
 }
@@ -37,13 +39,13 @@ interface Known {
 }
 
 /**
- * Executes hot queries by code that graphql-jit compiles, two to three times cheaper than graphql-js on lists. Answers are those
+ * Executes hot queries by code that graphql-jit compiles, several times cheaper than graphql-js on lists. Answers are those
  * of graphql-js; where an answer could differ, it declines and the caller asks graphql-js.
  */
 export class Compiler {
   readonly #schema: GraphQLSchema;
   readonly #shadow: Shadow;
-  readonly #variants = new Lru<string, Variant>(MAX_COMPILED);
+  readonly #variants = new Lru<string, Variant>(MAX_COMPILED_PATHS, ({ paths }) => paths);
   readonly #known = new WeakMap<PreparedOperation, Known>();
   #nextId = 0;
 
@@ -109,7 +111,7 @@ export class Compiler {
 
   #compile({ document, node }: PreparedOperation, variables: Variables): Variant {
     const flat = flatten(this.#schema, document, node, variables);
-    if (flat === undefined) return { query: undefined, impure: false };
+    if (flat === undefined) return { query: undefined, paths: 1, impure: false };
     const customSerializers: Record<string, (value: unknown) => unknown> = {};
     const markImpure = () => {
       variant.impure = true;
@@ -121,7 +123,8 @@ export class Compiler {
       undefined,
       { customSerializers, disablingCapturingStackErrors: true },
     );
-    const variant: Variant = { query: isCompiledQuery(compiled) ? compiled.query : undefined, impure: false };
+    const query = isCompiledQuery(compiled) ? compiled.query : undefined;
+    const variant: Variant = { query, paths: flat.paths, impure: false };
     return variant;
   }
 }

@@ -4,6 +4,7 @@ import type { WebSocket } from 'ws';
 import type { Logger } from '../telemetry/logger.ts';
 import type { ErrorFormat } from './errors.ts';
 import type { Executor } from './executor.ts';
+import type { Gate } from './gate.ts';
 import type { Limits } from './limits.ts';
 import type { Observer } from './observer.ts';
 import type { Caller, HttpOptions } from './options.ts';
@@ -17,8 +18,7 @@ export interface SocketOptions {
   readonly logger: Logger;
   readonly pingMs: number;
   readonly authenticate: HttpOptions['authenticate'];
-  /** Throws SHUTTING_DOWN when no new operation is wanted. */
-  readonly checkOpen: () => void;
+  readonly gate: Gate;
 }
 
 /** Bytes waiting to be sent beyond which nothing more is read from a client. */

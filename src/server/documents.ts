@@ -17,8 +17,9 @@ import type { Limits } from './limits.ts';
 import type { OperationSummary } from './options.ts';
 import { checkShape } from './shape.ts';
 
-const MAX_DOCUMENTS = 1_000;
-/** Longer texts are not kept: a thousand of them must not fill the memory. */
+/** Characters of the texts that are remembered, together; a parsed document takes up to 150 bytes for each. */
+const MAX_KEPT_CHARACTERS = 500_000;
+/** Longer texts are not remembered: a few of them would drive out all others. */
 const MAX_KEPT_LENGTH = 20_000;
 const MAX_VALIDATION_ERRORS = 5;
 
@@ -68,7 +69,7 @@ export class Documents {
   readonly #options: DocumentsOptions;
   readonly #rules;
   readonly #compiler: Compiler | undefined;
-  readonly #kept = new Lru<string, Prepared>(MAX_DOCUMENTS);
+  readonly #kept = new Lru<string, Prepared>(MAX_KEPT_CHARACTERS, (_prepared, query) => query.length);
 
   constructor(schema: GraphQLSchema, options: DocumentsOptions) {
     this.#schema = schema;

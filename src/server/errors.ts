@@ -29,6 +29,8 @@ export class BadRequest extends HoldfastError {
 export interface ErrorFormat {
   readonly production: boolean;
   readonly formatError: HttpOptions['formatError'];
+  /** Told of errors of ours that something else has caused: the cause is for the log only. */
+  readonly onCaused: (error: HoldfastError, requestId: string) => void;
   /** Told of every error that nobody expected. */
   readonly onUnexpected: (error: unknown, requestId: string) => void;
 }
@@ -65,7 +67,8 @@ function propose(error: GraphQLError, requestId: string, format: ErrorFormat): G
   const { message, locations, path, extensions } = error.toJSON();
   const place = { ...(locations && { locations }), ...(path && { path }) };
   const cause = rootCause(error);
-  if (cause instanceof HoldfastError) {
+  if (cause instanceof HoldfastError && cause.code !== 'INTERNAL_SERVER_ERROR') {
+    if (cause.cause !== undefined) format.onCaused(cause, requestId);
     return { message: cause.message, ...place, extensions: { ...cause.details, code: cause.code } };
   }
   if (typeof extensions?.code === 'string') return { message, ...place, extensions };

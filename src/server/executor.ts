@@ -7,6 +7,7 @@ import {
   subscribe,
 } from 'graphql';
 import { HoldfastError } from '../errors.ts';
+import { Deadline } from './deadline.ts';
 import { Documents, type Prepared, type PreparedOperation } from './documents.ts';
 import { type ErrorFormat, formatted, fromFormatted, toGraphQLError } from './errors.ts';
 import type { Limits } from './limits.ts';
@@ -31,10 +32,11 @@ export interface Answer {
 
 /** Checks limits and executes operations; the same for HTTP and websockets. */
 export class Executor {
-  readonly limits: Limits;
+  readonly #limits: Limits;
   readonly #options: HttpOptions;
   readonly #rate: RateLimiter | undefined;
   readonly #inFlight: { inc(): void; dec(): void };
+  readonly #deadline: Deadline<ServerRequest>;
   readonly #running = new Set<ServerRequest>();
   #onIdle: (() => void)[] = [];
   #documents: Documents;
@@ -42,7 +44,8 @@ export class Executor {
   constructor(options: HttpOptions, limits: Limits, inFlight: { inc(): void; dec(): void }) {
     this.#inFlight = inFlight;
     this.#options = options;
-    this.limits = limits;
+    this.#limits = limits;
+    this.#deadline = new Deadline(limits.executionMs, (request) => request.end(timeout(limits.executionMs)));
     this.#rate = limits.rate && new RateLimiter(limits.rate);
     this.#documents = this.#documentsOf(options.schema);
   }
@@ -80,7 +83,7 @@ export class Executor {
   #admit({ request, prepared, operation }: Running): { readonly exempt: boolean } {
     if (this.#options.exempt?.(request, prepared) === true) return { exempt: true };
     this.#rate?.take(payerOf(request));
-    prepared.cost.check(operation.variables ?? {}, this.limits);
+    prepared.cost.check(operation.variables ?? {}, this.#limits);
     return { exempt: false };
   }
 
@@ -94,10 +97,16 @@ export class Executor {
     try {
       const { exempt } = this.#admit(running);
       const work = this.#start(running, used);
-      result = work instanceof Promise ? await this.#inTime(running, exempt, work) : work;
+      if (work instanceof Promise) {
+        if (!exempt) this.#deadline.add(request);
+        result = await request.orEnd(work);
+      } else {
+        result = work;
+      }
     } catch (error) {
       result = { errors: [toGraphQLError(error)] };
     } finally {
+      this.#deadline.delete(request);
       this.#running.delete(request);
       this.#inFlight.dec();
       if (this.#running.size === 0 && this.#onIdle.length > 0) {
@@ -133,22 +142,6 @@ export class Executor {
     return context instanceof Promise ? context.then(execute) : execute(context);
   }
 
-  /** Waits for `work` no longer than the request may last. */
-  async #inTime<T>({ request, prepared }: Running, exempt: boolean, work: Promise<T>): Promise<T> {
-    const { executionMs } = this.limits;
-    if (exempt || !Number.isFinite(executionMs)) return request.orEnd(work);
-    const timer = setTimeout(() => {
-      const what = prepared.type === 'mutation' ? 'mutation' : 'query';
-      const message = `The ${what} was not answered within ${executionMs} ms.`;
-      request.end(new HoldfastError('REQUEST_TIMEOUT', message, { details: { limitMs: executionMs } }));
-    }, executionMs);
-    try {
-      return await request.orEnd(work);
-    } finally {
-      clearTimeout(timer);
-    }
-  }
-
   #execute({ prepared, operation }: Running, contextValue: object): ExecutionResult | Promise<ExecutionResult> {
     const compiled = prepared.compiler?.execute(prepared, contextValue, operation.variables);
     if (compiled === undefined) return this.#interpret(prepared, operation, contextValue);
@@ -178,8 +171,14 @@ export class Executor {
 
   #documentsOf(schema: HttpOptions['schema']): Documents {
     const { production = false, compile = true } = this.#options;
-    return new Documents(schema, { limits: this.limits, production, compile });
+    return new Documents(schema, { limits: this.#limits, production, compile });
   }
+}
+
+function timeout(limitMs: number): HoldfastError {
+  return new HoldfastError('REQUEST_TIMEOUT', `The operation was not answered within ${limitMs} ms.`, {
+    details: { limitMs },
+  });
 }
 
 /** Whose requests are counted together. */

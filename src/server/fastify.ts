@@ -6,6 +6,12 @@ import { answerType } from './negotiate.ts';
 import type { HttpOptions } from './options.ts';
 import { requestIdFrom } from './request.ts';
 
+/** Time for a client to send its headers, and its whole request. */
+const HEADERS_TIMEOUT_MS = 10_000;
+const REQUEST_TIMEOUT_MS = 30_000;
+/** Idle time after which a connection is closed; longer than balancers wait (60 s), so that they close it first. */
+const KEEP_ALIVE_MS = 65_000;
+
 /** Fastify as we use it: it reads JSON only, and every failure is answered the way GraphQL answers, with a code. */
 export function createFastify(
   bodyBytes: number,
@@ -16,6 +22,9 @@ export function createFastify(
     logger: false,
     bodyLimit: Math.min(bodyBytes, Number.MAX_SAFE_INTEGER),
     genReqId: (request) => requestIdFrom(request.headers['x-request-id']),
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    http: { headersTimeout: HEADERS_TIMEOUT_MS },
     forceCloseConnections: false,
     return503OnClosing: false,
   });

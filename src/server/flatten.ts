@@ -18,13 +18,17 @@ import {
 } from 'graphql';
 
 /** Response paths of one operation above which it is not worth compiling. */
-const MAX_PATHS = 2_000;
+const MAX_PATHS = 1_000;
+
+const CONDITIONS = new Set(['skip', 'include']);
 
 /** An operation whose fragments and conditions are resolved: only fields are left, each response name in one place. */
 export interface FlatOperation {
   readonly operation: OperationDefinitionNode;
   /** Scalars and enums that its answer holds. */
   readonly leafTypes: ReadonlySet<GraphQLLeafType>;
+  /** Number of response paths. */
+  readonly paths: number;
 }
 
 /** Names of the variables that `@skip` and `@include` look at. */
@@ -33,7 +37,7 @@ export function conditionVariables(document: DocumentNode): string[] {
   const visit = (set: SelectionSetNode): void => {
     for (const selection of set.selections) {
       for (const directive of selection.directives ?? []) {
-        if (directive.name.value !== 'skip' && directive.name.value !== 'include') continue;
+        if (!CONDITIONS.has(directive.name.value)) continue;
         const value = directive.arguments?.[0]?.value;
         if (value?.kind === Kind.VARIABLE) names.add(value.name.value);
       }
@@ -65,6 +69,7 @@ export function flatten(
   return {
     operation: { ...operation, variableDefinitions: [], directives: [], selectionSet },
     leafTypes: flattener.leafTypes,
+    paths: flattener.paths,
   };
 }
 
@@ -73,7 +78,7 @@ class Flattener {
   readonly #schema: GraphQLSchema;
   readonly #fragments = new Map<string, FragmentDefinitionNode>();
   readonly #conditions: Readonly<Record<string, unknown>>;
-  #paths = 0;
+  paths = 0;
 
   constructor(schema: GraphQLSchema, document: DocumentNode, conditions: Readonly<Record<string, unknown>>) {
     this.#schema = schema;
@@ -89,7 +94,7 @@ class Flattener {
     for (const set of sets) this.#collect(type, set, collected, entered);
     const flat: FieldNode[] = [];
     for (const [name, nodes] of collected) {
-      if (++this.#paths > MAX_PATHS) return undefined;
+      if (++this.paths > MAX_PATHS) return undefined;
       const fields = this.#field(type, name, nodes);
       if (fields === undefined) return undefined;
       flat.push(...fields);
@@ -101,7 +106,9 @@ class Flattener {
   #field(type: GraphQLObjectType, responseName: string, nodes: readonly FieldNode[]): FieldNode[] | undefined {
     const [first] = nodes;
     if (first === undefined) return undefined;
-    const bare = nodes.map(({ selectionSet: _, directives: __, ...node }): FieldNode => node);
+    const bare = nodes.map(({ selectionSet: _, directives, ...node }): FieldNode => {
+      return { ...node, directives: directives?.filter(({ name }) => !CONDITIONS.has(name.value)) ?? [] };
+    });
     if (first.name.value === '__typename') return bare;
     if (responseName.startsWith('__')) return undefined;
     const definition = type.getFields()[first.name.value];

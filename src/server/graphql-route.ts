@@ -15,6 +15,8 @@ import { keptHeaders, ServerRequest } from './request.ts';
 
 /** What Apollo would look for in headers was decided before; the media type of its answer is replaced after. */
 const NO_HEADERS = new HeaderMap();
+/** Stands for a request without a query, which Apollo refuses. */
+const NOT_PREPARED: Prepared = { operations: [], errors: [] };
 const ANONYMOUS: Caller = { principal: 'anonymous', roles: [] };
 
 export interface GraphqlRouteOptions {
@@ -90,9 +92,10 @@ class Exchange {
     this.#reply.raw.once('close', () => {
       if (!this.#reply.raw.writableFinished) request.end(new Error('The client closed the connection.'));
     });
-    const query = this.#query();
-    const prepared = query === undefined ? undefined : executor.prepare(request, query);
-    if (prepared !== undefined && prepared.errors.length > 0) {
+    const search = this.#search();
+    const query = this.#query(search);
+    const prepared = query === undefined ? NOT_PREPARED : executor.prepare(request, query);
+    if (prepared.errors.length > 0) {
       const body = { errors: this.#format(prepared.errors) };
       return this.#send(request, type, statusOf(body, isLegacy(type)), body.errors, JSON.stringify(body));
     }
@@ -100,7 +103,7 @@ class Exchange {
       httpGraphQLRequest: {
         method: this.#http.method,
         headers: NO_HEADERS,
-        search: this.#search(),
+        search,
         body: this.#http.body,
       },
       context: async () => ({ execute: (operation) => this.#execute(request, prepared, operation) }),
@@ -108,13 +111,9 @@ class Exchange {
     return this.#answerOf(request, type, response);
   }
 
-  async #execute(
-    request: ServerRequest,
-    prepared: Prepared | undefined,
-    operation: Operation,
-  ): Promise<ExecutionResult> {
+  async #execute(request: ServerRequest, prepared: Prepared, operation: Operation): Promise<ExecutionResult> {
     const { executor } = this.#options;
-    const found = operationOf(prepared ?? executor.prepare(request, operation.query), operation.operationName);
+    const found = operationOf(prepared, operation.operationName);
     if (found instanceof GraphQLError) {
       this.#result = { errors: [found] };
     } else if (found.type === 'subscription') {
@@ -183,12 +182,12 @@ class Exchange {
     return errors.map((error) => formatted(error, this.#http.id, this.#options.errors));
   }
 
-  /** The query's text where it is a plain one; Apollo says what is wrong with anything else. */
-  #query(): string | undefined {
-    const parameters = this.#http.method === 'GET' ? this.#http.query : this.#http.body;
-    if (typeof parameters !== 'object' || parameters === null || !('query' in parameters)) return undefined;
-    const { query } = parameters;
-    return typeof query === 'string' && query !== '' ? query : undefined;
+  /** The query's text as Apollo will read it; undefined where Apollo will say what is wrong with it. */
+  #query(search: string): string | undefined {
+    const { method, body } = this.#http;
+    if (method === 'GET') return new URLSearchParams(search).get('query') || undefined;
+    if (typeof body !== 'object' || body === null || !('query' in body)) return undefined;
+    return typeof body.query === 'string' && body.query !== '' ? body.query : undefined;
   }
 
   #search(): string {

@@ -7,6 +7,7 @@ import { startApollo } from './apollo.ts';
 import type { ErrorFormat } from './errors.ts';
 import { Executor } from './executor.ts';
 import { createFastify, listen } from './fastify.ts';
+import { Gate } from './gate.ts';
 import { addGraphqlRoute } from './graphql-route.ts';
 import { DEFAULT_LIMITS } from './limits.ts';
 import { Observer } from './observer.ts';
@@ -33,6 +34,7 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
   const errors: ErrorFormat = {
     production: options.production === true,
     formatError: options.formatError,
+    onCaused: (error, requestId) => observer.caused(error, requestId),
     onUnexpected: (error, requestId) => observer.unexpected(error, requestId),
   };
   const executor = new Executor(options, limits, observer.metrics.holdfast_requests_in_flight);
@@ -41,44 +43,42 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
   const fastify = createFastify(limits.bodyBytes, errors, (request, status, error) => {
     observer.refused({ requestId: request.id, method: request.method, path: request.url, status, error });
   });
-  let sockets: Sockets | undefined;
-  const server = new Listening(options, fastify, executor, () => sockets);
-  const checkOpen = () => server.checkOpen();
+  const gate = new Gate();
 
   fastify.addHook('onRequest', (request, _reply, done) => {
     origins.checkHost(request.headers);
-    checkOpen();
+    gate.check();
     done();
   });
   addGraphqlRoute(fastify, { path, apollo, executor, errors, origins, observer, authenticate });
-  sockets = new Sockets(fastify.server, {
-    ...{ path, limits, executor, errors, origins, observer, logger, authenticate, pingMs, random, delay, checkOpen },
+  const sockets = new Sockets(fastify.server, {
+    ...{ path, limits, executor, errors, origins, observer, logger, authenticate, pingMs, random, delay, gate },
   });
   if (options.health === undefined) {
     addIndexPage(fastify, [path]);
   } else {
     const { health, metrics, explore = [{ name: 'ops', url: path }] } = options;
-    const ready = () => ({ ...health(), ...(server.state === 'serving' ? {} : { ready: false }) });
+    const ready = () => ({ ...health(), ...(gate.state === 'serving' ? {} : { ready: false }) });
     addOpsPages(fastify, { health: ready, metrics, apis: explore, path });
   }
   await listen(fastify, options);
-  return server;
+  return new Listening(options, fastify, executor, sockets, gate);
 }
 
 class Listening implements HttpServer {
   readonly #options: HttpOptions;
   readonly #fastify: FastifyInstance;
   readonly #executor: Executor;
-  readonly #sockets: () => Sockets | undefined;
-  #state: HttpServer['state'] = 'serving';
-  #refusing = false;
+  readonly #sockets: Sockets;
+  readonly #gate: Gate;
   #stopped: Promise<void> | undefined;
 
-  constructor(options: HttpOptions, fastify: FastifyInstance, executor: Executor, sockets: () => Sockets | undefined) {
+  constructor(options: HttpOptions, fastify: FastifyInstance, executor: Executor, sockets: Sockets, gate: Gate) {
     this.#options = options;
     this.#fastify = fastify;
     this.#executor = executor;
     this.#sockets = sockets;
+    this.#gate = gate;
   }
 
   get url(): string {
@@ -91,12 +91,7 @@ class Listening implements HttpServer {
   }
 
   get state(): HttpServer['state'] {
-    return this.#state;
-  }
-
-  /** @throws SHUTTING_DOWN */
-  checkOpen(): void {
-    if (this.#refusing) throw new HoldfastError('SHUTTING_DOWN', 'This server is stopping; send the request again.');
+    return this.#gate.state;
   }
 
   replaceSchema(schema: GraphQLSchema): void {
@@ -109,19 +104,19 @@ class Listening implements HttpServer {
   }
 
   async #stop(graceMs: number): Promise<void> {
-    this.#state = 'draining';
+    this.#gate.state = 'draining';
     const { drainMs = 0, delay = sleep } = this.#options;
     if (drainMs > 0) await delay(drainMs);
-    this.#refusing = true;
-    await within(graceMs, Promise.all([this.#executor.idle(), this.#sockets()?.drain(graceMs)]));
+    this.#gate.close();
+    await within(graceMs, Promise.all([this.#executor.idle(), this.#sockets.drain(graceMs)]));
     this.#executor.endAll(new HoldfastError('SHUTTING_DOWN', 'This server has stopped; send the request again.'));
     await this.#executor.idle();
-    this.#sockets()?.terminate();
+    this.#sockets.terminate();
     const closed = this.#fastify.close();
     await within(FLUSH_MS, closed);
     this.#fastify.server.closeAllConnections();
     await closed;
-    this.#state = 'stopped';
+    this.#gate.state = 'stopped';
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -63,6 +63,11 @@ export class Observer {
     this.#logger.info(line, error.message);
   }
 
+  /** An error of ours that something else has caused. */
+  caused(error: Error, requestId: string): void {
+    this.#logger.warn({ requestId, err: error }, 'a request failed');
+  }
+
   /** An error nobody expected: the log gets all of it, the client only the request id. */
   unexpected(error: unknown, requestId: string): void {
     this.#logger.error({ requestId, err: error }, 'a request failed unexpectedly');

@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Caller, RequestInfo } from './options.ts';
 
@@ -76,9 +76,15 @@ export class ServerRequest implements RequestInfo {
   }
 }
 
+/** Ids of this process: a random part and a number, cheaper than random ones throughout. */
+const PROCESS_ID = randomBytes(9).toString('base64url');
+let lastNumber = 0;
+
 /** The id a client or proxy gave, when it is a sane one, else a new one. */
 export function requestIdFrom(given: string | string[] | undefined): string {
-  return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID();
+  if (typeof given === 'string' && REQUEST_ID.test(given)) return given;
+  lastNumber++;
+  return `${PROCESS_ID}-${lastNumber.toString(36)}`;
 }
 
 /** The headers that {@link RequestInfo} passes on. */

@@ -15,7 +15,7 @@ interface Args extends ExecutionArgs {
 
 /** The `graphql-transport-ws` protocol over {@link Connection}s: what graphql-ws leaves to its user. */
 export function createProtocol(options: SocketOptions): Protocol<Connection> {
-  const { executor, limits, errors, observer, logger, authenticate, checkOpen } = options;
+  const { executor, limits, errors, observer, logger, authenticate, gate } = options;
 
   async function onConnect(context: Context<Record<string, unknown> | undefined, Connection>): Promise<boolean> {
     const connection = context.extra;
@@ -46,7 +46,7 @@ export function createProtocol(options: SocketOptions): Protocol<Connection> {
     };
     let prepared: Prepared;
     try {
-      checkOpen();
+      gate.check();
       if (Object.keys(subscriptions).length > limits.socketOperations) throw tooManyOperations(limits.socketOperations);
       prepared = executor.prepare(request, payload.query);
     } catch (error) {

@@ -12,13 +12,12 @@ export interface SocketsOptions extends SocketOptions {
   readonly origins: OriginPolicy;
   readonly random: () => number;
   readonly delay: (ms: number) => Promise<unknown>;
-  /** Throws SHUTTING_DOWN when no new websocket is wanted. */
-  readonly checkOpen: () => void;
 }
 
 /** Close codes of the protocols and of ourselves; others are counted together. */
 const KNOWN_CODES = new Set([1000, 1001, 1002, 1005, 1006, 1007, 1009, 1011, ...Object.values(CloseCode)]);
 const WAVES = 20;
+/** Time that each connection adds to the waves. */
 const WAVE_SHARE_MS = 2;
 
 /** The websockets of one server: `graphql-transport-ws` on the path and port of HTTP. */
@@ -46,10 +45,6 @@ export class Sockets {
         this.#opened(connection);
       });
     });
-  }
-
-  get size(): number {
-    return this.#connections.size;
   }
 
   /**
@@ -89,9 +84,9 @@ export class Sockets {
 
   /** Whether the handshake may go on; else it was refused over HTTP. */
   #accepts(request: IncomingMessage, socket: Duplex): boolean {
-    const { path, origins, checkOpen } = this.#options;
+    const { path, origins, gate } = this.#options;
     try {
-      checkOpen();
+      gate.check();
       origins.checkHost(request.headers);
       origins.checkOrigin(request.headers);
       if (request.url?.split('?', 1)[0] === path) return true;

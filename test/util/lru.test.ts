@@ -21,3 +21,15 @@ test('setting again is using', () => {
   lru.clear();
   expect(lru.size).toBe(0);
 });
+
+test('weighs entries when told how', () => {
+  const lru = new Lru<string, string>(10, (value, key) => value.length + key.length);
+  lru.set('a', '1234');
+  lru.set('b', '1234');
+  lru.set('c', '12');
+  expect([lru.get('a'), lru.get('b'), lru.get('c')]).toEqual([undefined, '1234', '12']);
+  lru.set('d', 'longer than all there is room for');
+  expect(lru.size).toBe(0);
+  lru.set('e', '1');
+  expect(lru.get('e')).toBe('1');
+});
