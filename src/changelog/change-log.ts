@@ -32,6 +32,8 @@ export interface ReadLimits {
 export interface ChangeLog {
   /** Identity of the history, 32 hexadecimal digits, drawn when the database was created and copied by its replicas. */
   readonly logId: string;
+  /** Grows when this log becomes another history, as a replica's may: what was read before is not continued by what is read now. */
+  readonly generation: number;
   /** The last durable entry. Cheap: called for every answer. */
   head(): LogHead;
   /** Sequence of the oldest entry kept, or `head().sequence + 1` when none is. */
@@ -49,6 +51,6 @@ export interface ChangeLog {
   entry(sequence: number): Promise<LogEntry | undefined>;
   /** Removes every entry with a sequence below `floor`; never the head. Returns how many went. */
   trim(floor: number): Promise<number>;
-  /** Calls `listener` after each durable append, possibly once for several. Returns the function that ends it. */
+  /** Calls `listener` after each durable append, possibly once for several, and when the log became another history. Returns the function that ends it. */
   onAdvance(listener: () => void): () => void;
 }

@@ -46,6 +46,7 @@ type Reader = Pick<Connection, 'prepare'>;
 /** The log in memory, as of one moment; replaced, never changed. */
 interface State {
   readonly logId: string;
+  readonly generation: number;
   readonly epochs: readonly EpochStart[];
   /** The entry before the oldest kept. */
   readonly base: { readonly sequence: number; readonly chain: Hash };
@@ -98,6 +99,10 @@ export class SqliteChangeLog implements ChangeLog, Outbox {
 
   get logId(): string {
     return this.#durable.logId;
+  }
+
+  get generation(): number {
+    return this.#durable.generation;
   }
 
   head(): LogHead {
@@ -172,7 +177,7 @@ export class SqliteChangeLog implements ChangeLog, Outbox {
     this.#follow(transaction);
     transaction.exec('DELETE FROM log; DELETE FROM epochs');
     writeOrigin(transaction, origin);
-    this.#appended = readState(transaction);
+    this.#appended = { ...readState(transaction), generation: this.#appended.generation + 1 };
   }
 
   async read(after: number, limits: ReadLimits): Promise<readonly LogEntry[]> {
@@ -194,12 +199,13 @@ export class SqliteChangeLog implements ChangeLog, Outbox {
 
   async trim(floor: number): Promise<number> {
     const before = this.floor();
+    const { generation } = this;
     const target = Math.min(floor, this.head().sequence);
-    while (this.floor() < target) {
+    while (this.generation === generation && this.floor() < target) {
       const slice = Math.min(target, this.floor() + TRIM_SLICE);
       await this.#database.transaction((transaction) => this.#trimSlice(transaction, slice));
     }
-    return this.floor() - before;
+    return this.generation === generation ? this.floor() - before : 0;
   }
 
   onAdvance(listener: () => void): () => void {
@@ -286,5 +292,5 @@ function readState(reader: Reader): State {
     last === undefined
       ? { epoch: epochs.at(-1)?.epoch ?? FIRST_EPOCH.epoch, sequence: base.sequence, chain: base.chain, at: 0 }
       : { epoch: last.epoch, sequence: last.sequence, chain: last.chain, at: last.at };
-  return { logId: readMeta(reader, LOG_ID) as string, epochs, base, head };
+  return { logId: readMeta(reader, LOG_ID) as string, generation: 0, epochs, base, head };
 }

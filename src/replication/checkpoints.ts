@@ -68,7 +68,7 @@ export class Checkpoints {
 
   #now() {
     const { log, feed } = this.#options;
-    return { beats: feed.beats, sequence: log.head().sequence, generation: feed.generation };
+    return { beats: feed.beats, sequence: log.head().sequence, generation: log.generation };
   }
 
   #once(key: string, find: () => Promise<readonly CollectionDigest[] | null>) {

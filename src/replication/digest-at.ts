@@ -106,16 +106,16 @@ export class DigestAt {
 
   /** Visits every entry after `position` up to the head of this moment, with pauses for other work. */
   async #takeBack(position: Position, visit: (entry: LogEntry) => void): Promise<void> {
-    const { log, feed, clock } = this.#options;
+    const { log, clock } = this.#options;
     const head = log.head().sequence;
-    const { generation } = feed;
+    const { generation } = log;
     let started = clock.now();
     for (let after = position.sequence; after < head; ) {
       const entries = await log.read(after, {
         ...READ_LIMITS,
         maxChanges: Math.min(READ_LIMITS.maxChanges, head - after),
       });
-      if (feed.generation !== generation || entries.length === 0) throw expired(position, 'the log was replaced');
+      if (log.generation !== generation || entries.length === 0) throw expired(position, 'the log was replaced');
       for (const entry of entries) visit(entry);
       after += entries.length;
       if (clock.now() - started > SLICE_MS) {

@@ -1,4 +1,4 @@
-import type { ChangeLog, LogHead } from '../changelog/change-log.ts';
+import type { ChangeLog } from '../changelog/change-log.ts';
 import type { Clock } from '../util/clock.ts';
 
 /** One subscriber's place in the feed's list; costs no timer. */
@@ -14,25 +14,19 @@ export const BEAT_MS = 1_000;
 
 /**
  * The one listener of a source at its log: wakes every subscriber when the log has advanced, once for all appends of the
- * same turn of the event loop, and on each beat of the one timer. It also notices when the log was replaced by another
- * history, as happens to a replica that resyncs.
+ * same turn of the event loop, and on each beat of the one timer.
  */
 export class Feed {
-  readonly #log: ChangeLog;
   readonly #clock: Clock;
   readonly #waiters = new Set<() => void>();
   readonly #endListening: () => void;
   readonly #endBeating: () => void;
-  #seen: { readonly logId: string; readonly head: LogHead };
   #ringing = false;
   #beats = 0;
-  #generation = 0;
   #stopped = false;
 
   constructor(log: ChangeLog, clock: Clock, beatMs: number = BEAT_MS) {
-    this.#log = log;
     this.#clock = clock;
-    this.#seen = { logId: log.logId, head: log.head() };
     this.#endListening = log.onAdvance(() => this.#advanced());
     this.#endBeating = clock.every(beatMs, () => this.#beat());
   }
@@ -40,11 +34,6 @@ export class Feed {
   /** Beats of the timer so far. */
   get beats(): number {
     return this.#beats;
-  }
-
-  /** Grows when the log became another history: what was read before may not be joined to what is read now. */
-  get generation(): number {
-    return this.#generation;
   }
 
   get stopped(): boolean {
@@ -89,7 +78,6 @@ export class Feed {
   }
 
   #advanced(): void {
-    this.#observe();
     if (this.#ringing) return;
     this.#ringing = true;
     // The listener runs inside the commit: readers go on when that is over, and after the writers got their answers.
@@ -101,25 +89,10 @@ export class Feed {
 
   #beat(): void {
     this.#beats += 1;
-    this.#observe();
     this.#ring();
   }
 
   #ring(): void {
     for (const ring of this.#waiters) ring();
-  }
-
-  #observe(): void {
-    const { logId, head: last } = this.#seen;
-    const head = this.#log.head();
-    const replaced =
-      this.#log.logId !== logId ||
-      head.sequence < last.sequence ||
-      (head.sequence === last.sequence && head.chain !== last.chain) ||
-      // Trimming never takes the head, so a floor past what was the head means that the log was emptied.
-      this.#log.floor() > last.sequence + 1 ||
-      (this.#log.floor() === last.sequence + 1 && this.#log.floorChain() !== last.chain);
-    if (replaced) this.#generation += 1;
-    this.#seen = { logId: this.#log.logId, head };
   }
 }

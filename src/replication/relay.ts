@@ -5,7 +5,6 @@ import { encodeCursor } from '../protocol/cursor.ts';
 import { encodeBody, fittingCount, type Hides, MAX_FRAME_BYTES, MAX_FRAME_CHANGES } from '../protocol/frame.ts';
 import type { CollectionDigest, Frame, Shape } from '../protocol/sync-source.ts';
 import { Lru } from '../util/lru.ts';
-import type { Feed } from './feed.ts';
 import { type Cut, type FrameBody, FrameCache } from './frame-cache.ts';
 import { chainAt } from './history.ts';
 
@@ -29,7 +28,6 @@ export interface Variant {
 
 export interface RelayOptions {
   readonly log: ChangeLog;
-  readonly feed: Feed;
   /** Collections the source hands on, in the order of the model. */
   readonly collections: readonly string[];
   /** Bytes of frames kept for sharing. */
@@ -47,7 +45,6 @@ export interface RelayOptions {
  */
 export class Relay {
   readonly #log: ChangeLog;
-  readonly #feed: Feed;
   readonly #collections: readonly string[];
   readonly #cache: FrameCache;
   readonly #variants = new Lru<string, Variant>(MAX_VARIANTS);
@@ -57,8 +54,7 @@ export class Relay {
 
   constructor(options: RelayOptions) {
     this.#log = options.log;
-    this.#feed = options.feed;
-    this.#generation = options.feed.generation;
+    this.#generation = options.log.generation;
     this.#collections = options.collections;
     this.#cache = new FrameCache(options.cacheBytes);
   }
@@ -122,8 +118,8 @@ export class Relay {
   }
 
   #forgetOtherHistory(): void {
-    if (this.#generation === this.#feed.generation) return;
-    this.#generation = this.#feed.generation;
+    if (this.#generation === this.#log.generation) return;
+    this.#generation = this.#log.generation;
     this.#cache.clear();
     this.#idle = undefined;
   }

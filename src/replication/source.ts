@@ -91,7 +91,7 @@ export class PrimarySource implements SyncSource {
     this.#clock = clock;
     this.#slowConsumerMs = options.slowConsumerMs ?? SLOW_CONSUMER_MS;
     this.#feed = new Feed(log, clock);
-    this.#relay = new Relay({ log, feed: this.#feed, collections, cacheBytes: options.cacheBytes ?? CACHE_BYTES });
+    this.#relay = new Relay({ log, collections, cacheBytes: options.cacheBytes ?? CACHE_BYTES });
     this.#digestAt = new DigestAt({ log, rows, feed: this.#feed, clock, collections });
     this.#checkpoints = new Checkpoints({
       ...{ log, feed: this.#feed, digestAt: this.#digestAt },

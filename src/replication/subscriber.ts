@@ -38,14 +38,14 @@ export async function* subscription(
   const waiter = feed.waiter(signal);
   try {
     let cursor = from;
-    let generation = feed.generation;
+    let generation = log.generation;
     let after = await options.resume(cursor);
     let beats = -1;
     let boundary = false;
     let round = 0;
     while (!signal.aborted && !feed.stopped) {
-      if (generation !== feed.generation || after > log.head().sequence || after < log.floor() - 1) {
-        generation = feed.generation;
+      if (generation !== log.generation || after > log.head().sequence || after < log.floor() - 1) {
+        generation = log.generation;
         after = await options.resume(cursor);
         continue;
       }

@@ -5,6 +5,7 @@ import { decodeValue } from '../model/document.ts';
 import type { Entity } from '../model/entity.ts';
 import type { Position } from '../model/position.ts';
 import { formatPosition } from '../model/position.ts';
+import { epochAt } from '../replication/history.ts';
 import { compileFilter } from '../store/filter.ts';
 import type { Filter, FindOptions, Store } from '../store/store.ts';
 import { waitForAdvance } from './advance.ts';
@@ -60,16 +61,22 @@ export class StoreReader {
 
   /**
    * Changes of one entity in log order, each version once. An entry whose image is not kept here (withheld from this
-   * replica) yields no event. @throws CURSOR_EXPIRED (`oldest`), VALIDATION_FAILED for a position of another history.
+   * replica) yields no event. @throws CURSOR_EXPIRED (`oldest`), also when the log becomes another history meanwhile;
+   * VALIDATION_FAILED for a position of another history.
    */
   async *changes(entity: Entity, query: ChangesQuery, context: RequestContext): AsyncGenerator<EntityChange, void> {
     await this.#before(context);
     const matches = compileFilter(query.filter);
+    const { generation } = this.#log;
     let after = query.after === undefined ? this.#log.head().sequence : this.#resume(query.after);
     while (!context.signal.aborted) {
+      const head = this.#log.head().sequence;
       const entries = await this.#tail.read(after);
+      if (this.#log.generation !== generation) {
+        throw this.#expired('the history of this node was replaced: read again what you need, then go on from here');
+      }
       if (entries.length === 0) {
-        await waitForAdvance(this.#log, after, context.signal);
+        await waitForAdvance(this.#log, head, context.signal);
         continue;
       }
       for (const item of entries) {
@@ -99,27 +106,21 @@ export class StoreReader {
 
   /** The sequence to go on after, when `position` belongs to this history. */
   #resume(position: Position): number {
-    const starts = this.#log.epochs();
-    const index = starts.findIndex((start) => start.epoch === position.epoch);
-    const next = starts[index + 1];
-    const known = index >= 0 && (next === undefined || position.sequence < next.firstSequence);
-    if (!known) {
+    if (epochAt(this.#log, position.sequence) !== position.epoch) {
       throw new HoldfastError(
         'VALIDATION_FAILED',
         `the position ${formatPosition(position)} does not belong to this database's history`,
       );
     }
-    const floor = this.#log.floor();
-    if (position.sequence < floor - 1) {
-      const oldest = formatPosition({ epoch: position.epoch, sequence: floor - 1 });
-      throw new HoldfastError(
-        'CURSOR_EXPIRED',
-        `changes after ${formatPosition(position)} are no longer kept; the oldest position is ${oldest}`,
-        {
-          details: { oldest },
-        },
-      );
+    if (position.sequence < this.#log.floor() - 1) {
+      throw this.#expired(`changes after ${formatPosition(position)} are no longer kept`);
     }
     return position.sequence;
+  }
+
+  #expired(reason: string): HoldfastError {
+    const sequence = this.#log.floor() - 1;
+    const oldest = formatPosition({ epoch: epochAt(this.#log, sequence), sequence });
+    return new HoldfastError('CURSOR_EXPIRED', `${reason}; the oldest position is ${oldest}`, { details: { oldest } });
   }
 }

@@ -180,4 +180,22 @@ describe('SqliteChangeLog of a follower', () => {
     await fixture.database.transaction((transaction) => fixture.log.copy(transaction, next[0] as LogEntry));
     expect(await fixture.log.read(70, { maxChanges: 9, maxBytes: 1e6 })).toEqual(next);
   });
+
+  it('ends a trim when it becomes another history, with a generation of its own', async () => {
+    await using fixture = await open();
+    const { database, log } = fixture;
+    const { generation } = log;
+    await fixture.append(...Array.from({ length: 3_000 }, (_, index) => changeOf(index + 1)));
+    const trimming = log.trim(2_900);
+    const origin = {
+      logId: 'a'.repeat(32),
+      epochs: [{ epoch: 1, firstSequence: 1 }],
+      sequence: 10,
+      chain: 'b'.repeat(32),
+    };
+    await database.transaction((transaction) => log.reset(transaction, origin));
+    await trimming;
+    expect(log.generation).toBe(generation + 1);
+    expect([log.floor(), log.head().sequence]).toEqual([11, 10]);
+  });
 });

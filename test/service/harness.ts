@@ -15,6 +15,7 @@ type Step @entity { id: Int! @id  name: String }
 /** A primary's service over a store in memory. */
 export interface Harness extends AsyncDisposable {
   readonly service: PrimaryService;
+  readonly database: Database;
   readonly store: SqliteStore;
   readonly log: SqliteChangeLog;
   entity(name: 'Thing' | 'Token' | 'Step'): Entity;
@@ -27,7 +28,7 @@ export async function primaryHarness(): Promise<Harness> {
   const collections = model.entities.map(({ collection, indexes }) => ({ name: collection, indexes }));
   const store = await SqliteStore.open({ database, outbox: log, collections });
   return {
-    ...{ store, log, service: new PrimaryService({ store, log }) },
+    ...{ database, store, log, service: new PrimaryService({ store, log }) },
     entity: (name) => model.entities.find((entity) => entity.name === name) as Entity,
     [Symbol.asyncDispose]: () => database.close(),
   };

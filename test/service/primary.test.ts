@@ -197,6 +197,28 @@ it('refuses positions that are trimmed, of another history, or in the future', a
   expect(await after(1, 3)).toHaveLength(1);
 });
 
+it('tells subscribers when the log becomes another history, and the oldest position in its own epoch', async () => {
+  await using harness = await primaryHarness();
+  const { service, log, database } = harness;
+  const thing = harness.entity('Thing');
+  for (let i = 0; i < 5; i++) await service.create(thing, { n: i }, writing('c'));
+  const from = (sequence: number) =>
+    take(service.changes(thing, { filter: {}, operations: EVERY, after: { epoch: 1, sequence } }, reading()), 9);
+  const behind = from(2);
+  const atHead = from(5);
+  const ended = Promise.allSettled([behind, atHead]);
+  await new Promise((resolve) => setImmediate(resolve));
+  const epochs = [
+    { epoch: 1, firstSequence: 1 },
+    { epoch: 2, firstSequence: 3 },
+  ];
+  const origin = { logId: log.logId, epochs, sequence: 3, chain: 'a'.repeat(32) };
+  await database.transaction((transaction) => log.reset(transaction, origin));
+  const expired = { status: 'rejected', reason: { code: 'CURSOR_EXPIRED', details: { oldest: '2.3' } } };
+  expect(await ended).toMatchObject([expired, expired]);
+  await expect(from(1)).rejects.toMatchObject({ code: 'CURSOR_EXPIRED', details: { oldest: '2.3' } });
+});
+
 it('ends with its request', async () => {
   await using harness = await primaryHarness();
   const { service } = harness;

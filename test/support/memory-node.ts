@@ -16,6 +16,7 @@ import type { RowReader } from '../../src/store/row-store.ts';
 /** A change log in memory that can be trimmed, reset and spoilt. */
 export class MemoryLog implements ChangeLog {
   logId = '1a'.repeat(16);
+  generation = 0;
   /** Calls of `read` and `entry`, to count what is shared. */
   reads = 0;
   readonly #listeners = new Set<() => void>();
@@ -94,6 +95,7 @@ export class MemoryLog implements ChangeLog {
   /** Becomes another history that goes on after `sequence`. */
   reset(sequence: number, chain: Hash, logId: string = this.logId): void {
     this.logId = logId;
+    this.generation += 1;
     this.#entries = [];
     this.#base = { sequence, chain };
     this.tell();
