@@ -11,6 +11,7 @@ import {
   type GatewayOptions,
   gatewayOf,
   handWrittenResolvers,
+  isSync,
   logGauges,
   loggerOf,
   openPorts,
@@ -137,7 +138,9 @@ export async function createReplica(config: Config, options: GatewayOptions = {}
         holdfast_replica_staleness_seconds: () => following.lag().stalenessMs / 1_000,
         holdfast_replica_ready: () => Number(following.isReady()),
       },
-      forward: (operation, info) => {
+      forward: (operation, info, summary) => {
+        // Who follows this replica speaks to it, not to the primary.
+        if (isSync(summary)) return undefined;
         requireServing();
         return forwarder.forward(operation, info);
       },

@@ -2,7 +2,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { IResolvers } from '@graphql-tools/utils';
-import type { ExecutionResult, GraphQLSchema } from 'graphql';
+import type { GraphQLSchema } from 'graphql';
+import { formatError } from '../resolvers/errors.ts';
 import { buildOpsSchema } from '../resolvers/ops.ts';
 import { buildSyncSchema } from '../resolvers/sync.ts';
 import { type ApiContext, createApiContext } from './api/context.ts';
@@ -18,7 +19,7 @@ import type { SyncSource } from './protocol/sync-source.ts';
 import { DEFAULT_RETENTION, Retention } from './replication/retention.ts';
 import { PrimarySource } from './replication/source.ts';
 import { startHttp } from './server/http.ts';
-import type { Health, HttpServer, Operation, RequestInfo } from './server/options.ts';
+import type { Health, HttpOptions, HttpServer, OperationSummary, RequestInfo } from './server/options.ts';
 import type { DataService, RequestContext } from './service/data-service.ts';
 import type { OpsService } from './service/ops-service.ts';
 import { PrimaryService } from './service/primary.ts';
@@ -132,7 +133,7 @@ export interface PortOptions {
   /** Read at `/metrics`. */
   readonly gauges: Partial<Record<PlainGauge, () => number>>;
   /** Where mutations go instead of the service. */
-  readonly forward?: (operation: Operation, info: RequestInfo) => Promise<ExecutionResult>;
+  readonly forward?: NonNullable<HttpOptions['forward']>;
 }
 
 /** Opens the ops port, then the data port. @throws PORT_IN_USE */
@@ -145,6 +146,7 @@ export async function openPorts(options: PortOptions): Promise<Ports> {
   const shared = {
     ...{ host, logger, metrics, production: config.production },
     hostCheck: 'loopback' as const,
+    formatError,
   };
   const apis = [{ name: 'ops', url: '/graphql' }];
   const opsServer = parts.use(
@@ -165,7 +167,7 @@ export async function openPorts(options: PortOptions): Promise<Ports> {
       provenance: (context) => (context as ApiContext).request.provenance,
       limits: config.limits,
       // Followers read whole snapshots; what they may ask is bounded by the sync API itself.
-      exempt: (_info, operation) => operation.fields.every((field) => field.startsWith('sync')),
+      exempt: (_info, operation) => isSync(operation),
       ...(forward === undefined ? {} : { forward }),
     }),
   );
@@ -177,6 +179,11 @@ export async function openPorts(options: PortOptions): Promise<Ports> {
     data,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+/** Whether an operation is a follower's, about this node's own log and documents. */
+export function isSync({ fields }: OperationSummary): boolean {
+  return fields.every((field) => field.startsWith('sync'));
 }
 
 /** Gauges of a node's log and of those who follow it. */

@@ -132,7 +132,7 @@ export class Executor {
   /** Forwards or executes; the context, once it is there, is put in `used`. */
   #start(running: Running, used: { context?: object }): ExecutionResult | Promise<ExecutionResult> {
     const { request, prepared, operation } = running;
-    const forwarded = prepared.type === 'mutation' ? this.#options.forward?.(operation, request) : undefined;
+    const forwarded = prepared.type === 'mutation' ? this.#options.forward?.(operation, request, prepared) : undefined;
     if (forwarded !== undefined) return forwarded.then(adopt);
     const execute = (context: object) => {
       used.context = context;

@@ -1,4 +1,5 @@
 import type { ExecutionResult, GraphQLError, GraphQLFormattedError, GraphQLSchema } from 'graphql';
+import type { HoldfastError } from '../errors.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { MetricsRegistry } from '../telemetry/metrics.ts';
 import type { Limits } from './limits.ts';
@@ -87,6 +88,20 @@ export interface Explorable {
   readonly url: string;
 }
 
+/** What is known about an answer with an error, and who wants to hear of it. */
+export interface ErrorReport {
+  readonly requestId: string;
+  /** Nothing internal may be shown. */
+  readonly production: boolean;
+  /** To be told of errors of ours that something else has caused: the cause is for the log only. */
+  readonly onCaused: (error: HoldfastError, requestId: string) => void;
+  /** To be told of every error that nobody expected. */
+  readonly onUnexpected: (error: unknown, requestId: string) => void;
+}
+
+/** The error as the client sees it: always with `code`, `retryable` and `requestId` among its extensions. */
+export type FormatError = (error: GraphQLError, report: ErrorReport) => GraphQLFormattedError;
+
 export interface HttpOptions {
   /** Address to listen on. */
   readonly host: string;
@@ -102,12 +117,13 @@ export interface HttpOptions {
   /** Read after the operation was executed. */
   readonly provenance?: (context: object) => Provenance | undefined;
   /** Answers a mutation in place of its resolvers (a replica hands it to its primary); undefined: execute it here. */
-  readonly forward?: (operation: Operation, info: RequestInfo) => Promise<ExecutionResult> | undefined;
-  /**
-   * Turns an error into what the client sees; `formatted` is our own proposal. `code`, `retryable` and `requestId` are added
-   * when they are missing.
-   */
-  readonly formatError?: (formatted: GraphQLFormattedError, error: GraphQLError) => GraphQLFormattedError;
+  readonly forward?: (
+    operation: Operation,
+    info: RequestInfo,
+    summary: OperationSummary,
+  ) => Promise<ExecutionResult> | undefined;
+  /** Turns an error into what the client sees. */
+  readonly formatError: FormatError;
   /** Finds the caller; throws UNAUTHENTICATED or FORBIDDEN. Default: everybody is `anonymous` with no roles. Once per HTTP request and per websocket. */
   readonly authenticate?: (credentials: Credentials) => Caller | Promise<Caller>;
   readonly limits?: Partial<Limits>;

@@ -12,6 +12,12 @@ it('follows a replica of a replica: writes reach the primary, an absent middle i
   await middle.ready;
   const end = await cluster.replica('end', [middle]);
   await end.ready;
+  const followers = async ({ opsUrl }: { readonly opsUrl: string }): Promise<string[]> => {
+    const { replicas } = await ask<{ replicas: { url: string }[] }>(opsUrl, '{ replicas { url } }');
+    return replicas.map(({ url }) => url);
+  };
+  await eventually('the middle knows its follower', async () => (await followers(middle)).includes(end.url), 20_000);
+  expect(await followers(primary)).toEqual([middle.url]);
 
   // Handed on twice, and there for whoever wrote it.
   const created = await post(
