@@ -40,7 +40,9 @@ export class FrameCache {
     this.#cuts.set(key, entry);
     entry.cut.then(
       (cut) => this.#weigh(key, entry, cut.body.body.length + FIELDS_BYTES),
-      () => this.#cuts.delete(key),
+      () => {
+        if (this.#cuts.get(key) === entry) this.#cuts.delete(key);
+      },
     );
     return entry.cut;
   }

@@ -121,7 +121,8 @@ export class PrimaryService implements DataService {
     for (let tries = 1; ; tries++) {
       const existing = await collection.findOne(filter);
       if (existing !== null) {
-        const result = await collection.updateOne({ _id: existing._id }, update, { idempotency });
+        // By both: it may have got another unique value since we looked.
+        const result = await collection.updateOne({ $and: [{ _id: existing._id }, filter] }, update, { idempotency });
         if (result.matchedCount > 0) return this.#written(result, context);
       } else {
         try {

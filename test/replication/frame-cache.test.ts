@@ -56,6 +56,18 @@ test('one that fails is not kept', async () => {
   expect(await cache.get('a', async () => cutOf(3))).toEqual(cutOf(3));
 });
 
+test('one that fails after everything was dropped leaves its successor alone', async () => {
+  const cache = new FrameCache(1_000);
+  const failing = Promise.withResolvers<Cut>();
+  const failed = cache.get('a', () => failing.promise);
+  cache.clear();
+  const cut = cutOf(3);
+  await cache.get('a', async () => cut);
+  failing.reject(new Error('gone'));
+  await expect(failed).rejects.toThrow('gone');
+  expect(await cache.get('a', async () => cutOf(4))).toBe(cut);
+});
+
 test('one that arrives after everything was dropped is not counted', async () => {
   const cache = new FrameCache(1_000);
   const cut = cache.get('a', async () => cutOf(100));

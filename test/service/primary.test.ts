@@ -98,6 +98,24 @@ it('upserts by a unique value, and names what stands in the way', async () => {
   });
 });
 
+it('upserts no document that got another unique value meanwhile', async () => {
+  await using harness = await primaryHarness();
+  const { service } = harness;
+  const thing = harness.entity('Thing');
+  const { document } = await service.create(thing, { name: 'a', n: 1 }, writing('createThing'));
+  const [renamed, upserted] = await Promise.all([
+    service.update(thing, document?._id, { $set: { name: 'b' } }, undefined, writing('updateThing')),
+    service.upsert(thing, { name: 'a' }, { name: 'a', n: 5 }, { $inc: { n: 10 } }, writing('upsertThing')),
+  ]);
+  expect(renamed.document).toMatchObject({ name: 'b', n: 1 });
+  expect(upserted.document).toMatchObject({ name: 'a', n: 5 });
+  const things = await service.find(thing, {}, { sort: { name: 1 } }, reading());
+  expect(things.map(({ name, n }) => [name, n])).toEqual([
+    ['a', 5],
+    ['b', 1],
+  ]);
+});
+
 it('refuses what is not there, and what was changed meanwhile with the current document', async () => {
   await using harness = await primaryHarness();
   const { service } = harness;
