@@ -16,7 +16,6 @@ import {
   loggerOf,
   openPorts,
   type Ports,
-  packageVersion,
   replicatedCollections,
   startRetention,
 } from '../src/gateway.ts';
@@ -26,6 +25,7 @@ import { PrimarySource, SourceStage } from '../src/replication/source.ts';
 import { followersOf } from '../src/service/primary-ops.ts';
 import { Database } from '../src/sqlite/database.ts';
 import { SqliteStore } from '../src/store/sqlite-store.ts';
+import { packageVersion } from '../src/util/package-version.ts';
 import { connect } from './client.ts';
 import { Forwarder } from './forwarder.ts';
 import { notReady, ReplicaOps } from './ops.ts';

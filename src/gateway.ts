@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { IResolvers } from '@graphql-tools/utils';
@@ -30,6 +30,7 @@ import type { CollectionSpec } from './store/store.ts';
 import { createLogger, type Logger } from './telemetry/logger.ts';
 import { createRegistry, observe, type PlainGauge } from './telemetry/metrics.ts';
 import { systemClock } from './util/clock.ts';
+import { packageVersion } from './util/package-version.ts';
 
 /** A running primary or replica. */
 export interface Gateway extends AsyncDisposable {
@@ -252,14 +253,6 @@ export function replicatedCollections(model: Model): string[] {
 
 export function loggerOf({ telemetry: { level, format } }: Config): Logger {
   return createLogger({ level, ...(format === 'auto' ? {} : { pretty: format === 'pretty' }) });
-}
-
-/** The version in package.json, which lies beside the sources or one folder above the build. */
-export function packageVersion(): string {
-  const file = [new URL('../package.json', import.meta.url), new URL('../../package.json', import.meta.url)].find(
-    (url) => existsSync(url),
-  );
-  return file === undefined ? '0.0.0' : (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
 }
 
 /** `resolvers.ts` or `.js` beside the SDL files, when there is one: it exports `resolvers`. */

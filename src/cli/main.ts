@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
 import { Command, Option } from 'commander';
+import { packageVersion } from '../util/package-version.ts';
 import { type CommandContext, type CommandDefinition, ExitCode } from './command.ts';
 import { COMMANDS, GROUPS } from './commands.ts';
 import { createTerminal, type TerminalStreams } from './terminal.ts';
@@ -22,7 +22,7 @@ export async function main(args: readonly string[], streams: TerminalStreams = p
 function buildProgram(streams: TerminalStreams, end: (code: ExitCode) => void): Command {
   const program = new Command('holdfast')
     .description('A GraphQL gateway that holds when its database does not.')
-    .version(versionOf(), '--version')
+    .version(packageVersion(), '--version')
     .exitOverride()
     .configureOutput({
       writeOut: (text) => void streams.stdout.write(text),
@@ -94,11 +94,4 @@ function contextOf(definition: CommandDefinition, command: Command, streams: Ter
 function nameOf(flags: string): { name: string; long: string } {
   const option = new Option(flags);
   return { name: option.attributeName(), long: option.long as string };
-}
-
-function versionOf(): string {
-  // The sources lie two directories below package.json, the build three.
-  const depth = import.meta.url.endsWith('.ts') ? '../..' : '../../..';
-  const text = readFileSync(new URL(`${depth}/package.json`, import.meta.url), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
 }
