@@ -99,6 +99,8 @@ class Connection {
   #socket: WebSocket | undefined;
   #ticker: NodeJS.Timeout | undefined;
   #quietTicks = 0;
+  /** Why the socket failed, which its close event does not tell. */
+  #failure: Error | undefined;
 
   constructor(url: string, options: ConnectOptions, lazy: boolean) {
     this.#url = url;
@@ -118,7 +120,9 @@ class Connection {
       connectionAckWaitTimeout: connectMs,
       // Retrying here would subscribe again with the cursor of long ago: our own loop does it, from the stored one.
       retryAttempts: 0,
-      webSocketImpl: socketOf(connectMs),
+      webSocketImpl: socketOf(connectMs, (error) => {
+        this.#failure = error;
+      }),
       on: {
         opened: (socket) => this.#watch(socket as WebSocket),
         connected: () => opened.resolve(),
@@ -250,15 +254,17 @@ class Connection {
 
   #unreachable(error: unknown): HoldfastError {
     if (error instanceof HoldfastError) return error;
-    return new HoldfastError('PRIMARY_UNREACHABLE', `${this.#url}: ${reasonOf(error)}`, { cause: error });
+    const cause = this.#failure ?? error;
+    return new HoldfastError('PRIMARY_UNREACHABLE', `${this.#url}: ${reasonOf(cause)}`, { cause });
   }
 }
 
-/** The websocket class graphql-ws opens: with our limit of a message, and a deadline for the handshake. */
-function socketOf(handshakeTimeout: number): unknown {
+/** The websocket class graphql-ws opens: with our limit of a message, a deadline for the handshake, and an ear for errors. */
+function socketOf(handshakeTimeout: number, failed: (error: Error) => void): unknown {
   return class extends WebSocket {
     constructor(url: string | URL, protocols?: string | string[]) {
       super(url, protocols, { maxPayload: MAX_PAYLOAD_BYTES, handshakeTimeout, perMessageDeflate: false });
+      this.once('error', failed);
     }
   };
 }

@@ -117,6 +117,7 @@ export async function createReplica(config: Config, options: GatewayOptions = {}
       ...{ config, logger, ops },
       schema: serving?.schema ?? emptySchema(),
       model: () => requireServing().model,
+      checkReady: () => void requireServing(),
       service: () => {
         const current = requireServing();
         current.service ??= new ReplicaService({ store: current.store, log, replica: following });

@@ -128,6 +128,8 @@ export interface PortOptions {
   readonly schema: GraphQLSchema;
   /** Asked for each operation. @throws NOT_READY while there is none */
   readonly service: () => DataService;
+  /** Called before an operation is read. @throws NOT_READY while there is no schema to read it by */
+  readonly checkReady?: () => void;
   readonly model: () => Model;
   readonly ops: OpsService;
   readonly health: () => Health;
@@ -139,7 +141,7 @@ export interface PortOptions {
 
 /** Opens the ops port, then the data port. @throws PORT_IN_USE */
 export async function openPorts(options: PortOptions): Promise<Ports> {
-  const { config, logger, schema, service, model, ops, health, forward } = options;
+  const { config, logger, schema, service, checkReady, model, ops, health, forward } = options;
   await using parts = new AsyncDisposableStack();
   const metrics = createRegistry({ process: true });
   observe(metrics, options.gauges);
@@ -170,6 +172,7 @@ export async function openPorts(options: PortOptions): Promise<Ports> {
       // Followers read whole snapshots; what they may ask is bounded by the sync API itself.
       exempt: (_info, operation) => isSync(operation),
       ...(forward === undefined ? {} : { forward }),
+      ...(checkReady === undefined ? {} : { checkReady }),
     }),
   );
   apis.unshift({ name: 'data', url: `${data.url}/graphql` });

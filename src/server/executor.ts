@@ -67,9 +67,10 @@ export class Executor {
   /**
    * The document of a query, by the present schema. A text that was not seen before counts as a request of its own: parsing
    * and validating it is work.
-   * @throws RATE_LIMITED
+   * @throws RATE_LIMITED; what `checkReady` throws
    */
   prepare(request: ServerRequest, query: string): Prepared {
+    this.#options.checkReady?.();
     const known = this.#documents.known(query);
     if (known !== undefined) return known;
     this.#rate?.take(payerOf(request));

@@ -103,6 +103,8 @@ export interface ErrorReport {
 export type FormatError = (error: GraphQLError, report: ErrorReport) => GraphQLFormattedError;
 
 export interface HttpOptions {
+  /** Called before an operation is read, which needs the schema: what it throws is the answer. Default: nothing. */
+  readonly checkReady?: () => void;
   /** Address to listen on. */
   readonly host: string;
   /** Port to listen on; 0 for any free one. */

@@ -204,16 +204,3 @@ test('what the context throws is the answer', async () => {
   expect(answer.status).toBe(503);
   expect(answer.errors?.[0]).toMatchObject({ message: 'Not yet.', extensions: { code: 'NOT_READY', retryable: true } });
 });
-
-test('formatError has the last word, but for the identity of the error', async () => {
-  served = await serve({
-    formatError: (formatted) => ({ ...formatted, message: 'mine', extensions: { code: 'OWN' } }),
-  });
-  const answer = await post(served.url, { query: '{ boom }' });
-  expect(answer.errors?.[0]).toMatchObject({
-    message: 'mine',
-    path: ['boom'],
-    extensions: { code: 'OWN', retryable: false },
-  });
-  expect(answer.errors?.[0]?.extensions.requestId).toBeDefined();
-});
