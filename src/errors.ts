@@ -235,3 +235,14 @@ export class HoldfastError extends Error {
 export function isHoldfastError(error: unknown, code?: ErrorCode): error is HoldfastError {
   return error instanceof HoldfastError && (code === undefined || error.code === code);
 }
+
+/** What is known about an answer with an error, and who wants to hear of it: for whoever turns errors into what clients see. */
+export interface ErrorReport {
+  readonly requestId: string;
+  /** Nothing internal may be shown. */
+  readonly production: boolean;
+  /** To be told of errors of ours that something else has caused: the cause is for the log only. */
+  readonly onCaused: (error: HoldfastError, requestId: string) => void;
+  /** To be told of every error that nobody expected. */
+  readonly onUnexpected: (error: unknown, requestId: string) => void;
+}

@@ -1,14 +1,15 @@
 import {
+  type DocumentNode,
   type ExecutionResult,
   type FragmentDefinitionNode,
   type GraphQLLeafType,
   type GraphQLSchema,
   getVariableValues,
   Kind,
+  type OperationDefinitionNode,
 } from 'graphql';
 import { type CompiledQuery, compileQuery, isCompiledQuery } from 'graphql-jit';
 import { Lru } from '../util/lru.ts';
-import type { PreparedOperation } from './documents.ts';
 import { conditionVariables, flatten } from './flatten.ts';
 import { isPromise, type Run, Shadow } from './shadow.ts';
 
@@ -18,6 +19,12 @@ const MAX_COMPILED_PATHS = 20_000;
 const COMPILE_AFTER = 2;
 /** More conditions than this make too many variants. */
 const MAX_CONDITIONS = 4;
+
+/** One operation of a valid document. */
+export interface Compilable {
+  readonly document: DocumentNode;
+  readonly node: OperationDefinitionNode;
+}
 
 type Variables = Readonly<Record<string, unknown>>;
 
@@ -46,7 +53,7 @@ export class Compiler {
   readonly #schema: GraphQLSchema;
   readonly #shadow: Shadow;
   readonly #variants = new Lru<string, Variant>(MAX_COMPILED_PATHS, ({ paths }) => paths);
-  readonly #known = new WeakMap<PreparedOperation, Known>();
+  readonly #known = new WeakMap<Compilable, Known>();
   #nextId = 0;
 
   constructor(schema: GraphQLSchema) {
@@ -59,11 +66,11 @@ export class Compiler {
    * when it finds out late: queries may run twice, mutations are never compiled.
    */
   execute(
-    prepared: PreparedOperation,
+    prepared: Compilable,
     context: unknown,
     variables: Variables | undefined,
   ): ExecutionResult | Promise<ExecutionResult | undefined> | undefined {
-    if (prepared.type !== 'query') return undefined;
+    if (prepared.node.operation !== 'query') return undefined;
     const known = this.#knownOf(prepared);
     if (known.impossible || ++known.uses <= COMPILE_AFTER) return undefined;
     const coerced = this.#coerce(prepared, variables);
@@ -74,7 +81,7 @@ export class Compiler {
     return execute(variant, variant.query, { context, variables: coerced, operation, fragments: known.fragments });
   }
 
-  #knownOf(prepared: PreparedOperation): Known {
+  #knownOf(prepared: Compilable): Known {
     let known = this.#known.get(prepared);
     if (known === undefined) {
       const conditions = conditionVariables(prepared.document);
@@ -90,14 +97,14 @@ export class Compiler {
   }
 
   /** Undefined when they are wrong: graphql-js words the refusal. */
-  #coerce({ node }: PreparedOperation, variables: Variables = {}): Record<string, unknown> | undefined {
+  #coerce({ node }: Compilable, variables: Variables = {}): Record<string, unknown> | undefined {
     const definitions = node.variableDefinitions ?? [];
     return definitions.length === 0
       ? {}
       : getVariableValues(this.#schema, definitions, variables, { maxErrors: 1 }).coerced;
   }
 
-  #variant(prepared: PreparedOperation, known: Known, variables: Variables): Variant {
+  #variant(prepared: Compilable, known: Known, variables: Variables): Variant {
     let key = String(known.id);
     for (const name of known.conditions) key += variables[name] === true ? '+' : '-';
     let variant = this.#variants.get(key);
@@ -109,7 +116,7 @@ export class Compiler {
     return variant;
   }
 
-  #compile({ document, node }: PreparedOperation, variables: Variables): Variant {
+  #compile({ document, node }: Compilable, variables: Variables): Variant {
     const flat = flatten(this.#schema, document, node, variables);
     if (flat === undefined) return { query: undefined, paths: 1, impure: false };
     const customSerializers: Record<string, (value: unknown) => unknown> = {};

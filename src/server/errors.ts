@@ -1,5 +1,5 @@
 import { GraphQLError, type GraphQLFormattedError } from 'graphql';
-import { ERRORS, HoldfastError } from '../errors.ts';
+import { ERRORS, type ErrorReport, HoldfastError } from '../errors.ts';
 import type { HttpOptions } from './options.ts';
 
 /** Codes of Apollo, and ours of the same kind, for requests that are at fault as a whole before anything is executed. */
@@ -11,11 +11,6 @@ const REQUEST_ERRORS = new Set([
   'QUERY_TOO_DEEP',
   'QUERY_TOO_COMPLEX',
 ]);
-/** graphql-js says this of a resolver's answer; it betrays nothing and tells where to look. */
-const NULL_VIOLATION = /^Cannot return null for non-nullable field /;
-/** graphql-js says this of arguments that only the variables show to be wrong. */
-const BAD_ARGUMENT = /^Argument ".*" of (?:required|non-null) type /;
-
 /** A request that is no GraphQL request, with the HTTP status that says so best. */
 export class BadRequest extends HoldfastError {
   readonly status: number;
@@ -26,13 +21,9 @@ export class BadRequest extends HoldfastError {
   }
 }
 
-export interface ErrorFormat {
-  readonly production: boolean;
+/** How a server formats the errors of its answers. */
+export interface ErrorFormat extends Omit<ErrorReport, 'requestId'> {
   readonly formatError: HttpOptions['formatError'];
-  /** Told of errors of ours that something else has caused: the cause is for the log only. */
-  readonly onCaused: (error: HoldfastError, requestId: string) => void;
-  /** Told of every error that nobody expected. */
-  readonly onUnexpected: (error: unknown, requestId: string) => void;
 }
 
 /** Any failure as a GraphQL error; one of graphql-js without a code gets `code`. */
@@ -55,45 +46,10 @@ export function fromFormatted({ message, locations, path, extensions }: Formatte
   return error;
 }
 
-/** The error as the client sees it: always with code, retryable and requestId; nothing internal in production. */
+/** The error as the client sees it. */
 export function formatted(error: GraphQLError, requestId: string, format: ErrorFormat): GraphQLFormattedError {
-  const proposal = propose(error, requestId, format);
-  const { extensions, ...rest } = format.formatError?.(proposal, error) ?? proposal;
-  const code = typeof extensions?.code === 'string' ? extensions.code : 'INTERNAL_SERVER_ERROR';
-  return { ...rest, extensions: { code, retryable: isRetryable(code), requestId, ...extensions } };
-}
-
-function propose(error: GraphQLError, requestId: string, format: ErrorFormat): GraphQLFormattedError {
-  const { message, locations, path, extensions } = error.toJSON();
-  const place = { ...(locations && { locations }), ...(path && { path }) };
-  const cause = rootCause(error);
-  if (cause instanceof HoldfastError && cause.code !== 'INTERNAL_SERVER_ERROR') {
-    if (cause.cause !== undefined) format.onCaused(cause, requestId);
-    return { message: cause.message, ...place, extensions: { ...cause.details, code: cause.code } };
-  }
-  if (typeof extensions?.code === 'string') return { message, ...place, extensions };
-  if (BAD_ARGUMENT.test(message)) return { message, ...place, extensions: { ...extensions, code: 'BAD_USER_INPUT' } };
-  format.onUnexpected(cause, requestId);
-  const code = 'INTERNAL_SERVER_ERROR';
-  if (cause instanceof GraphQLError || NULL_VIOLATION.test(message)) {
-    return { message, ...place, extensions: { ...extensions, code } };
-  }
-  if (format.production) {
-    return {
-      message: 'Something failed inside; the log says more under the requestId.',
-      ...place,
-      extensions: { code },
-    };
-  }
-  const stacktrace = cause instanceof Error ? cause.stack?.split('\n') : undefined;
-  return { message, ...place, extensions: { ...extensions, code, ...(stacktrace && { stacktrace }) } };
-}
-
-/** The first error that is not GraphQL's wrapping: what a resolver threw, or the GraphQL error itself. */
-function rootCause(error: GraphQLError): unknown {
-  let cause: Error = error;
-  while (cause instanceof GraphQLError && cause.originalError != null) cause = cause.originalError;
-  return cause;
+  const { formatError, ...report } = format;
+  return formatError(error, { ...report, requestId });
 }
 
 export function isRetryable(code: string): boolean {

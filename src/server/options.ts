@@ -1,5 +1,5 @@
 import type { ExecutionResult, GraphQLError, GraphQLFormattedError, GraphQLSchema } from 'graphql';
-import type { HoldfastError } from '../errors.ts';
+import type { ErrorReport } from '../errors.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { MetricsRegistry } from '../telemetry/metrics.ts';
 import type { Limits } from './limits.ts';
@@ -88,23 +88,10 @@ export interface Explorable {
   readonly url: string;
 }
 
-/** What is known about an answer with an error, and who wants to hear of it. */
-export interface ErrorReport {
-  readonly requestId: string;
-  /** Nothing internal may be shown. */
-  readonly production: boolean;
-  /** To be told of errors of ours that something else has caused: the cause is for the log only. */
-  readonly onCaused: (error: HoldfastError, requestId: string) => void;
-  /** To be told of every error that nobody expected. */
-  readonly onUnexpected: (error: unknown, requestId: string) => void;
-}
-
 /** The error as the client sees it: always with `code`, `retryable` and `requestId` among its extensions. */
 export type FormatError = (error: GraphQLError, report: ErrorReport) => GraphQLFormattedError;
 
 export interface HttpOptions {
-  /** Called before an operation is read, which needs the schema: what it throws is the answer. Default: nothing. */
-  readonly checkReady?: () => void;
   /** Address to listen on. */
   readonly host: string;
   /** Port to listen on; 0 for any free one. */
@@ -116,6 +103,8 @@ export interface HttpOptions {
   readonly schema: GraphQLSchema;
   /** The context resolvers get; called once for each operation. What it throws is the answer. */
   readonly context: (info: RequestInfo) => object | Promise<object>;
+  /** Called before an operation is read, which needs the schema: what it throws is the answer. Default: nothing. */
+  readonly checkReady?: () => void;
   /** Read after the operation was executed. */
   readonly provenance?: (context: object) => Provenance | undefined;
   /** Answers a mutation in place of its resolvers (a replica hands it to its primary); undefined: execute it here. */

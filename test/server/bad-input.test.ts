@@ -204,3 +204,18 @@ test('what the context throws is the answer', async () => {
   expect(answer.status).toBe(503);
   expect(answer.errors?.[0]).toMatchObject({ message: 'Not yet.', extensions: { code: 'NOT_READY', retryable: true } });
 });
+
+test('what checkReady throws is the answer, whatever the query says', async () => {
+  let ready = false;
+  const checkReady = () => {
+    if (!ready) throw new HoldfastError('NOT_READY', 'Not yet.');
+  };
+  const { url } = await serve({ checkReady });
+  for (const query of ['{ hello }', '{ notInThisSchema }', 'mutation { fail }']) {
+    const answer = await post(url, { query });
+    expect(answer.status).toBe(503);
+    expect(answer.errors?.[0]?.extensions.code).toBe('NOT_READY');
+  }
+  ready = true;
+  expect((await post(url, { query: '{ hello }' })).status).toBe(200);
+});

@@ -43,7 +43,7 @@ test('codes that resolvers invent do not multiply labels without end', async () 
   let n = 0;
   const { url } = await serve({
     metrics,
-    formatError: (formatted) => ({ ...formatted, extensions: { code: `CODE_${n++}` } }),
+    formatError: ({ message }) => ({ message, extensions: { code: `CODE_${n++}` } }),
   });
   for (let request = 0; request < 120; request++) await post(url, { query: '{ boom }' });
   const { values } = (await metrics.getSingleMetric('holdfast_errors_total')?.get()) ?? { values: [] };

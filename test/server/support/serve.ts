@@ -1,5 +1,6 @@
 import { Writable } from 'node:stream';
 import { onTestFinished } from 'vitest';
+import { formatError } from '../../../resolvers/errors.ts';
 import { startHttp } from '../../../src/server/http.ts';
 import type { HttpOptions, HttpServer } from '../../../src/server/options.ts';
 import { createLogger } from '../../../src/telemetry/logger.ts';
@@ -37,6 +38,7 @@ export async function serve(options: Partial<HttpOptions> = {}): Promise<Served>
     logger: createLogger({ pretty: false, level: 'debug', destination }),
     metrics,
     random: () => 0.5,
+    formatError,
     ...options,
   });
   onTestFinished(() => server.stop({ graceMs: 0 }));
