@@ -1,3 +1,4 @@
+import { STATUS_CODES } from 'node:http';
 import { type FastifyError, type FastifyInstance, type FastifyRequest, fastify as newFastify } from 'fastify';
 import { GraphQLError, type GraphQLFormattedError } from 'graphql';
 import { ERRORS, HoldfastError } from '../errors.ts';
@@ -27,6 +28,17 @@ export function createFastify(
     http: { headersTimeout: HEADERS_TIMEOUT_MS },
     forceCloseConnections: false,
     return503OnClosing: false,
+    clientErrorHandler: (error, socket) => {
+      if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
+      const { status, reason } = UNREADABLE[error.code] ?? { status: 400, reason: 'it is not HTTP/1.1' };
+      const failure = new BadRequest(`The request cannot be read: ${reason}.`, status);
+      const answer = formatted(
+        new GraphQLError(failure.message, { originalError: failure }),
+        requestIdFrom(undefined),
+        errors,
+      );
+      socket.end(rawAnswer(status, JSON.stringify({ errors: [answer] })), () => socket.destroy());
+    },
   });
   fastify.removeContentTypeParser('text/plain');
   fastify.setNotFoundHandler((request) => {
@@ -68,6 +80,24 @@ export async function listen(
       details: { host, port, flag: portFlag },
     });
   }
+}
+
+/** What Node's parser gives up on before there is a request, by its code; the rest is no HTTP. */
+const UNREADABLE: Readonly<Record<string, { readonly status: number; readonly reason: string }>> = {
+  HPE_HEADER_OVERFLOW: { status: 431, reason: 'its headers are too long' },
+  ERR_HTTP_REQUEST_TIMEOUT: { status: 408, reason: 'it did not arrive in time' },
+};
+
+/** An answer for a connection that has no request. */
+function rawAnswer(status: number, body: string): string {
+  return [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+    'content-type: application/json; charset=utf-8',
+    `content-length: ${Buffer.byteLength(body)}`,
+    'connection: close',
+    '',
+    body,
+  ].join('\r\n');
 }
 
 /** Our own errors as they are, Fastify's refusals with a code; anything else is unexpected and thrown back. */

@@ -50,6 +50,11 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
     gate.check();
     done();
   });
+  // Whoever is answered while we stop must not send the next request on a connection that is about to be closed.
+  fastify.addHook('onSend', (_request, reply, payload, done) => {
+    if (gate.state !== 'serving') reply.header('connection', 'close');
+    done(null, payload);
+  });
   addGraphqlRoute(fastify, { path, apollo, executor, errors, origins, observer, authenticate });
   const sockets = new Sockets(fastify.server, {
     ...{ path, limits, executor, errors, origins, observer, logger, authenticate, pingMs, random, delay, gate },

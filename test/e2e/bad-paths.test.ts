@@ -18,10 +18,11 @@ describe('a command that cannot do what it was asked', () => {
     try {
       const { port } = other.address() as { port: number };
       const start = ['start', '--data', join(directory.path, 'data')];
-      for (const [taken, free] of [
+      const flags = [
         ['--port', '--ops-port'],
         ['--ops-port', '--port'],
-      ] as const) {
+      ] as const;
+      for (const [taken, free] of flags) {
         const { code, stdout, stderr } = await runHoldfast([...start, taken, `${port}`, free, '0']);
         expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
         expect(stderr).toMatch(new RegExp(`error PORT_IN_USE: .*:${port}`));
@@ -55,15 +56,17 @@ describe('a command that cannot do what it was asked', () => {
     await using directory = await temporaryDirectory();
     const config = join(directory.path, 'holdfast.config.yaml');
     await writeFile(config, 'server:\n  prot: 4000\nchangelog:\n  retention: {}\n');
-    const flag = await runHoldfast(['start', '--prot', '4000']);
+    const [flag, command, key, variable] = await Promise.all([
+      runHoldfast(['start', '--prot', '4000']),
+      runHoldfast(['replcia']),
+      runHoldfast(['start', ...ANY_PORTS, '--config', config]),
+      runHoldfast(['start', ...ANY_PORTS], { HOLDFAST_SERVER_PROT: '4000' }),
+    ]);
     expect(flag).toMatchObject({ code: 2, stdout: '', stderr: expect.stringContaining('--port') });
-    const command = await runHoldfast(['replcia']);
     expect(command).toMatchObject({ code: 2, stdout: '', stderr: expect.stringContaining('replica') });
-    const key = await runHoldfast(['start', ...ANY_PORTS, '--config', config]);
     expect(key.code).toBe(2);
     expect(key.stderr).toContain(`server.prot is not a key; did you mean server.port? (${config})`);
     expect(key.stderr).toContain(`changelog is not a key; did you mean changeLog? (${config})`);
-    const variable = await runHoldfast(['start', ...ANY_PORTS], { HOLDFAST_SERVER_PROT: '4000' });
     expect(variable.code).toBe(2);
     expect(variable.stderr).toContain('HOLDFAST_SERVER_PROT is not a key; did you mean HOLDFAST_SERVER_PORT?');
   });

@@ -373,12 +373,14 @@ describe('connections', () => {
     ['a version there is not', 'GET /graphql HTTP/9.9\r\n\r\n'],
     ['two lengths (smuggling)', `${head}content-length: 10\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n`],
     ['a negative length', `${head}content-length: -5\r\n\r\n`],
-  ])('of %s are answered 400 and closed', async (_name, text) => {
-    expect(await answered(await raw(text))).toMatch(/^HTTP\/1\.1 400 /);
+  ])('of %s are answered 400 with a code, and closed', async (_name, text) => {
+    expect(await answered(await raw(text))).toMatch(/^HTTP\/1\.1 400 .*"code":"BAD_REQUEST"/s);
   });
 
   it('with headers that are too long are answered 431', async () => {
-    expect(await answered(await raw(`${head}x-long: ${'x'.repeat(40_000)}\r\n\r\n`))).toMatch(/^HTTP\/1\.1 431 /);
+    expect(await answered(await raw(`${head}x-long: ${'x'.repeat(40_000)}\r\n\r\n`))).toMatch(
+      /^HTTP\/1\.1 431 .*"code":"BAD_REQUEST"/s,
+    );
   });
 
   it('that stop in the middle of a request, by the hundred, keep nobody waiting', async () => {

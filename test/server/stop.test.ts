@@ -17,6 +17,7 @@ test('requests under way are answered, new ones get SHUTTING_DOWN, then nobody l
   probe.release[0]?.();
   const answer = await running;
   expect([answer.status, answer.data]).toEqual([200, { slow: 'done' }]);
+  expect(answer.headers.get('connection')).toBe('close');
   await stopped;
   expect(server.state).toBe('stopped');
   await expect(fetch(url)).rejects.toThrow('fetch failed');
