@@ -128,6 +128,8 @@ export class Replica {
   #wake = (): void => {};
   #state: State;
   #prepared: Prepared | undefined;
+  /** Hash of the SDL it was prepared for. */
+  #preparedFor: string | undefined;
   #session: Session | undefined;
   #cancelRetry = (): void => {};
   #turn = 0;
@@ -159,7 +161,7 @@ export class Replica {
   static async open(options: ReplicaOptions): Promise<Replica> {
     const replica = new Replica(options, await Progress.open(options.database));
     const schema = options.schema ?? replica.#progress.schema;
-    if (schema !== null) replica.#prepared = await options.prepare(schema);
+    if (schema !== null) await replica.#prepare(schema);
     replica.#lag.applied(options.log.head().sequence);
     replica.#changed();
     return replica;
@@ -447,18 +449,24 @@ export class Replica {
 
   /** Prepares the store for the source's SDL when it is new here. Resolves with whether it took the place of another one. */
   async #adopt(session: Session, hello: Hello): Promise<boolean> {
-    const { schema, database, prepare } = this.#options;
+    const { schema, database } = this.#options;
     if (schema !== undefined) return false;
     const before = this.#progress.schema;
-    if (before?.sdlHash === hello.sdlHash && this.#prepared !== undefined) return false;
+    const isOther = before?.sdlHash !== hello.sdlHash;
+    if (!isOther && this.#preparedFor === hello.sdlHash) return false;
     const adopted: AdoptedSchema = { sdl: hello.sdl, sdlHash: hello.sdlHash };
-    const prepared = await prepare(adopted);
+    await this.#prepare(adopted);
     await database.transaction((transaction) => {
       requireOpen(session.signal);
       this.#progress.saveSchema(transaction, adopted);
     });
-    this.#prepared = prepared;
-    return before !== null;
+    return before !== null && isOther;
+  }
+
+  /** What was prepared last is what is served: it is written to from now on, whatever becomes of the connection. */
+  async #prepare(schema: AdoptedSchema): Promise<void> {
+    this.#prepared = await this.#options.prepare(schema);
+    this.#preparedFor = schema.sdlHash;
   }
 
   /** Makes the copied log that of the source, from its head on. Resyncs in a row come slower and slower. */

@@ -75,9 +75,15 @@ export async function createReplica(config: Config, options: GatewayOptions = {}
     const collections = replicatedCollections(model);
     const store = await SqliteStore.open({ database, outbox: log, collections: collectionSpecs(model) });
     const source = new PrimarySource({ log, rows: store, schema: model, collections, stage });
-    const schema = dataSchema({ model, resolvers, source, logger });
+    let schema: GraphQLSchema;
+    try {
+      schema = dataSchema({ model, resolvers, source, logger });
+    } catch (error) {
+      source.stop();
+      throw error;
+    }
     const retention = startRetention({ config, log, source, store, logger });
-    await serving?.stop();
+    const before = serving;
     serving = {
       ...{ model, store, source, schema },
       stop: () => {
@@ -86,6 +92,8 @@ export async function createReplica(config: Config, options: GatewayOptions = {}
       },
     };
     ports?.data.replaceSchema(schema);
+    // Indexes it reads by may be gone: nobody is to be answered by it while it ends.
+    await before?.stop();
     return { store, collections };
   };
 

@@ -495,6 +495,28 @@ test('adopts the SDL of the source, keeps it over a restart, and compares everyt
   await primary.close();
 });
 
+test('writes into the store that was prepared last, also when the connection ended meanwhile', async () => {
+  await using directory = await temporaryDirectory();
+  const { primary, wire, follower } = await pair(directory.path, 10);
+  await follower.close();
+  wire.alter = (call, answer) => (call === 'hello' ? { ...(answer as Hello), sdlHash: 'd'.repeat(32) } : answer);
+  const again: Follower = await Follower.open(directory.path, [wire.address], {
+    admit: ({ sdlHash }) => {
+      if (sdlHash === SCHEMA.sdlHash) return;
+      // The next hello is that of a source with the SDL of before.
+      wire.alter = (_call, answer) => answer;
+      again.replica.resync();
+    },
+  });
+  await eventually('the other SDL was prepared', () => again.stores.length >= 2);
+  await primary.write(99);
+  await again.caughtUp(primary);
+  expect(again.replica.status().sdlHash).toBe(SCHEMA.sdlHash);
+  expect(again.store.buckets('teachers').digest()).toEqual(primary.store.buckets('teachers').digest());
+  await again.close();
+  await primary.close();
+});
+
 test('an SDL this version cannot read leaves the old data served, and is tried again', async () => {
   await using directory = await temporaryDirectory();
   const { primary, wire, follower } = await pair(directory.path, 10);
