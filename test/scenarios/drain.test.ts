@@ -31,7 +31,7 @@ it('lets requests in flight finish on SIGTERM; subscribers resume and see every 
   );
   const enough = async (more: number) => {
     const goal = created.size + more;
-    await eventually(`${more} more are created`, () => created.size >= goal, 20_000);
+    await eventually(`${more} more are created`, () => created.size >= goal, 60_000);
   };
   await enough(100);
 

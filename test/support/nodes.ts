@@ -179,6 +179,14 @@ export interface Subscriber<T> {
   stop(): void;
 }
 
+/** May be stopped before it was open: the error of that is nobody's. */
+class QuietWebSocket extends WebSocket {
+  constructor(url: string | URL, protocols?: string | string[]) {
+    super(url, protocols);
+    this.on('error', () => {});
+  }
+}
+
 /** Subscribes once: what is lost is not asked for again. */
 export function subscriber<T>(
   websocket: string,
@@ -186,7 +194,7 @@ export function subscriber<T>(
   variables: Record<string, unknown> = {},
 ): Subscriber<T> {
   const events: T[] = [];
-  const client = createClient({ url: websocket, webSocketImpl: WebSocket, retryAttempts: 0 });
+  const client = createClient({ url: websocket, webSocketImpl: QuietWebSocket, retryAttempts: 0 });
   const ended = Promise.withResolvers<void>();
   client.subscribe<T>(
     { query, variables },
