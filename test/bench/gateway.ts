@@ -31,12 +31,15 @@ interface Query {
 /**
  * CPU µs per request of Holdfast beside the same API written by hand with Mercurius (with and without jit), Yoga and Apollo
  * over the same SQLite file. The servers take turns, round by round; each figure is the median of the rounds. CPU time, not
- * wall time: it does not depend on what else the machine does.
+ * wall time: it depends less on what else the machine does. No server logs requests.
  */
 export async function run(): Promise<void> {
   await using directory = await temporaryDirectory();
   const data = join(directory.path, 'data');
-  const holdfast = startHoldfast(['start', '--port', '0', '--ops-port', '0', '--data', data], { NODE_ENV: 'production' });
+  const holdfast = startHoldfast(['start', '--port', '0', '--ops-port', '0', '--data', data], {
+    NODE_ENV: 'production',
+    HOLDFAST_TELEMETRY_LEVEL: 'warn',
+  });
   const contenders: Contender[] = [];
   try {
     const { url } = await holdfast.ready;

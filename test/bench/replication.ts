@@ -25,6 +25,8 @@ const IDLE_REPLICAS = 1_000;
 /** One change in so many is timed at the replica; timing each would measure the subscription instead. */
 const SAMPLE_EVERY = 20;
 const CREATE = 'mutation($inputs: [CreateReadingInput!]!) { createReadings(inputs: $inputs) { written position } }';
+/** Without a log line for each request, as a busy server is run. */
+const PRODUCTION = { NODE_ENV: 'production', HOLDFAST_TELEMETRY_LEVEL: 'warn' };
 const NOTE = 'n'.repeat(220);
 
 interface Cluster extends AsyncDisposable {
@@ -188,7 +190,7 @@ async function startCluster(): Promise<Cluster> {
   await writeFile(join(schema, 'reading.graphql'), SCHEMA);
   const primary = startHoldfast(
     ['start', '--schema', schema, '--port', '0', '--ops-port', '0', '--data', join(directory.path, 'primary')],
-    { NODE_ENV: 'production' },
+    PRODUCTION,
   );
   const { url } = await primary.ready;
   const replicas: HoldfastProcess[] = [];
@@ -200,7 +202,7 @@ async function startCluster(): Promise<Cluster> {
       const data = join(directory.path, `replica-${replicas.length}`);
       const replica = startHoldfast(
         ['replica', '--primary', url.replace('http', 'ws'), '--port', '0', '--ops-port', '0', '--data', data],
-        { NODE_ENV: 'production' },
+        PRODUCTION,
       );
       replicas.push(replica);
       return { process: replica, ...(await replica.ready) };
@@ -235,13 +237,17 @@ function readings(name: string, first: number, count: number): Record<string, un
   }));
 }
 
+/** Waits until the replica holds, durably, what the primary holds now. */
 async function caughtUp(url: string, opsUrl: string): Promise<void> {
   const { syncHello } = await ask<{ syncHello: { head: number } }>(url, '{ syncHello { head } }');
+  const ops = new URL('/graphql', opsUrl).href;
+  const query = '{ status { following { applied } } }';
   await eventually(
     `the replica holds ${syncHello.head}`,
-    async () =>
-      (await ask<{ status: { replica: { applied: number } } }>(opsUrl, '{ status { replica { applied } } }')).status
-        .replica.applied >= syncHello.head,
+    async () => {
+      const { status } = await ask<{ status: { following: { applied: number } } }>(ops, query);
+      return status.following.applied >= syncHello.head;
+    },
     120_000,
   );
 }
