@@ -135,8 +135,10 @@ function failed(socket: WebSocket, error: unknown, logger: Logger): void {
   socket.close(CloseCode.InternalServerError, 'Internal server error');
 }
 
+type Pingable = Pick<WebSocket, 'on' | 'once' | 'ping' | 'terminate'>;
+
 /** Pings; a client that has not answered when the next ping is due is cut off. */
-function keepAlive(socket: WebSocket, pingMs: number): void {
+export function keepAlive(socket: Pingable, pingMs: number): void {
   let answered = true;
   socket.on('pong', () => {
     answered = true;
