@@ -1,0 +1,82 @@
+import { parseArgs } from 'node:util';
+import { kill9 } from './kill9.ts';
+import { simulate } from './simulation.ts';
+import { runSimulations } from './simulations.ts';
+
+const USAGE = `usage: npm run prove -- simulation [--seeds 10000] [--from 1] [--trace]
+       npm run prove -- kill9 [--rounds 100] [--seed N]
+
+simulation  runs schedules of crashes, losses and damage in one process, each drawn from its seed;
+            --trace prints every step of seed --from
+kill9       kills real processes with SIGKILL while they are written to`;
+
+const { positionals, values } = parseArgs({
+  allowPositionals: true,
+  options: {
+    seeds: { type: 'string', default: '10000' },
+    from: { type: 'string', default: '1' },
+    trace: { type: 'boolean', default: false },
+    rounds: { type: 'string', default: '100' },
+    seed: { type: 'string' },
+  },
+});
+
+/** Exit code: 0 when nothing was found wrong. */
+async function main(): Promise<number> {
+  switch (positionals[0]) {
+    case 'simulation':
+      return values.trace ? await traced(Number(values.from)) : await simulations();
+    case 'kill9':
+      return await kills();
+    default:
+      console.error(USAGE);
+      return 2;
+  }
+}
+
+async function simulations(): Promise<number> {
+  const started = performance.now();
+  const seeds = Number(values.seeds);
+  const { failures, ...totals } = await runSimulations({
+    ...{ from: Number(values.from), seeds },
+    progress: (done) => {
+      if (process.stderr.isTTY) process.stderr.write(`\r${done}/${seeds}`);
+    },
+  });
+  if (process.stderr.isTTY) process.stderr.write('\r');
+  print({ ...totals, 'from seed': Number(values.from), seconds: secondsSince(started), failures: failures.length });
+  for (const failure of failures) console.error(failure);
+  return failures.length === 0 ? 0 : 1;
+}
+
+async function traced(seed: number): Promise<number> {
+  const report = await simulate(seed, { lines: (lines) => console.log(lines.join('\n')) });
+  print({ ...report });
+  return 0;
+}
+
+async function kills(): Promise<number> {
+  const started = performance.now();
+  const seed = values.seed === undefined ? {} : { seed: Number(values.seed) };
+  const report = await kill9({ rounds: Number(values.rounds), ...seed, progress: (line) => console.error(line) });
+  print({ ...report, seconds: secondsSince(started), failures: 0 });
+  return 0;
+}
+
+function secondsSince(started: number): number {
+  return Math.round((performance.now() - started) / 1000);
+}
+
+function print(rows: Readonly<Record<string, number>>): void {
+  const width = Math.max(...Object.keys(rows).map((name) => name.length));
+  for (const [name, value] of Object.entries(rows)) {
+    console.log(`${name.padEnd(width)}  ${value.toLocaleString('en').padStart(12)}`);
+  }
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  console.error((error as Error).message);
+  process.exitCode = 1;
+}
