@@ -25,7 +25,7 @@ export interface ForwarderOptions {
   readonly primaries: readonly string[];
   /** Whether the replica reached a position in time. */
   readonly waitFor: (position: Position, timeoutMs: number, signal: AbortSignal) => Promise<boolean>;
-  /** For the primary's whole answer. Default 8,000: less than the execution limit of the server that asks us. */
+  /** For the primary's whole answer. Default 7,000: with `visibleMs` less than the execution limit of the server that asks us. */
   readonly timeoutMs?: number | undefined;
   /** For the write to be visible here. Default 2,000. */
   readonly visibleMs?: number | undefined;
@@ -72,7 +72,7 @@ export class Forwarder {
   }
 
   async #send(operation: ForwardedOperation, request: ForwardedRequest, key: string): Promise<ExecutionResult> {
-    const { fetch: send = fetch, timeoutMs = 8_000 } = this.#options;
+    const { fetch: send = fetch, timeoutMs = 7_000 } = this.#options;
     let cause: unknown;
     for (const url of this.#urls) {
       try {
