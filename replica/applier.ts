@@ -101,7 +101,7 @@ function applyEntry(
   expected: Hash | null | undefined,
 ): Applied {
   const { collection, id, version, image, sequence } = entry;
-  const row = image === null ? ahead : { id, version, text: image };
+  const row = image === null ? ahead : { id, version, text: image, hash: entry.after };
   return row == null
     ? store.remove(transaction, collection, id, version, sequence, false, expected)
     : store.put(transaction, collection, row, sequence, false, expected);

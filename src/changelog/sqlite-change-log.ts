@@ -1,6 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { HoldfastError } from '../errors.ts';
-import { type Change, chainHash, GENESIS_CHAIN, type Hash, type LogEntry } from '../model/change.ts';
+import {
+  type Change,
+  chainHash,
+  GENESIS_CHAIN,
+  type Hash,
+  type LogEntry,
+  type VerifiedEntry,
+} from '../model/change.ts';
 import { formatPosition, type Position } from '../model/position.ts';
 import type { Connection, Database, Transaction } from '../sqlite/database.ts';
 import { createMeta, readMeta, writeMeta } from '../sqlite/meta.ts';
@@ -145,11 +152,12 @@ export class SqliteChangeLog implements ChangeLog, Outbox {
   }
 
   /**
-   * Appends an entry made elsewhere, as it is. The first entry of an epoch begins that epoch here too.
+   * Appends an entry made elsewhere, as it is; the hash of a verified one is not computed again. The first entry of an epoch
+   * begins that epoch here too.
    * @throws INTERNAL_SERVER_ERROR when the entry is not the next one, or its chain does not follow from ours: the caller
    * verifies a frame before it applies it, so this is the last line of defence.
    */
-  copy(transaction: Transaction, entry: LogEntry): void {
+  copy(transaction: Transaction, entry: LogEntry | VerifiedEntry): void {
     const { head } = this.#appended;
     const begins = entry.operation === 'EPOCH' ? entry.epoch > head.epoch : entry.epoch === head.epoch;
     if (entry.sequence !== head.sequence + 1 || !begins) {
@@ -158,7 +166,7 @@ export class SqliteChangeLog implements ChangeLog, Outbox {
         `entry ${entry.epoch}.${entry.sequence} cannot follow ${head.epoch}.${head.sequence} in the copied log`,
       );
     }
-    if (chainHash(head.chain, entry.epoch, entry.sequence, entry) !== entry.chain) {
+    if (!continues(head.chain, entry)) {
       throw new HoldfastError(
         'INTERNAL_SERVER_ERROR',
         `entry ${entry.epoch}.${entry.sequence} does not continue the chain of the copied log`,
@@ -264,6 +272,12 @@ export class SqliteChangeLog implements ChangeLog, Outbox {
       { details: { oldest: formatPosition({ epoch: this.#epochOf(this.floor() - 1), sequence: this.floor() - 1 }) } },
     );
   }
+}
+
+/** Whether the chain of an entry follows from `chain`. */
+function continues(chain: Hash, entry: LogEntry | VerifiedEntry): boolean {
+  if ('previous' in entry) return entry.previous === chain;
+  return chainHash(chain, entry.epoch, entry.sequence, entry) === entry.chain;
 }
 
 const FIRST_EPOCH: EpochStart = { epoch: 1, firstSequence: 1 };

@@ -38,6 +38,15 @@ export interface LogEntry extends Change {
   readonly chain: Hash;
 }
 
+/**
+ * An entry verified where it came in: `chain` follows from `previous`, and the image, when there is one, hashes to `after`.
+ * Who stores it need not compute either again.
+ */
+export interface VerifiedEntry extends LogEntry {
+  /** {@link chainHash} up to the entry before. */
+  readonly previous: Hash;
+}
+
 /** The chain before the first entry. */
 export const GENESIS_CHAIN: Hash = '0'.repeat(32);
 

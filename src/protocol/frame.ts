@@ -1,6 +1,6 @@
 import { constants, crc32, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { HoldfastError } from '../errors.ts';
-import { chainHash, documentHash, type Hash, type LogEntry, Operation } from '../model/change.ts';
+import { chainHash, documentHash, type Hash, type LogEntry, Operation, type VerifiedEntry } from '../model/change.ts';
 import { CHAIN_PREFIX_DIGITS, decodeCursor } from './cursor.ts';
 import type { Frame } from './sync-source.ts';
 
@@ -24,8 +24,8 @@ export const Carried = {
 } as const;
 export type Carried = (typeof Carried)[keyof typeof Carried];
 
-/** An entry as it came in a frame: verified against the chain, its image against `after`. */
-export interface FrameEntry extends LogEntry {
+/** An entry as it came in a frame. */
+export interface FrameEntry extends VerifiedEntry {
   /** `image` is null unless this is IMAGE. */
   readonly carried: Carried;
 }
@@ -134,20 +134,22 @@ function textOf(frame: Frame): string {
 function readEntries(frame: Frame, text: string): FrameEntry[] {
   const entries: FrameEntry[] = [];
   const lines = text.slice(0, -1).split('\n');
-  let chain = frame.previous;
+  let previous = frame.previous;
   for (let line = 0; line < lines.length; line++) {
     const header = readHeader(frame, lines[line] ?? '', frame.from + entries.length);
     const image = header.carried === Carried.IMAGE ? (lines[++line] ?? null) : null;
     if (image !== null && documentHash(header.collection, header.id, header.version, image) !== header.after) {
       throw damaged(frame, `the image of change ${header.sequence} is not the one that was written`);
     }
-    chain = chainHash(chain, frame.epoch, header.sequence, { ...header, image });
-    entries.push({ ...header, epoch: frame.epoch, chain, image });
+    const change = { ...header, image };
+    const chain = chainHash(previous, frame.epoch, header.sequence, change);
+    entries.push({ ...change, epoch: frame.epoch, chain, previous });
+    previous = chain;
   }
   return entries;
 }
 
-type Header = Omit<FrameEntry, 'epoch' | 'chain' | 'image'>;
+type Header = Omit<FrameEntry, 'epoch' | 'chain' | 'previous' | 'image'>;
 
 function readHeader(frame: Frame, line: string, expected: number): Header {
   let fields: unknown;

@@ -1,4 +1,4 @@
-import { hash, randomBytes } from 'node:crypto';
+import { hash, randomFillSync } from 'node:crypto';
 import { ObjectId } from 'bson';
 import { HoldfastError } from '../errors.ts';
 import { encodeValue } from '../model/document.ts';
@@ -27,7 +27,7 @@ export function newId(entity: Entity, context: WriteContext, index: number): unk
     case 'ID':
     case 'String':
     case 'UUID':
-      return bytes === undefined ? uuidv7(Date.now(), randomBytes(16)) : uuid(bytes, 8);
+      return bytes === undefined ? uuidv7(Date.now(), drawn()) : uuid(bytes, 8);
     default:
       throw new HoldfastError(
         'VALIDATION_FAILED',
@@ -43,11 +43,25 @@ export function uuidv7(nowMs: number, random: Buffer): string {
   return uuid(bytes, 7);
 }
 
+/** Random bytes for many ids: drawing them one by one costs more than all the rest of an id. */
+const pool = Buffer.alloc(4_096);
+let used = pool.length;
+
+/** The next 16 random bytes, valid until the next call. */
+function drawn(): Buffer {
+  if (used === pool.length) {
+    randomFillSync(pool);
+    used = 0;
+  }
+  used += 16;
+  return pool.subarray(used - 16, used);
+}
+
+/** The text of 16 bytes after version and variant were stamped into them. */
 function uuid(bytes: Buffer, version: number): string {
-  const stamped = Buffer.from(bytes);
-  stamped[6] = ((stamped[6] ?? 0) & 0x0f) | (version << 4);
-  stamped[8] = ((stamped[8] ?? 0) & 0x3f) | 0x80;
-  const hex = stamped.toString('hex');
+  bytes[6] = ((bytes[6] ?? 0) & 0x0f) | (version << 4);
+  bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80;
+  const hex = bytes.toString('hex');
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 }
 

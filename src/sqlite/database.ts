@@ -58,6 +58,8 @@ interface Done {
   readonly settle: () => void;
 }
 
+/** Pages of the write-ahead log (32 MiB) after which they go to the file, each once however often it was written. */
+const CHECKPOINT_PAGES = 8_000;
 /** A group is committed after this much work, so that nobody waits for a neighbour's bulk write. */
 const MAX_GROUP_MS = 8;
 /** Reader connections kept open when idle. */
@@ -116,7 +118,7 @@ export class Database {
     try {
       const writer = new DatabaseSync(path, { timeout: 5_000 });
       writer.exec(
-        'PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -65536',
+        `PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 67108864; PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}; PRAGMA cache_size = -65536`,
       );
       return new Database(path, new Connection(writer), openReader(path), lock, schedule);
     } catch (cause) {

@@ -33,6 +33,12 @@ export interface RowReader {
 export const Applied = { WRITTEN: 'WRITTEN', DIVERGED: 'DIVERGED', OLDER: 'OLDER', SAME: 'SAME' } as const;
 export type Applied = (typeof Applied)[keyof typeof Applied];
 
+/** A row to be written. */
+export interface RowToPut extends Row {
+  /** `documentHash` of the row, by who computed it already; else it is computed. */
+  readonly hash?: Hash | null;
+}
+
 /** The applying side: writes versions made elsewhere, as they are, without log entries. Unique fields are indexed, not enforced. */
 export interface RowWriter {
   /**
@@ -43,7 +49,7 @@ export interface RowWriter {
   put(
     transaction: Transaction,
     collection: string,
-    row: Row,
+    row: RowToPut,
     sequence: number,
     force?: boolean,
     expected?: Hash | null,

@@ -1,10 +1,9 @@
 import { documentHash, type Hash } from '../model/change.ts';
 import { type DocumentText, decodeDocument } from '../model/document.ts';
 import { Buckets } from '../protocol/digest.ts';
-import type { Row } from '../protocol/sync-source.ts';
 import type { Transaction } from '../sqlite/database.ts';
 import { keyOfText } from './key.ts';
-import { Applied } from './row-store.ts';
+import { Applied, type RowToPut } from './row-store.ts';
 import {
   bury,
   deleteRow,
@@ -21,7 +20,7 @@ import type { StoredRow, Table } from './sqlite-table.ts';
 export function put(
   transaction: Transaction,
   table: Table,
-  row: Row,
+  row: RowToPut,
   sequence: number,
   force: boolean,
   expected: Hash | null | undefined,
@@ -32,7 +31,8 @@ export function put(
   const buried = stored === undefined ? tombstoneVersion(transaction, table, key) : undefined;
   const known = stored?.version ?? buried;
   if (!force && known !== undefined && known >= version) return known === version ? Applied.SAME : Applied.OLDER;
-  const image = { id, key, version, hash: documentHash(table.name, id, version, text), sequence, text };
+  const hash = row.hash ?? documentHash(table.name, id, version, text);
+  const image = { id, key, version, hash, sequence, text };
   const after = keysOf(table, text);
   if (stored === undefined) insertRow(transaction, table, image, after);
   else replaceRow(transaction, table, stored, image, keysOf(table, stored.text), after);

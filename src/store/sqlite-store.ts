@@ -10,7 +10,7 @@ import { HybridClock } from './hybrid-clock.ts';
 import { pruneKeys } from './idempotency.ts';
 import { keyOfText } from './key.ts';
 import type { Outbox } from './outbox.ts';
-import type { Applied, RowReader, RowWriter } from './row-store.ts';
+import type { Applied, RowReader, RowToPut, RowWriter } from './row-store.ts';
 import { readInSlices } from './slices.ts';
 import { put, recount, remove } from './sqlite-apply.ts';
 import { SqliteCollection } from './sqlite-collection.ts';
@@ -112,7 +112,7 @@ export class SqliteStore implements Store, RowReader, RowWriter {
   put(
     transaction: Transaction,
     collection: string,
-    row: Row,
+    row: RowToPut,
     sequence: number,
     force = false,
     expected?: Hash | null,

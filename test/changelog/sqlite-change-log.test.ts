@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { SqliteChangeLog } from '../../src/changelog/sqlite-change-log.ts';
-import { type Change, chainHash, GENESIS_CHAIN, type LogEntry } from '../../src/model/change.ts';
+import { type Change, chainHash, GENESIS_CHAIN, type LogEntry, type VerifiedEntry } from '../../src/model/change.ts';
 import { Database } from '../../src/sqlite/database.ts';
 import { type ChangeLogFixture, changeLogContract, changeOf } from '../contract/change-log.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
@@ -138,12 +138,14 @@ describe('SqliteChangeLog of a follower', () => {
       sameEpoch,
       { ...second, after: 'f'.repeat(32) },
       { ...second, chain: 'f'.repeat(32) },
+      // Verified, but elsewhere than where our log ends.
+      { ...second, previous: GENESIS_CHAIN },
     ]) {
       await expect(copy(wrong)).rejects.toMatchObject({ code: 'INTERNAL_SERVER_ERROR' });
     }
     await expect(copy(second, first)).rejects.toThrow('cannot follow 1.2');
     expect(fixture.log.head()).toMatchObject({ sequence: 1, chain: first.chain });
-    await copy(second, third);
+    await copy({ ...second, previous: first.chain } as VerifiedEntry, third);
     expect(fixture.log.head().sequence).toBe(3);
   });
 

@@ -31,7 +31,9 @@ describe('round trip', () => {
     const random = seededRandom(seed);
     const entries = chained(randomChanges(random, 1 + Math.floor(random() * 300)));
     const decoded = decodeBody(frameOf(entries));
-    expect(decoded.map(({ carried, ...entry }) => entry)).toEqual(entries);
+    expect(decoded.map(({ carried, previous, ...entry }) => entry)).toEqual(entries);
+    const chains = [GENESIS_CHAIN, ...entries.map(({ chain }) => chain)];
+    expect(decoded.map(({ previous }) => previous)).toEqual(chains.slice(0, -1));
     expect(decoded.map(({ carried }) => carried)).toEqual(entries.map(({ image }) => (image === null ? 0 : 1)));
   });
 
@@ -53,14 +55,14 @@ describe('round trip', () => {
       GENESIS_CHAIN,
       2,
     );
-    expect(decodeBody(frameOf(entries))).toEqual([{ ...entries[0], carried: Carried.NONE }]);
+    expect(decodeBody(frameOf(entries))).toEqual([{ ...entries[0], carried: Carried.NONE, previous: GENESIS_CHAIN }]);
   });
 
   test('an entry that is hidden keeps its place and hashes, without its image', () => {
     const entries = chained([change({ collection: 'secrets' }), change({ version: 2 })]);
     const [hidden, visible] = decodeBody(frameOf(entries, (entry) => entry.collection === 'secrets'));
-    expect(hidden).toEqual({ ...entries[0], image: null, carried: Carried.NONE });
-    expect(visible).toEqual({ ...entries[1], carried: Carried.IMAGE });
+    expect(hidden).toEqual({ ...entries[0], image: null, carried: Carried.NONE, previous: GENESIS_CHAIN });
+    expect(visible).toEqual({ ...entries[1], carried: Carried.IMAGE, previous: entries[0]?.chain });
   });
 
   test('an image over 256 KiB travels by reference, counted in bytes', () => {

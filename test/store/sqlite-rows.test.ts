@@ -87,6 +87,20 @@ describe('versions made elsewhere', () => {
     expect(await people(fixture).find({}).toArray()).toEqual([{ _id: 'a', n: 3 }, { _id: 'b' }]);
   });
 
+  it('are stored with the hash that came with them, else with their own', async () => {
+    await using fixture = await openSqliteStore(PLAIN);
+    const row = rowOf({ _id: 'a' }, 10);
+    const put = async (hash?: string) => {
+      await write(fixture, (store, transaction) =>
+        store.put(transaction, 'people', { ...row, hash: hash ?? null }, 1, true),
+      );
+      return fixture.store.rowState('people', row.id)?.hash;
+    };
+    expect(await put('1'.repeat(32))).toBe('1'.repeat(32));
+    expect(await put()).toBe(hashOf(row));
+    await expectSound(fixture);
+  });
+
   it('are indexed by unique indexes, not refused', async () => {
     await using fixture = await openSqliteStore(indexed({ uniqueEmail: ['email'] }));
     await write(fixture, (store, transaction) => {

@@ -1,0 +1,20 @@
+import { expect, it } from 'vitest';
+import type { Entity } from '../../src/model/entity.ts';
+import type { WriteContext } from '../../src/service/data-service.ts';
+import { newId } from '../../src/service/identity.ts';
+
+const ENTITY = { name: 'Reading', id: { name: 'id', type: 'ID' } } as Entity;
+
+it('draws a UUIDv7 of its own for each of many documents, all of whose random bits vary', () => {
+  const ids = Array.from({ length: 2_000 }, (_, index) => newId(ENTITY, {} as WriteContext, index) as string);
+  for (const id of ids) expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+  // Neighbours drawn from overlapping bytes would share these 48 bits.
+  expect(new Set(ids.map((id) => id.slice(-12))).size).toBe(ids.length);
+  expect(new Set(ids.map((id) => id.slice(14, 18))).size).toBeGreaterThan(1_000);
+});
+
+it('derives the same id from the same idempotency key and place, and another from another place', () => {
+  const context = { principal: 'ada', idempotencyKey: 'k', field: 'createReadings' } as unknown as WriteContext;
+  expect(newId(ENTITY, context, 0)).toBe(newId(ENTITY, context, 0));
+  expect(newId(ENTITY, context, 1)).not.toBe(newId(ENTITY, context, 0));
+});
