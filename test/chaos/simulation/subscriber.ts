@@ -111,12 +111,12 @@ export class Subscriber {
     this.events += 1;
   }
 
-  /** The log was trimmed past its place, or there is nothing to be had yet. */
+  /** The log was trimmed past its place or begun anew, at its place at the earliest; or there is nothing to be had yet. */
   #refused(error: unknown): void {
     if (isHoldfastError(error, 'NOT_READY')) return;
     if (!isHoldfastError(error, 'CURSOR_EXPIRED')) throw error;
     const oldest = parsePosition(String(error.details.oldest));
-    ensure(oldest.sequence > this.#after.sequence, () => `the log still goes back to ${this.#after.sequence}`);
+    ensure(oldest.sequence >= this.#after.sequence, () => `the log still goes back to ${this.#after.sequence}`);
     this.#after = oldest;
   }
 
