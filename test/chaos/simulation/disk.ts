@@ -35,6 +35,11 @@ export class Disk extends DatabaseSync {
     if (sql === 'COMMIT' || sql.startsWith('ROLLBACK')) this.#making.clear();
   }
 
+  /** Whether a table was made and committed. */
+  has(table: string): boolean {
+    return this.prepare('SELECT 1 FROM sqlite_master WHERE name = ?').get(table) !== undefined;
+  }
+
   /** Removes every row but those that say which tables there are: as good as new, and cheaper. */
   wipe(): this {
     if (this.isTransaction) super.exec('ROLLBACK');

@@ -25,6 +25,7 @@ export class History {
 
   /** Takes down what the last commit added, and checks that it follows: dense, chained, hashed, versions increasing. */
   observe(disk: Disk): void {
+    if (!disk.has('log')) return;
     const added = disk.prepare('SELECT * FROM log WHERE sequence > ? ORDER BY sequence').all(this.head);
     for (const entry of added as unknown as LogEntry[]) this.#add(entry);
   }
