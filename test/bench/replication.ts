@@ -22,6 +22,8 @@ const THROUGHPUT_CHANGES = 200_000;
 const LAG_SECONDS = 8;
 const BOOTSTRAP_DOCUMENTS = Number(process.env.BOOTSTRAP_DOCUMENTS ?? 1_000_000);
 const IDLE_REPLICAS = 1_000;
+/** A rate beyond what the machine carries shows as lag, not as a failed run. */
+const OVERLOADED_MS = 120_000;
 /** One change in so many is timed at the replica; timing each would measure the subscription instead. */
 const SAMPLE_EVERY = 20;
 const CREATE = 'mutation($inputs: [CreateReadingInput!]!) { createReadings(inputs: $inputs) { written position } }';
@@ -110,10 +112,10 @@ async function lag(rate: number, replicas: number): Promise<{ p50: number; p99: 
     await new Promise((resolve) => setTimeout(resolve, Math.max(0, due - performance.now())));
     const inputs = readings(`lag-${tick}`, 0, perTick);
     expected += inputs.filter((input) => input.sample === true).length * replicas;
-    inFlight.push(ask(cluster.url, CREATE, { inputs }));
+    inFlight.push(ask(cluster.url, CREATE, { inputs }, {}, OVERLOADED_MS));
   }
   await Promise.all(inFlight);
-  await eventually('every sample arrived', () => lags.length >= expected, 60_000);
+  await eventually('every sample arrived', () => lags.length >= expected, OVERLOADED_MS);
   for (const client of clients) client.close();
   return { p50: percentile(lags, 0.5), p99: percentile(lags, 0.99) };
 }

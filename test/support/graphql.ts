@@ -31,8 +31,9 @@ export async function ask<T>(
   query: string,
   variables: Record<string, unknown> = {},
   headers: Record<string, string> = {},
+  timeoutMs?: number,
 ): Promise<T> {
-  const answer = await post(url, query, variables, headers);
+  const answer = await post(url, query, variables, headers, timeoutMs);
   if (answer.errors !== undefined) throw new Error(`${url}: ${JSON.stringify(answer.errors)}`);
   return answer.data as T;
 }
