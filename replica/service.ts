@@ -1,19 +1,15 @@
 import type { ChangeLog } from '../src/changelog/change-log.ts';
 import { HoldfastError } from '../src/errors.ts';
-import type { Document } from '../src/model/document.ts';
-import type { Entity } from '../src/model/entity.ts';
 import { formatPosition, type Position } from '../src/model/position.ts';
 import {
-  type ChangesQuery,
   type DataService,
-  type EntityChange,
   type RequestContext,
   Source,
   type Written,
   type WrittenMany,
 } from '../src/service/data-service.ts';
 import { StoreReader } from '../src/service/reader.ts';
-import type { Filter, FindOptions, Store } from '../src/store/store.ts';
+import type { Store } from '../src/store/store.ts';
 import type { LagReport } from './lag.ts';
 import type { StateName } from './state.ts';
 
@@ -35,37 +31,12 @@ export interface ReplicaView {
  * The DataService of a replica: reads from its own copy, marked with their age; every write is NOT_PRIMARY, for the server
  * forwards mutations before they come here. Errors: NOT_READY until the copy was proven; STALE_READ (`position`, `lagMs`).
  */
-export class ReplicaService implements DataService {
+export class ReplicaService extends StoreReader implements DataService {
   readonly #replica: ReplicaView;
-  readonly #reader: StoreReader;
 
   constructor(options: { readonly store: Store; readonly log: ChangeLog; readonly replica: ReplicaView }) {
+    super(options);
     this.#replica = options.replica;
-    const { store, log } = options;
-    this.#reader = new StoreReader({ store, log, hooks: { beforeRead: (context) => this.#beforeRead(context) } });
-  }
-
-  find(entity: Entity, filter: Filter, options: FindOptions, context: RequestContext): Promise<Document[]> {
-    return this.#reader.find(entity, filter, options, context);
-  }
-
-  count(entity: Entity, filter: Filter, context: RequestContext): Promise<number> {
-    return this.#reader.count(entity, filter, context);
-  }
-
-  findGrouped(
-    entity: Entity,
-    path: string,
-    keys: readonly unknown[],
-    filter: Filter,
-    options: FindOptions,
-    context: RequestContext,
-  ): Promise<Document[][]> {
-    return this.#reader.findGrouped(entity, path, keys, filter, options, context);
-  }
-
-  changes(entity: Entity, query: ChangesQuery, context: RequestContext): AsyncIterable<EntityChange> {
-    return this.#reader.changes(entity, query, context);
   }
 
   create(): Promise<Written> {
@@ -97,7 +68,7 @@ export class ReplicaService implements DataService {
   }
 
   /** Synchronous unless the request names a position that is not here yet. */
-  #beforeRead(context: RequestContext): void | Promise<void> {
+  protected override beforeRead(context: RequestContext): void | Promise<void> {
     if (!this.#replica.isReady()) {
       const { state } = this.#replica.status();
       throw new HoldfastError('NOT_READY', `this replica was never equal to its primary yet (${state})`, {

@@ -4,7 +4,7 @@ import type { Document } from '../model/document.ts';
 import { encodeValue } from '../model/document.ts';
 import type { Entity } from '../model/entity.ts';
 import { comparePositions, formatPosition, type Position } from '../model/position.ts';
-import type { BulkResult, Collection, Filter, FindOptions, Store, Update, WriteResult } from '../store/store.ts';
+import type { BulkResult, Collection, Filter, Store, Update, WriteResult } from '../store/store.ts';
 import { waitForAdvance } from './advance.ts';
 import {
   type ChangesQuery,
@@ -26,50 +26,26 @@ const POSITION_WAIT_MS = 200;
 const UPSERT_TRIES = 5;
 
 /** The DataService of a primary: its store is the database of record. */
-export class PrimaryService implements DataService {
+export class PrimaryService extends StoreReader implements DataService {
   readonly #store: Store;
   readonly #log: ChangeLog;
-  readonly #reader: StoreReader;
   readonly #now: () => number;
 
   constructor(options: { readonly store: Store; readonly log: ChangeLog; readonly now?: () => number }) {
+    super(options);
     this.#store = options.store;
     this.#log = options.log;
     this.#now = options.now ?? Date.now;
-    this.#reader = new StoreReader({
-      store: options.store,
-      log: options.log,
-      hooks: { beforeRead: (context) => this.#beforeRead(context) },
-    });
   }
 
-  find(entity: Entity, filter: Filter, options: FindOptions, context: RequestContext): Promise<Document[]> {
-    return this.#reader.find(entity, filter, options, context);
-  }
-
-  count(entity: Entity, filter: Filter, context: RequestContext): Promise<number> {
-    return this.#reader.count(entity, filter, context);
-  }
-
-  findGrouped(
-    entity: Entity,
-    path: string,
-    keys: readonly unknown[],
-    filter: Filter,
-    options: FindOptions,
-    context: RequestContext,
-  ): Promise<Document[][]> {
-    return this.#reader.findGrouped(entity, path, keys, filter, options, context);
-  }
-
-  changes(entity: Entity, query: ChangesQuery, context: RequestContext): AsyncIterable<EntityChange> {
+  override changes(entity: Entity, query: ChangesQuery, context: RequestContext): AsyncIterable<EntityChange> {
     if (query.after !== undefined && query.after.sequence > this.#log.head().sequence) {
       throw new HoldfastError(
         'VALIDATION_FAILED',
         `the position ${formatPosition(query.after)} lies beyond the last change of this database`,
       );
     }
-    return this.#reader.changes(entity, query, context);
+    return super.changes(entity, query, context);
   }
 
   async create(entity: Entity, document: Document, context: WriteContext): Promise<Written> {
@@ -161,7 +137,7 @@ export class PrimaryService implements DataService {
     return this.#store.collection(entity.collection);
   }
 
-  #beforeRead(context: RequestContext): void | Promise<void> {
+  protected override beforeRead(context: RequestContext): void | Promise<void> {
     context.provenance ??= this.#provenance(this.#log.head());
     const { minPosition } = context;
     if (minPosition !== undefined && comparePositions(minPosition, this.#log.head()) > 0)

@@ -12,25 +12,23 @@ import { waitForAdvance } from './advance.ts';
 import type { ChangesQuery, EntityChange, RequestContext } from './data-service.ts';
 import { LogTail } from './log-tail.ts';
 
-/** What primary and replica do differently when they read. */
-export interface ReaderHooks {
-  /** Called before each read; sets `context.provenance` and waits or refuses (STALE_READ, NOT_READY). */
-  beforeRead(context: RequestContext): void | Promise<void>;
-}
-
-/** The read side of a DataService over a store and its log; shared by primary and replica. */
-export class StoreReader {
+/**
+ * The read side of a DataService over a store and its log; shared by primary and replica, which differ in what must hold
+ * before a read.
+ */
+export abstract class StoreReader {
   readonly #store: Store;
   readonly #log: ChangeLog;
-  readonly #hooks: ReaderHooks;
   readonly #tail: LogTail;
 
-  constructor(options: { readonly store: Store; readonly log: ChangeLog; readonly hooks: ReaderHooks }) {
+  constructor(options: { readonly store: Store; readonly log: ChangeLog }) {
     this.#store = options.store;
     this.#log = options.log;
-    this.#hooks = options.hooks;
     this.#tail = new LogTail(options.log);
   }
+
+  /** Called before each read; sets `context.provenance` and waits or refuses (STALE_READ, NOT_READY). */
+  protected abstract beforeRead(context: RequestContext): void | Promise<void>;
 
   async find(entity: Entity, filter: Filter, options: FindOptions, context: RequestContext): Promise<Document[]> {
     await this.#before(context);
@@ -64,7 +62,7 @@ export class StoreReader {
    * replica) yields no event. @throws CURSOR_EXPIRED (`oldest`), also when the log becomes another history meanwhile;
    * VALIDATION_FAILED for a position of another history.
    */
-  async *changes(entity: Entity, query: ChangesQuery, context: RequestContext): AsyncGenerator<EntityChange, void> {
+  async *changes(entity: Entity, query: ChangesQuery, context: RequestContext): AsyncIterable<EntityChange> {
     await this.#before(context);
     const matches = compileFilter(query.filter);
     const { generation } = this.#log;
@@ -101,7 +99,7 @@ export class StoreReader {
 
   #before(context: RequestContext): void | Promise<void> {
     context.signal.throwIfAborted();
-    return this.#hooks.beforeRead(context);
+    return this.beforeRead(context);
   }
 
   /** The sequence to go on after, when `position` belongs to this history. */
