@@ -1,4 +1,5 @@
 import type { Position } from '../model/position.ts';
+import type { FollowerStatus } from '../replication/followers.ts';
 
 /** What an operator asks of one process; `schema/ops.graphql` carries exactly these calls. */
 export interface OpsService {
@@ -75,21 +76,8 @@ export interface FollowingStatus {
   readonly lastError: string | null;
 }
 
-/** A replica as the node it follows sees it. */
-export interface ReplicaInfo {
-  readonly replica: string;
-  readonly state: string;
-  /** Where it serves clients; null when it did not say. */
-  readonly url: string | null;
-  readonly epoch: number;
-  /** Last sequence it holds durably. */
-  readonly applied: number;
-  readonly lagChanges: number;
-  /** Ms since what it holds stopped being the head; 0 when it holds the head. */
-  readonly lagMs: number;
-  /** Ms since its last word. */
-  readonly seenMs: number;
-}
+/** A replica as the node it follows sees it; times in whole milliseconds. */
+export type ReplicaInfo = FollowerStatus;
 
 /** What a comparison of a replica with its primary found. */
 export interface Verification {
