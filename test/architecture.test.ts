@@ -25,6 +25,16 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   api: [...BASE, 'protocol', 'store', 'service'],
   resolvers: [...BASE, 'protocol', 'store', 'service', 'api'],
   server: [...BASE, 'service', 'api'],
+  'dr/graph': BASE,
+  'dr/archive': [...BASE, 'dr/graph'],
+  'dr/plan': [...BASE, 'sql', 'dr/graph', 'dr/archive'],
+  'dr/dialect': [...BASE, 'sql', 'mask', 'dr/graph', 'dr/archive', 'dr/plan'],
+  'dr/scheduler': [...BASE, 'dr/graph', 'dr/archive'],
+  'dr/worker': [...BASE, 'sql', 'dr/graph', 'dr/plan', 'dr/archive', 'dr/dialect', 'dr/scheduler'],
+  dr: [
+    ...[...BASE, 'sql', 'mask'],
+    ...['dr/graph', 'dr/plan', 'dr/archive', 'dr/dialect', 'dr/scheduler', 'dr/worker'],
+  ],
   replica: [...BASE, 'sqlite', 'protocol', 'store', 'changelog', 'service'],
   roots: [],
 };
@@ -33,6 +43,14 @@ const ROOT_FILES = /^(src\/(gateway|main|index)\.ts|src\/cli\/.+\.ts|replica\/(s
 
 /** Packages with a home: the only files that may import them. */
 const HOMES: Readonly<Record<string, RegExp>> = {
+  '@aws-sdk/client-s3': /^src\/dr\/archive\/s3-[a-z-]+\.ts$/,
+  '@aws-sdk/lib-storage': /^src\/dr\/archive\/s3-[a-z-]+\.ts$/,
+  'graphql-redis-subscriptions': /^src\/pubsub\/redis-[a-z-]+\.ts$/,
+  ioredis: /^src\/(pubsub|changelog)\/redis-[a-z-]+\.ts$/,
+  mongodb: /^src\/(store|changelog)\/mongo-[a-z-]+\.ts$/,
+  mysql2: /^src\/(sql|dr\/dialect)\/(mariadb|mysql)-[a-z-]+\.ts$/,
+  pg: /^src\/(sql|dr\/dialect)\/postgres-[a-z-]+\.ts$/,
+  sequelize: /^src\/sql\//,
   'node:sqlite': /^src\/sqlite\/database\.ts$/,
   commander: /^src\/cli\//,
   dataloader: /^src\/(api|service)\//,
@@ -66,6 +84,8 @@ function importsOf(file: string): string[] {
 
 function layerOf(file: string): string | undefined {
   if (ROOT_FILES.test(file)) return 'roots';
+  const part = /^src\/(dr\/[a-z]+)\//.exec(file)?.[1];
+  if (part !== undefined) return part in LAYERS ? part : undefined;
   const name = /^(?:src\/)?([a-z]+)(?:\/|\.ts$)/.exec(file)?.[1] ?? '';
   return name in LAYERS ? name : undefined;
 }

@@ -13,3 +13,38 @@ export interface Outbox {
   /** The entry at `sequence` in the state that `reader` sees; undefined when it was trimmed. */
   entrySeenBy(reader: Pick<Connection, 'prepare'>, sequence: number): LogEntry | undefined;
 }
+
+/** A change with the digest of the arguments under its idempotency key. */
+export interface KeyedChange extends Change {
+  /** 32 hexadecimal digits; null when `key` is. */
+  readonly digest: string | null;
+}
+
+/** The entry that a write under a key became; the image may be gone. */
+export interface KeyedEntry {
+  readonly key: string;
+  readonly digest: string;
+  readonly operation: Change['operation'];
+  readonly collection: string;
+  readonly id: Change['id'];
+  readonly version: number;
+  readonly position: Position;
+  /** The document after the change; null for a deletion, and when the entry was trimmed. */
+  readonly image: Change['image'];
+}
+
+/** The appending side of a change log that lies beside the documents: same database, but a step of its own. See SPEC.md, step L. */
+export interface LogAppender {
+  /**
+   * Appends in the order given, together with what others append meanwhile; resolves when all are durable. A change whose
+   * (collection, id, version) is in the log already is not appended again: the entry found is its answer.
+   * @throws DATABASE_UNAVAILABLE when the server could not be reached before anything was sent; WRITE_OUTCOME_UNKNOWN when it may have been appended
+   */
+  append(changes: readonly KeyedChange[]): Promise<readonly LogEntry[]>;
+  /** What was written under a key, in the log or after it was trimmed; undefined when nothing was. */
+  entryOfKey(key: string): Promise<KeyedEntry | undefined>;
+  /** The entry of one version of a document; undefined when it was trimmed or never appended. */
+  entryOfVersion(collection: string, id: Change['id'], version: number): Promise<LogEntry | undefined>;
+  /** The last durable entry known here. */
+  position(): Position;
+}
