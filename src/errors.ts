@@ -200,6 +200,50 @@ export const ERRORS = {
     retryable: true,
     status: 503,
   },
+  DR_INCOMPATIBLE: {
+    cause:
+      'The archive cannot be restored here: another kind of database, an older server, or a statement that this server refuses.',
+    remedy:
+      'Restore into a server of the same kind and at least the same major version, with the extensions that the message names.',
+    retryable: false,
+    status: 409,
+  },
+  DR_TARGET_NOT_EMPTY: {
+    cause: 'The target database already contains something, and nothing is ever overwritten.',
+    remedy: 'Create an empty database and restore into it; after an interrupted restore add --resume.',
+    retryable: false,
+    status: 409,
+  },
+  DR_TARGET_IS_SOURCE: {
+    cause: 'The target is the very database that the backup was taken of.',
+    remedy: 'Restore into another, empty database.',
+    retryable: false,
+    status: 409,
+  },
+  DR_LOCKED: {
+    cause: 'Another process works on the same tables or the same target, and did not let go in time.',
+    remedy: 'Wait until it has finished or end it, then try again.',
+    retryable: true,
+    status: 409,
+  },
+  DR_CANCELLED: {
+    cause: 'The work was cancelled before it was finished.',
+    remedy: 'Start it again; a restore that had begun to write goes on with --resume.',
+    retryable: false,
+    status: 409,
+  },
+  DR_PRIVILEGE_MISSING: {
+    cause: 'The database user lacks a right that the work needs.',
+    remedy: 'Grant the rights that the message names, or use another user.',
+    retryable: false,
+    status: 403,
+  },
+  DR_STORAGE_FULL: {
+    cause: 'There is no space left where the archive or the database is written.',
+    remedy: 'Free space, then start again; a restore goes on with --resume.',
+    retryable: true,
+    status: 507,
+  },
 } as const satisfies Record<string, ErrorDefinition>;
 
 /** A code of the catalogue. */

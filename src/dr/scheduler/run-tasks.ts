@@ -1,0 +1,49 @@
+import type { Task, TaskGraph } from './task-graph.ts';
+
+/**
+ * Runs a graph to its end on the given workers, one task on a worker at a time. A worker without a task waits for the next
+ * task that finishes anywhere. The first failure, or `signal`, aborts the signal that every running task got; when all of
+ * them have ended that failure (or the signal's reason) is thrown. Nothing runs any more when this returns or throws.
+ */
+export async function runTasks<T extends Task, W>(
+  graph: TaskGraph<T>,
+  workers: readonly W[],
+  run: (task: T, worker: W, signal: AbortSignal) => Promise<void>,
+  signal?: AbortSignal,
+): Promise<void> {
+  const stop = new AbortController();
+  const stopSignal = signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]);
+  let failure: { readonly error: unknown } | undefined;
+  let changed = Promise.withResolvers<void>();
+
+  async function work(worker: W): Promise<void> {
+    while (graph.unfinished > 0 && !stopSignal.aborted) {
+      const task = graph.next();
+      if (task === undefined) {
+        if (graph.running === 0) throw new Error('tasks are left that nothing can start');
+        await changed.promise;
+        continue;
+      }
+      await run(task, worker, stopSignal);
+      graph.finish(task.id);
+      wakeAll();
+    }
+  }
+
+  function wakeAll(): void {
+    changed.resolve();
+    changed = Promise.withResolvers();
+  }
+
+  await Promise.all(
+    workers.map((worker) =>
+      work(worker).catch((error: unknown) => {
+        failure ??= { error };
+        stop.abort(error);
+        wakeAll();
+      }),
+    ),
+  );
+  if (signal?.aborted) throw signal.reason;
+  if (failure !== undefined) throw failure.error;
+}

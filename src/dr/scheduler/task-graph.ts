@@ -1,0 +1,142 @@
+import { HoldfastError } from '../../errors.ts';
+
+/** A piece of work for one worker. */
+export interface Task {
+  /** Unique in its graph. */
+  readonly id: string;
+  /** Estimated work ≥ 0, in one unit for the whole graph (bytes of rows, for a restore). */
+  readonly cost: number;
+  /** Ids of tasks that must be finished before it starts. */
+  readonly dependsOn: readonly string[];
+  /** Things it uses side by side with others, such as a table that an index is built on. Default none. */
+  readonly shared?: readonly string[];
+  /** Things it needs for itself while it runs, such as a table that gets a key. Default none. */
+  readonly exclusive?: readonly string[];
+}
+
+/**
+ * Chooses what to run next: of the tasks whose dependencies are finished and whose things are free, the one with the longest
+ * chain of work behind it (its own cost and that of the most expensive path of dependents). So the critical path is never
+ * kept waiting by shorter ones, however wide the graph is. Pure bookkeeping; {@link runTasks} does the work.
+ */
+export class TaskGraph<T extends Task> {
+  readonly #tasks = new Map<string, T>();
+  readonly #dependents = new Map<string, string[]>();
+  readonly #waitingFor = new Map<string, number>();
+  readonly #remainingCost = new Map<string, number>();
+  /** Ids, longest remaining cost first; equals in the order given. */
+  readonly #ready: string[] = [];
+  readonly #running = new Set<string>();
+  /** Number of running tasks that share a thing; -1 when one has it for itself. */
+  readonly #holders = new Map<string, number>();
+  #unfinished: number;
+
+  /**
+   * Tasks in `done` were finished by an earlier run and are not given out again.
+   * @throws DR_INCOMPATIBLE when an id occurs twice, a dependency is unknown, or tasks wait for each other in a circle
+   */
+  constructor(tasks: readonly T[], done: ReadonlySet<string> = new Set()) {
+    for (const task of tasks) {
+      if (this.#tasks.has(task.id)) throw malformed(`task ${task.id} occurs twice`);
+      this.#tasks.set(task.id, task);
+      this.#dependents.set(task.id, []);
+    }
+    for (const task of tasks) {
+      for (const id of new Set(task.dependsOn)) {
+        const dependents = this.#dependents.get(id);
+        if (dependents === undefined) throw malformed(`task ${task.id} depends on ${id}, which does not exist`);
+        dependents.push(task.id);
+      }
+    }
+    for (const id of this.#inOrder().reverse()) {
+      const behind = (this.#dependents.get(id) ?? []).map((next) => this.#remainingCost.get(next) ?? 0);
+      this.#remainingCost.set(id, (this.#tasks.get(id)?.cost ?? 0) + behind.reduce((a, b) => Math.max(a, b), 0));
+    }
+    this.#unfinished = 0;
+    for (const task of tasks) {
+      if (done.has(task.id)) continue;
+      this.#unfinished += 1;
+      const open = new Set(task.dependsOn.filter((id) => !done.has(id)));
+      this.#waitingFor.set(task.id, open.size);
+      if (open.size === 0) this.#makeReady(task.id);
+    }
+  }
+
+  /** Tasks that are not finished, running ones included. */
+  get unfinished(): number {
+    return this.#unfinished;
+  }
+
+  /** Tasks given out and not finished. */
+  get running(): number {
+    return this.#running.size;
+  }
+
+  /** Gives out the best task that can run now; undefined when each waits for a running one, or none is left. */
+  next(): T | undefined {
+    const at = this.#ready.findIndex((id) => this.#isFree(this.#tasks.get(id) as T));
+    if (at < 0) return undefined;
+    const [id] = this.#ready.splice(at, 1) as [string];
+    const task = this.#tasks.get(id) as T;
+    for (const thing of task.shared ?? []) this.#holders.set(thing, (this.#holders.get(thing) ?? 0) + 1);
+    for (const thing of task.exclusive ?? []) this.#holders.set(thing, -1);
+    this.#running.add(id);
+    return task;
+  }
+
+  /** A task given out by {@link next} is done: its things are free, and what waited for it may run. */
+  finish(id: string): void {
+    if (!this.#running.delete(id)) throw new Error(`task ${id} is not running`);
+    const task = this.#tasks.get(id) as T;
+    for (const thing of task.shared ?? []) this.#holders.set(thing, (this.#holders.get(thing) ?? 1) - 1);
+    for (const thing of task.exclusive ?? []) this.#holders.set(thing, 0);
+    this.#unfinished -= 1;
+    for (const next of this.#dependents.get(id) ?? []) {
+      const open = this.#waitingFor.get(next);
+      if (open === undefined) continue;
+      this.#waitingFor.set(next, open - 1);
+      if (open === 1) this.#makeReady(next);
+    }
+  }
+
+  #isFree(task: T): boolean {
+    return (
+      (task.shared ?? []).every((thing) => (this.#holders.get(thing) ?? 0) >= 0) &&
+      (task.exclusive ?? []).every((thing) => (this.#holders.get(thing) ?? 0) === 0)
+    );
+  }
+
+  #makeReady(id: string): void {
+    const cost = this.#remainingCost.get(id) ?? 0;
+    let low = 0;
+    let high = this.#ready.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((this.#remainingCost.get(this.#ready[middle] as string) ?? 0) >= cost) low = middle + 1;
+      else high = middle;
+    }
+    this.#ready.splice(low, 0, id);
+  }
+
+  /** Ids with dependencies before dependents (Kahn); what is left over stands in a circle. */
+  #inOrder(): string[] {
+    const open = new Map([...this.#tasks].map(([id, task]) => [id, new Set(task.dependsOn).size]));
+    const order = [...open].filter(([, count]) => count === 0).map(([id]) => id);
+    for (const id of order) {
+      for (const next of this.#dependents.get(id) ?? []) {
+        const count = (open.get(next) ?? 0) - 1;
+        open.set(next, count);
+        if (count === 0) order.push(next);
+      }
+    }
+    if (order.length < this.#tasks.size) {
+      const stuck = [...open].filter(([, count]) => count > 0).map(([id]) => id);
+      throw malformed(`tasks wait for each other in a circle: ${stuck.slice(0, 10).join(', ')}`);
+    }
+    return order;
+  }
+}
+
+function malformed(problem: string): HoldfastError {
+  return new HoldfastError('DR_INCOMPATIBLE', `the work cannot be ordered: ${problem}`);
+}
