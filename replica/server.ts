@@ -74,7 +74,11 @@ export async function createReplica(config: Config, options: GatewayOptions = {}
     const model = loadModel([{ file: 'SDL of the primary', text: sdl }]);
     const collections = replicatedCollections(model);
     const store = await SqliteStore.open({ database, outbox: log, collections: collectionSpecs(model) });
-    const source = new PrimarySource({ log, rows: store, schema: model, collections, stage });
+    const source = new PrimarySource({
+      ...{ log, rows: store, schema: model, collections, stage },
+      // How far its primary is, a copy never knows for sure.
+      knownHead: () => Number.POSITIVE_INFINITY,
+    });
     let schema: GraphQLSchema;
     try {
       schema = dataSchema({ model, resolvers, source, logger });

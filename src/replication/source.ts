@@ -49,6 +49,11 @@ export interface PrimarySourceOptions {
   readonly collections: readonly string[];
   /** Default: always EQUAL. */
   readonly stage?: () => SourceStage;
+  /**
+   * Sequence up to which changes exist in this node's history, though its own log may not hold them yet: a copy's is behind. A follower
+   * that holds one of those is not of another history, it is only ahead. Default: the log's head.
+   */
+  readonly knownHead?: () => number;
   /** Told when a follower shows an epoch higher than ours: this node is no longer the primary. */
   readonly onHigherEpoch?: (epoch: number) => void;
   readonly clock?: Clock;
@@ -71,6 +76,7 @@ export class PrimarySource implements SyncSource {
   readonly #schema: PrimarySourceOptions['schema'];
   readonly #collections: readonly string[];
   readonly #stage: () => SourceStage;
+  readonly #knownHead: () => number;
   readonly #onHigherEpoch: (epoch: number) => void;
   readonly #clock: Clock;
   readonly #slowConsumerMs: number;
@@ -87,6 +93,7 @@ export class PrimarySource implements SyncSource {
     this.#schema = schema;
     this.#collections = collections;
     this.#stage = options.stage ?? (() => SourceStage.EQUAL);
+    this.#knownHead = options.knownHead ?? (() => log.head().sequence);
     this.#onHigherEpoch = options.onHigherEpoch ?? (() => undefined);
     this.#clock = clock;
     this.#slowConsumerMs = options.slowConsumerMs ?? SLOW_CONSUMER_MS;
@@ -197,6 +204,7 @@ export class PrimarySource implements SyncSource {
       this.#onHigherEpoch(ack.epoch);
       throw refusal('FENCED', `replica "${ack.replica}" is of epoch ${ack.epoch}; this node is of epoch ${epoch}`);
     }
+    this.#requireReached(ack.applied);
     if (ack.applied > sequence) {
       throw refusal('FORK', `replica "${ack.replica}" holds change ${ack.applied}; the last one here is ${sequence}`);
     }
@@ -207,6 +215,7 @@ export class PrimarySource implements SyncSource {
     if (shape.collections?.some((name) => !this.#collections.includes(name))) return 'SCHEMA_MISMATCH';
     if (cursor === null) return 'OK';
     const place = decodeCursor(cursor);
+    if (place.logId === this.#log.logId) this.#requireReached(place.sequence);
     const status = await statusOf(this.#log, place);
     if (status === 'FENCED') this.#onHigherEpoch(place.epoch);
     return status;
@@ -238,6 +247,16 @@ export class PrimarySource implements SyncSource {
   #position(): Position {
     const { epoch, sequence } = this.#log.head();
     return { epoch, sequence };
+  }
+
+  /** @throws NOT_READY for a sequence that exists and has not come here yet */
+  #requireReached(sequence: number): void {
+    const head = this.#log.head().sequence;
+    if (sequence <= head || sequence > this.#knownHead()) return;
+    throw new HoldfastError(
+      'NOT_READY',
+      `this node holds the changes up to ${head}, the follower is at ${sequence} already: ask another node, or later`,
+    );
   }
 
   #requireHistory(): void {

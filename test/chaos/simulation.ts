@@ -150,10 +150,12 @@ class World implements Witness {
       frameFaults: rate(0.2),
       slow: rate(0.4),
     };
-    const follow = (name: string, source: Node): Follower => {
-      const link = new Link(scheduler, `${name}→${source.name}`, linkFaults, () => source.endpoint());
-      this.#links.push(link);
-      const follower = new Follower(node(name), (process) => [link.address(process)]);
+    const follow = (name: string, ...sources: Node[]): Follower => {
+      const links = sources.map(
+        (source) => new Link(scheduler, `${name}→${source.name}`, linkFaults, () => source.endpoint()),
+      );
+      this.#links.push(...links);
+      const follower = new Follower(node(name), (process) => links.map((link) => link.address(process)));
       this.#followers.push(follower);
       return follower;
     };
@@ -161,6 +163,7 @@ class World implements Witness {
     const more = scheduler.below(10);
     if (more < 3) follow('replica2', this.#primary);
     else if (more < 6) follow('chained', first);
+    else if (more < 8) follow('roaming', first, this.#primary);
     const fail = (error: unknown): void => {
       this.#failure ??= { error };
     };

@@ -116,6 +116,17 @@ describe('hello', () => {
     expect((await source.hello(ahead, ALL)).status).toBe('FORK');
   });
 
+  test('NOT_READY for a sequence that exists and has not come to this copy yet', async () => {
+    const { node, source, start } = setUp({ knownHead: () => 5 });
+    write(node, 3);
+    const at = (sequence: number) => encodeCursor({ ...decodeCursor(start), sequence });
+    await expect(source.hello(at(5), ALL)).rejects.toEqual(code('NOT_READY'));
+    expect((await source.hello(at(6), ALL)).status).toBe('FORK');
+    const ack = { replica: 'r', epoch: 1, state: 'LIVE', url: null };
+    await expect(source.ack({ ...ack, applied: 5 })).rejects.toEqual(code('NOT_READY'));
+    await expect(source.ack({ ...ack, applied: 6 })).rejects.toEqual(code('FORK'));
+  });
+
   test('FORK for a sequence that belongs to another epoch', async () => {
     const { node, source } = setUp();
     write(node, 3);

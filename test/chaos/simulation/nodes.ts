@@ -223,7 +223,7 @@ export class Follower extends Node {
     const prepare = async (): Promise<Prepared> => {
       const store = await SqliteStore.open({ database, outbox: log, collections: SPECS, clock: process.wall });
       const common = { log, rows: store, schema: SCHEMA, collections: COLLECTIONS, clock: process };
-      const source = new PrimarySource({ ...common, stage });
+      const source = new PrimarySource({ ...common, stage, knownHead: () => Number.POSITIVE_INFINITY });
       serving?.source.stop();
       await serving?.retention.stop();
       serving = { store, source, retention: this.retention(process, log, source, store) };
