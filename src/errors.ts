@@ -27,6 +27,13 @@ export const ERRORS = {
     retryable: false,
     status: 400,
   },
+  UNAUTHENTICATED: {
+    cause: 'The request has no token, or one that is wrong, expired or revoked.',
+    remedy:
+      'Send the header `Authorization: Bearer hf_…` (over a websocket also as `authorization` of connection_init); `holdfast token create` makes a token.',
+    retryable: false,
+    status: 401,
+  },
   FORBIDDEN: {
     cause: 'The caller may not do this, or a browser sent the request for a page of another site.',
     remedy: 'Use a token with the role that is needed; for a page of another origin add it to server.cors.',
@@ -243,6 +250,19 @@ export const ERRORS = {
     remedy: 'Free space, then start again; a restore goes on with --resume.',
     retryable: true,
     status: 507,
+  },
+  DR_NOT_FOUND: {
+    cause: 'There is no archive at that place, or a file of it is missing: without `metadata.json` it is not a backup.',
+    remedy: 'Check the path or URL; `holdfast dr list` shows the archives there are.',
+    retryable: false,
+    status: 404,
+  },
+  DR_CHECKSUM_MISMATCH: {
+    cause: 'The archive is not what the backup wrote: a file was altered, cut, exchanged, added or removed.',
+    remedy:
+      'Take another copy of this backup, or another backup. Nothing is restored from an archive that does not check out.',
+    retryable: false,
+    status: 409,
   },
 } as const satisfies Record<string, ErrorDefinition>;
 

@@ -148,6 +148,8 @@ export interface Manifest {
   readonly sequences: readonly SequenceValue[];
   /** Objects left out because `--allow-unsupported` was given, by name. */
   readonly unsupported: readonly string[];
-  /** SHA-256 of the canonical JSON of everything else; 64 hexadecimal digits. */
+  /** SHA-256 of the canonical JSON of everything else but `mac`; 64 hexadecimal digits. */
   readonly digest: string;
+  /** HMAC-SHA-256 of the digest, by a key derived from the encryption key; null when the archive is not encrypted. */
+  readonly mac: string | null;
 }

@@ -1,0 +1,136 @@
+import { createHash } from 'node:crypto';
+import { promisify } from 'node:util';
+import { constants, crc32, zstdCompress } from 'node:zlib';
+import { Sealer } from './encryption.ts';
+import type { EncryptionKey } from './encryption-key.ts';
+import type { ArchiveStorage, FileSink } from './storage.ts';
+
+/** Rows are compressed in blocks of this size, each a frame of its own, several at once on the thread pool. */
+const BLOCK_BYTES = 4 << 20;
+/** Blocks of one file that are being compressed or written while the next fills. */
+const IN_FLIGHT = 3;
+/** Compressed output grows in pieces of this size; smaller ones cost a trip to the thread pool each. */
+const OUTPUT_BYTES = 1 << 20;
+
+const compressZstd = promisify(zstdCompress);
+
+/** How the files of an archive are compressed; levels as zstd's, 1 by default. */
+export type Compression = 'none' | { readonly zstd: number };
+export const DEFAULT_COMPRESSION: Compression = { zstd: 1 };
+
+export interface ChunkOptions {
+  readonly compression: Compression;
+  /** Encrypts the file. */
+  readonly key?: EncryptionKey | undefined;
+}
+
+/** What the manifest says about a written file: see `Chunk`. */
+export interface ChunkTotals {
+  readonly bytes: number;
+  readonly storedBytes: number;
+  readonly crc32: string;
+  readonly sha256: string;
+}
+
+/** Opens a file of rows for writing. At most about 30 MB are held for it at any time, however large the rows. */
+export async function openChunk(storage: ArchiveStorage, name: string, options: ChunkOptions): Promise<ChunkWriter> {
+  return new ChunkWriter(await storage.create(name), name, options);
+}
+
+/** Compresses, encrypts and stores the bytes of one chunk. Nothing is visible before {@link finish}. */
+export class ChunkWriter {
+  readonly #sink: FileSink;
+  readonly #compression: Compression;
+  readonly #sealer: Sealer | undefined;
+  readonly #sha256 = createHash('sha256');
+  #crc32 = 0;
+  #bytes = 0;
+  #storedBytes = 0;
+  #block: Buffer = Buffer.allocUnsafeSlow(BLOCK_BYTES);
+  #filled = 0;
+  /** Blocks that were written out and may be filled again. */
+  readonly #spare: Buffer[] = [];
+  /** Blocks on their way, oldest first; each resolves when it and all before it are stored. */
+  readonly #onTheirWay: Promise<void>[] = [];
+
+  constructor(sink: FileSink, name: string, { compression, key }: ChunkOptions) {
+    this.#sink = sink;
+    this.#compression = compression;
+    this.#sealer = key === undefined ? undefined : new Sealer(key, name);
+  }
+
+  /** Adds bytes of rows. The buffer may be used again when this returned, or when the promise it returned is resolved. */
+  write(bytes: Uint8Array): Promise<void> | undefined {
+    if (this.#filled + bytes.length > BLOCK_BYTES) return this.#writeLarge(bytes);
+    this.#block.set(bytes, this.#filled);
+    this.#filled += bytes.length;
+    return undefined;
+  }
+
+  /** Makes the file durable and visible. @throws what storing any of the bytes threw */
+  async finish(): Promise<ChunkTotals> {
+    // An empty chunk is one empty block, so that it is a file like any other.
+    if (this.#filled > 0 || this.#bytes === 0) this.#send();
+    await Promise.all(this.#onTheirWay);
+    if (this.#sealer !== undefined) await this.#store(this.#sealer.final());
+    await this.#sink.commit();
+    return {
+      bytes: this.#bytes,
+      storedBytes: this.#storedBytes,
+      crc32: this.#crc32.toString(16).padStart(8, '0'),
+      sha256: this.#sha256.digest('hex'),
+    };
+  }
+
+  /** Leaves no file behind; also after an error. */
+  async abort(): Promise<void> {
+    await Promise.allSettled(this.#onTheirWay);
+    await this.#sink.abort();
+  }
+
+  async #writeLarge(bytes: Uint8Array): Promise<void> {
+    let rest = bytes;
+    while (rest.length > 0) {
+      if (this.#filled === BLOCK_BYTES) {
+        if (this.#onTheirWay.length >= IN_FLIGHT) await this.#onTheirWay.shift();
+        this.#send();
+      }
+      const part = rest.subarray(0, BLOCK_BYTES - this.#filled);
+      this.#block.set(part, this.#filled);
+      this.#filled += part.length;
+      rest = rest.subarray(part.length);
+    }
+  }
+
+  /** Sends the block on its way and takes another. */
+  #send(): void {
+    const block = this.#block;
+    const bytes = block.subarray(0, this.#filled);
+    this.#crc32 = crc32(bytes, this.#crc32);
+    this.#bytes += bytes.length;
+    const before = this.#onTheirWay.at(-1);
+    const compressed = this.#compress(bytes);
+    const stored = Promise.all([compressed, before]).then(async ([frame]) => {
+      await this.#store(this.#sealer === undefined ? frame : this.#sealer.update(frame));
+      this.#spare.push(block);
+    });
+    // Whoever waits for it sees the error; until then it is no unhandled one.
+    stored.catch(() => undefined);
+    this.#onTheirWay.push(stored);
+    this.#block = this.#spare.pop() ?? Buffer.allocUnsafeSlow(BLOCK_BYTES);
+    this.#filled = 0;
+  }
+
+  async #compress(bytes: Buffer): Promise<Buffer> {
+    if (this.#compression === 'none') return bytes;
+    const params = { [constants.ZSTD_c_compressionLevel]: this.#compression.zstd };
+    return compressZstd(bytes, { chunkSize: OUTPUT_BYTES, params });
+  }
+
+  async #store(bytes: Buffer): Promise<void> {
+    if (bytes.length === 0) return;
+    this.#sha256.update(bytes);
+    this.#storedBytes += bytes.length;
+    await this.#sink.write(bytes);
+  }
+}

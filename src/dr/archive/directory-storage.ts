@@ -1,0 +1,224 @@
+import { randomBytes } from 'node:crypto';
+import { constants, realpathSync } from 'node:fs';
+import { type FileHandle, link, lstat, open, readdir, rename, rm, unlink } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { HoldfastError } from '../../errors.ts';
+import { ensureDirectory } from '../../util/directory.ts';
+import { assertFileName } from './file-name.ts';
+import type { ArchiveStorage, FileSink, StoredFile } from './storage.ts';
+
+/** Ends the name of a file that is still being written. */
+const UNFINISHED = /\.[0-9a-f]{12}\.tmp$/;
+const READ_BYTES = 1 << 20;
+
+/**
+ * An archive in a directory. A file is written under another name, synced, renamed, and its directory synced; links are not followed
+ * below the directory. Nothing is created before the first file.
+ */
+export class DirectoryStorage implements ArchiveStorage {
+  readonly location: string;
+  /** Directories below the root that are known to be no links, by path. */
+  readonly #checked = new Set<string>();
+
+  constructor(directory: string) {
+    this.location = resolve(directory);
+  }
+
+  async create(name: string): Promise<FileSink> {
+    const path = await this.#pathFor(name);
+    const unfinished = unfinishedName(path);
+    const handle = await this.#do(`create ${name}`, () => open(unfinished, 'wx', 0o600));
+    return {
+      write: (bytes) => this.#do(`write ${name}`, () => writeAll(handle, bytes)),
+      commit: () =>
+        this.#do(`write ${name}`, async () => {
+          await syncAndClose(handle);
+          await rename(unfinished, path);
+          await syncDirectory(dirname(path));
+        }),
+      async abort() {
+        await handle.close().catch(() => undefined);
+        await rm(unfinished, { force: true });
+      },
+    };
+  }
+
+  async createNew(name: string, bytes: Uint8Array): Promise<void> {
+    // A hard link, unlike a rename, never replaces what has the name already.
+    await this.#write(name, bytes, async (unfinished, path) => {
+      await link(unfinished, path);
+      await unlink(unfinished);
+    });
+  }
+
+  replace(name: string, bytes: Uint8Array): Promise<void> {
+    return this.#write(name, bytes, rename);
+  }
+
+  async *read(name: string, signal?: AbortSignal): AsyncIterable<Uint8Array> {
+    const path = this.#resolve(name);
+    const handle = await this.#do(`read ${name}`, async () => {
+      await this.#assertNoLinks(dirname(path));
+      return open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+    });
+    // The stream closes the handle, however it ends.
+    const stream = handle.createReadStream({ highWaterMark: READ_BYTES, ...(signal && { signal }) });
+    try {
+      for await (const bytes of stream) yield bytes as Buffer;
+    } catch (error) {
+      throw signal?.aborted ? signal.reason : this.#coded(`read ${name}`, error);
+    }
+  }
+
+  async list(): Promise<readonly StoredFile[]> {
+    const entries = await this.#do('list', () =>
+      readdir(this.location, { recursive: true, withFileTypes: true }).catch((error) => {
+        if (codeOf(error) === 'ENOENT') return [];
+        throw error;
+      }),
+    );
+    const files = entries.filter((entry) => !entry.isDirectory() && !UNFINISHED.test(entry.name));
+    const found: StoredFile[] = [];
+    for (const entry of files) {
+      const path = join(entry.parentPath, entry.name);
+      const { size } = await this.#do('list', () => lstat(path));
+      found.push({ name: path.slice(this.location.length + 1), bytes: size });
+    }
+    return found.sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  async remove(name: string): Promise<void> {
+    const path = this.#resolve(name);
+    await this.#do(`remove ${name}`, async () => {
+      await this.#assertNoLinks(dirname(path));
+      await rm(path, { force: true });
+      await syncDirectory(dirname(path));
+    });
+  }
+
+  async removeAll(): Promise<void> {
+    await this.#do('remove', () => rm(this.location, { recursive: true, force: true }));
+  }
+
+  async close(): Promise<void> {}
+
+  async #write(
+    name: string,
+    bytes: Uint8Array,
+    publish: (unfinished: string, path: string) => Promise<void>,
+  ): Promise<void> {
+    const path = await this.#pathFor(name);
+    const unfinished = unfinishedName(path);
+    await this.#do(`write ${name}`, async () => {
+      try {
+        const handle = await open(unfinished, 'wx', 0o600);
+        try {
+          await writeAll(handle, bytes);
+        } finally {
+          await syncAndClose(handle);
+        }
+        await publish(unfinished, path);
+        await syncDirectory(dirname(path));
+      } catch (error) {
+        await rm(unfinished, { force: true });
+        throw error;
+      }
+    });
+  }
+
+  #resolve(name: string): string {
+    assertFileName(name);
+    return join(this.location, name);
+  }
+
+  /** The path of a file that is about to be written; its directory exists then. */
+  async #pathFor(name: string): Promise<string> {
+    const path = this.#resolve(name);
+    await this.#do(`create ${name}`, async () => {
+      ensureDirectory(dirname(path));
+      await this.#assertNoLinks(dirname(path));
+    });
+    return path;
+  }
+
+  /** Below the root every directory of the way must be one, not a link to somewhere else; the root itself may be reached by links. */
+  async #assertNoLinks(directory: string): Promise<void> {
+    if (directory === this.location || this.#checked.has(directory)) return;
+    await this.#assertNoLinks(dirname(directory));
+    if (!(await lstat(directory)).isDirectory()) throw linkError(directory);
+    this.#checked.add(directory);
+  }
+
+  async #do<T>(what: string, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      throw this.#coded(what, error);
+    }
+  }
+
+  #coded(what: string, cause: unknown): unknown {
+    const message = `${what} in ${this.location}: ${cause instanceof Error ? cause.message : String(cause)}`;
+    switch (codeOf(cause)) {
+      case 'ENOENT':
+        return new HoldfastError('DR_NOT_FOUND', message, { cause });
+      case 'EEXIST':
+        return new HoldfastError('ALREADY_EXISTS', message, { cause });
+      case 'ENOSPC':
+      case 'EDQUOT':
+      case 'EFBIG':
+        return new HoldfastError('DR_STORAGE_FULL', message, { cause });
+      case 'EACCES':
+      case 'EPERM':
+      case 'EROFS':
+      case 'ENOTDIR':
+        return new HoldfastError('DATA_UNWRITABLE', message, { cause });
+      case 'ELOOP':
+        return linkError(message);
+      default:
+        return cause;
+    }
+  }
+}
+
+/** The directory itself, links resolved; the given path when it does not exist. Two names of one directory compare equal. */
+export function realDirectory(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return resolve(path);
+  }
+}
+
+function unfinishedName(path: string): string {
+  return `${path}.${randomBytes(6).toString('hex')}.tmp`;
+}
+
+async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {
+  let offset = 0;
+  while (offset < bytes.length) {
+    const { bytesWritten } = await handle.write(bytes, offset, bytes.length - offset);
+    offset += bytesWritten;
+  }
+}
+
+async function syncAndClose(handle: FileHandle): Promise<void> {
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+async function syncDirectory(directory: string): Promise<void> {
+  const handle = await open(directory, constants.O_RDONLY | constants.O_DIRECTORY);
+  await syncAndClose(handle);
+}
+
+function linkError(what: string): HoldfastError {
+  return new HoldfastError('DR_CHECKSUM_MISMATCH', `${what}: a link is no part of an archive`);
+}
+
+function codeOf(error: unknown): string | undefined {
+  return error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined;
+}

@@ -1,0 +1,18 @@
+import { HoldfastError } from '../../errors.ts';
+import { DirectoryStorage } from './directory-storage.ts';
+import type { ArchiveStorage } from './storage.ts';
+
+/**
+ * Opens the place of an archive: a directory, or `s3://BUCKET/PREFIX`. Nothing is created or asked of a server yet.
+ * @throws CONFIG_INVALID for another kind of URL
+ */
+export async function openStorage(location: string): Promise<ArchiveStorage> {
+  if (/^[a-z][a-z0-9+.-]*:\/\//i.test(location)) {
+    const scheme = location.slice(0, location.indexOf(':'));
+    throw new HoldfastError(
+      'CONFIG_INVALID',
+      `${scheme}:// is no place for an archive: give a directory or s3://bucket/prefix`,
+    );
+  }
+  return new DirectoryStorage(location);
+}
