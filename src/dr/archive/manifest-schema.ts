@@ -68,6 +68,7 @@ const OBJECT = z.strictObject({
   dependsOn: strings,
   table: count.nullable(),
   owner: z.string().nullable(),
+  ownedAs: z.string().nullable(),
 });
 
 /** The shape of `metadata.json`, field by field; nothing may stand in it that is not listed. */

@@ -33,6 +33,8 @@ export interface SchemaObject {
   /** Id of the table it belongs to; null for objects of no table. */
   readonly table: number | null;
   readonly owner: string | null;
+  /** The object as `ALTER … OWNER TO` names it, e.g. `FUNCTION public.f(integer)`; null when its owner cannot be set by itself. */
+  readonly ownedAs: string | null;
 }
 
 /** A foreign key, from child to parent; tables by {@link ManifestTable.id}. */

@@ -1,0 +1,20 @@
+/** `name` as PostgreSQL reads it whatever it holds: `"sel""ect"`. */
+export function quotePostgres(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}
+
+/** `schema.name`, both quoted for PostgreSQL. */
+export function qualifiedPostgres(table: { readonly schema: string; readonly name: string }): string {
+  return `${quotePostgres(table.schema)}.${quotePostgres(table.name)}`;
+}
+
+/** A string constant for PostgreSQL; correct with `standard_conforming_strings` on and off. */
+export function literalPostgres(text: string): string {
+  const doubled = text.replaceAll("'", "''");
+  return text.includes('\\') ? ` E'${doubled.replaceAll('\\', '\\\\')}'` : `'${doubled}'`;
+}
+
+/** `name` as MariaDB and MySQL read it whatever it holds. */
+export function quoteMysql(name: string): string {
+  return `\`${name.replaceAll('`', '``')}\``;
+}
