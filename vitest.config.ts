@@ -1,6 +1,9 @@
 import { defineConfig } from 'vitest/config';
 
-/** `unit` is part of `npm run check`; `slow` starts processes, kills them or runs long simulations. */
+/** `unit` is part of `npm run check`. `servers` needs MongoDB, Redis, PostgreSQL or MariaDB, which the tests start and kill. */
+const servers = ['test/servers/**/*.test.ts'];
+
+/** `slow` starts processes of ours, kills them or runs long simulations. */
 const slow = ['test/e2e/**/*.test.ts', 'test/scenarios/**/*.test.ts', 'test/chaos/**/*.test.ts'];
 
 export default defineConfig({
@@ -10,7 +13,14 @@ export default defineConfig({
     pool: 'forks',
     maxWorkers: 2,
     projects: [
-      { extends: true, test: { name: 'unit', include: ['test/**/*.test.ts'], exclude: slow, testTimeout: 20_000 } },
+      {
+        extends: true,
+        test: { name: 'unit', include: ['test/**/*.test.ts'], exclude: [...servers, ...slow], testTimeout: 20_000 },
+      },
+      {
+        extends: true,
+        test: { name: 'servers', include: servers, testTimeout: 120_000, hookTimeout: 120_000, fileParallelism: false },
+      },
       {
         extends: true,
         test: { name: 'slow', include: slow, testTimeout: 300_000, hookTimeout: 60_000, fileParallelism: false },
