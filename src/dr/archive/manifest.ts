@@ -1,3 +1,7 @@
+import type { ForeignKey, TableGraph } from '../graph/table-graph.ts';
+
+export type { ForeignKey, TableGraph };
+
 /** File that makes a directory or prefix an archive: written last, atomically. Without it there is no backup. */
 export const MANIFEST_FILE = 'metadata.json';
 /** Grows when an older Holdfast could misread what a newer one wrote. */
@@ -35,31 +39,6 @@ export interface SchemaObject {
   readonly owner: string | null;
   /** The object as `ALTER … OWNER TO` names it, e.g. `FUNCTION public.f(integer)`; null when its owner cannot be set by itself. */
   readonly ownedAs: string | null;
-}
-
-/** A foreign key, from child to parent; tables by {@link ManifestTable.id}. */
-export interface ForeignKey {
-  readonly name: string;
-  readonly child: number;
-  readonly parent: number;
-  readonly childColumns: readonly string[];
-  readonly parentColumns: readonly string[];
-  readonly deferrable: boolean;
-  /** False for a key the server never checked (PostgreSQL's NOT VALID); it is restored unchecked. */
-  readonly validated: boolean;
-  /** Whether a child row with a partly NULL key refers to nothing (SIMPLE) or is refused (FULL). */
-  readonly match: 'SIMPLE' | 'FULL';
-}
-
-/** The dependency graph of the tables by their foreign keys; tables by id. */
-export interface TableGraph {
-  readonly keys: readonly ForeignKey[];
-  /** Number of distinct parents of each table, itself not counted. */
-  readonly inDegree: Readonly<Record<string, number>>;
-  /** Parents before children; the tables of a cycle stand together. */
-  readonly order: readonly number[];
-  /** The strongly connected components of more than one table. */
-  readonly cycles: readonly (readonly number[])[];
 }
 
 export interface ManifestColumn {
