@@ -18,6 +18,7 @@ export interface SocketOptions {
   readonly logger: Logger;
   readonly pingMs: number;
   readonly authenticate: HttpOptions['authenticate'];
+  readonly isCurrent: HttpOptions['isCurrent'];
   readonly gate: Gate;
 }
 
@@ -74,6 +75,13 @@ export class Connection {
     await this.closed;
   }
 
+  /** Ends everything and closes with 4401: nobody known is at the other end, or no more. Called again, it waits no longer for the client's consent. */
+  unauthorized(reason: string): void {
+    for (const request of this.#requests) request.end(new Error(reason));
+    if (this.#socket.readyState === this.#socket.CLOSING) this.#socket.terminate();
+    else this.#socket.close(CloseCode.Unauthorized, reason);
+  }
+
   terminate(): void {
     this.#socket.terminate();
   }
@@ -97,6 +105,8 @@ export function openConnection(
       close: (code, reason) => socket.close(code, reason),
       onMessage: (handle) => {
         socket.on('message', (data, isBinary) => {
+          // What a client says after we have hung up is not for us.
+          if (socket.readyState !== socket.OPEN) return;
           if (isBinary) socket.close(CloseCode.BadRequest, 'Messages are text');
           else handle(String(data)).catch((error) => failed(socket, error, logger));
         });

@@ -79,10 +79,12 @@ export class Executor {
 
   /**
    * Limits that depend on who asks and with which variables.
-   * @throws RATE_LIMITED, QUERY_TOO_COMPLEX
+   * @throws FORBIDDEN, RATE_LIMITED, QUERY_TOO_COMPLEX
    */
   #admit({ request, prepared, operation }: Running): { readonly exempt: boolean } {
-    if (this.#options.exempt?.(request, prepared) === true) return { exempt: true };
+    const { authorize, exempt } = this.#options;
+    authorize?.(request, prepared);
+    if (exempt?.(request, prepared) === true) return { exempt: true };
     this.#rate?.take(payerOf(request));
     prepared.cost.check(operation.variables ?? {}, this.#limits);
     return { exempt: false };

@@ -13,6 +13,9 @@ const REQUEST_TIMEOUT_MS = 30_000;
 /** Idle time after which a connection is closed; longer than balancers wait (60 s), so that they close it first. */
 const KEEP_ALIVE_MS = 65_000;
 
+/** Codes after which the connection is closed: what follows on it, or the rest of the body, is not wanted. */
+const LAST_ANSWERS: ReadonlySet<string> = new Set(['SHUTTING_DOWN', 'PAYLOAD_TOO_LARGE', 'UNAUTHENTICATED']);
+
 /** Fastify as we use it: it reads JSON only, and every failure is answered the way GraphQL answers, with a code. */
 export function createFastify(
   bodyBytes: number,
@@ -51,7 +54,8 @@ export function createFastify(
     onFailure(request, status, answer);
     const { retryAfterMs } = failure.details;
     if (typeof retryAfterMs === 'number') reply.header('retry-after', Math.ceil(retryAfterMs / 1000));
-    if (code === 'SHUTTING_DOWN' || code === 'PAYLOAD_TOO_LARGE') reply.header('connection', 'close');
+    if (code === 'UNAUTHENTICATED') reply.header('www-authenticate', 'Bearer');
+    if (LAST_ANSWERS.has(code)) reply.header('connection', 'close');
     return reply
       .code(status)
       .header('content-type', `${answerType(request.headers.accept) ?? 'application/json'}; charset=utf-8`)

@@ -4,12 +4,13 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { type ExecutionResult, GraphQLError, type GraphQLFormattedError } from 'graphql';
 import { HoldfastError } from '../errors.ts';
 import type { ApolloContext } from './apollo.ts';
+import type { Callers } from './callers.ts';
 import { operationOf, type Prepared, type PreparedOperation } from './documents.ts';
 import { BadRequest, type ErrorFormat, formatted, isRetryable, statusOf } from './errors.ts';
 import { type Executor, present } from './executor.ts';
 import { type AnswerType, answerType } from './negotiate.ts';
 import type { Observer } from './observer.ts';
-import type { Caller, HttpOptions, Operation, Provenance } from './options.ts';
+import type { Operation, Provenance } from './options.ts';
 import type { OriginPolicy } from './origin.ts';
 import { keptHeaders, ServerRequest } from './request.ts';
 
@@ -17,7 +18,6 @@ import { keptHeaders, ServerRequest } from './request.ts';
 const NO_HEADERS = new HeaderMap();
 /** Stands for a request without a query, which Apollo refuses. */
 const NOT_PREPARED: Prepared = { operations: [], errors: [] };
-const ANONYMOUS: Caller = { principal: 'anonymous', roles: [] };
 
 export interface GraphqlRouteOptions {
   readonly path: string;
@@ -26,12 +26,12 @@ export interface GraphqlRouteOptions {
   readonly errors: ErrorFormat;
   readonly origins: OriginPolicy;
   readonly observer: Observer;
-  readonly authenticate: HttpOptions['authenticate'];
+  readonly callers: Callers;
 }
 
 /** GraphQL over HTTP at one path: our checks first, then Apollo, which executes by {@link Executor}. */
 export function addGraphqlRoute(fastify: FastifyInstance, options: GraphqlRouteOptions): void {
-  const { path, origins } = options;
+  const { path, origins, callers } = options;
   fastify.options(path, (request, reply) => {
     const headers = origins.preflightHeaders(request.headers.origin);
     if (headers === undefined) throw new HoldfastError('FORBIDDEN', 'Pages of this origin may not use this API.');
@@ -48,13 +48,16 @@ export function addGraphqlRoute(fastify: FastifyInstance, options: GraphqlRouteO
   fastify.route({
     method: ['GET', 'POST'],
     url: path,
+    // All of this comes before the body is read.
     onRequest: (request, reply, done) => {
       const cors = origins.corsHeaders(request.headers.origin);
       if (cors !== undefined) reply.headers(cors);
       try {
         origins.checkOrigin(request.headers);
+        const finding = callers.find(request);
         checkBodyType(request);
-        done();
+        if (finding instanceof Promise) finding.then(() => done(), done);
+        else done();
       } catch (error) {
         done(error as Error);
       }
@@ -80,15 +83,19 @@ class Exchange {
   }
 
   async answer(): Promise<string> {
-    const { executor, apollo, authenticate } = this.#options;
+    const { executor, apollo, callers } = this.#options;
     const type = answerType(this.#http.headers.accept);
     if (type === undefined) {
       throw new BadRequest('The answer is JSON; the accept header excludes it.', 406);
     }
-    const headers = keptHeaders(this.#http.headers);
-    const credentials = { transport: 'HTTP', headers, connectionParams: undefined, address: this.#http.ip } as const;
-    const caller = authenticate === undefined ? ANONYMOUS : await authenticate(credentials);
-    const request = new ServerRequest({ ...credentials, caller, requestId: this.#http.id });
+    const request = new ServerRequest({
+      requestId: this.#http.id,
+      transport: 'HTTP',
+      caller: callers.of(this.#http),
+      address: this.#http.ip,
+      headers: keptHeaders(this.#http.headers),
+      connectionParams: undefined,
+    });
     this.#reply.raw.once('close', () => {
       if (!this.#reply.raw.writableFinished) request.end(new Error('The client closed the connection.'));
     });

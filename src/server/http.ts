@@ -1,9 +1,10 @@
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { GraphQLSchema } from 'graphql';
 import { HoldfastError } from '../errors.ts';
 import { startApollo } from './apollo.ts';
+import { Callers } from './callers.ts';
 import type { ErrorFormat } from './errors.ts';
 import { Executor } from './executor.ts';
 import { createFastify, listen } from './fastify.ts';
@@ -27,7 +28,7 @@ const FLUSH_MS = 500;
  * @throws PORT_IN_USE; the system's error when the address cannot be used
  */
 export async function startHttp(options: HttpOptions): Promise<HttpServer> {
-  const { schema, logger, authenticate, path = '/graphql', pingMs = DEFAULT_PING_MS } = options;
+  const { schema, logger, authenticate, isCurrent, path = '/graphql', pingMs = DEFAULT_PING_MS } = options;
   const { random = Math.random, delay = sleep } = options;
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const observer = new Observer(logger, options.metrics);
@@ -44,6 +45,7 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
     observer.refused({ requestId: request.id, method: request.method, path: request.url, status, error });
   });
   const gate = new Gate();
+  const callers = new Callers(authenticate);
 
   fastify.addHook('onRequest', (request, _reply, done) => {
     origins.checkHost(request.headers);
@@ -55,16 +57,33 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
     if (gate.state !== 'serving') reply.header('connection', 'close');
     done(null, payload);
   });
-  addGraphqlRoute(fastify, { path, apollo, executor, errors, origins, observer, authenticate });
+  addGraphqlRoute(fastify, { path, apollo, executor, errors, origins, observer, callers });
   const sockets = new Sockets(fastify.server, {
-    ...{ path, limits, executor, errors, origins, observer, logger, authenticate, pingMs, random, delay, gate },
+    ...{
+      path,
+      limits,
+      executor,
+      errors,
+      origins,
+      observer,
+      logger,
+      authenticate,
+      isCurrent,
+      pingMs,
+      random,
+      delay,
+      gate,
+    },
   });
   if (options.health === undefined) {
     addIndexPage(fastify, [path]);
   } else {
     const { health, metrics, explore = [{ name: 'ops', url: path }] } = options;
     const ready = () => ({ ...health(), ...(gate.state === 'serving' ? {} : { ready: false }) });
-    addOpsPages(fastify, { health: ready, metrics, apis: explore, path });
+    addOpsPages(fastify, {
+      ...{ health: ready, metrics, apis: explore, path },
+      authorize: options.authorizePages && pageAuthorizer(callers, options.authorizePages),
+    });
   }
   await listen(fastify, options);
   return new Listening(options, fastify, executor, sockets, gate);
@@ -127,6 +146,14 @@ class Listening implements HttpServer {
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop();
   }
+}
+
+/** Finds who asks for a page, and whether they may see it. */
+function pageAuthorizer(callers: Callers, authorize: NonNullable<HttpOptions['authorizePages']>) {
+  return async (request: FastifyRequest): Promise<void> => {
+    await callers.find(request);
+    authorize(callers.of(request));
+  };
 }
 
 /** Resolves with `work`, or after `ms`. */

@@ -115,8 +115,17 @@ export interface HttpOptions {
   ) => Promise<ExecutionResult> | undefined;
   /** Turns an error into what the client sees. */
   readonly formatError: FormatError;
-  /** Finds the caller; throws UNAUTHENTICATED or FORBIDDEN. Default: everybody is `anonymous` with no roles. Once per HTTP request and per websocket. */
+  /**
+   * Finds the caller, before a body is read; throws UNAUTHENTICATED or FORBIDDEN. Once per HTTP request and per websocket.
+   * Default: everybody is `anonymous` with no roles.
+   */
   readonly authenticate?: (credentials: Credentials) => Caller | Promise<Caller>;
+  /** Whether a caller found before may go on; asked twice a second for each open websocket, which is closed with 4401 when not. Default: always. */
+  readonly isCurrent?: (caller: Caller) => boolean;
+  /** Called before an operation is executed, forwarded or subscribed to; throws FORBIDDEN. Default: everybody may everything. */
+  readonly authorize?: (caller: Caller, operation: OperationSummary) => void;
+  /** Called before metrics and the components of the health are shown; throws FORBIDDEN. Default: everybody may see them. */
+  readonly authorizePages?: (caller: Caller) => void;
   readonly limits?: Partial<Limits>;
   /** Whether page, cost, rate and execution limits are waived for this operation. Default: never. */
   readonly exempt?: (info: RequestInfo, operation: OperationSummary) => boolean;

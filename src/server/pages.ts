@@ -1,4 +1,5 @@
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { isHoldfastError } from '../errors.ts';
 import type { MetricsRegistry } from '../telemetry/metrics.ts';
 import { addGraphiqlRoutes, secure } from './graphiql.ts';
 import type { Explorable, Health } from './options.ts';
@@ -8,10 +9,16 @@ export interface OpsPagesOptions {
   readonly metrics: MetricsRegistry;
   readonly apis: readonly Explorable[];
   readonly path: string;
+  /** Rejects with UNAUTHENTICATED or FORBIDDEN when the asker may not see metrics and components. Default: everybody may. */
+  readonly authorize?: ((request: FastifyRequest) => Promise<void>) | undefined;
 }
 
-/** What the ops port shows beside its API: health for balancers, metrics for Prometheus, the explorer for people. */
-export function addOpsPages(fastify: FastifyInstance, { health, metrics, apis, path }: OpsPagesOptions): void {
+/**
+ * What the ops port shows beside its API: health for balancers, metrics for Prometheus, the explorer for people. Health is for
+ * everybody, its components only for those who may; the explorer is an empty page until a token is typed in there.
+ */
+export function addOpsPages(fastify: FastifyInstance, options: OpsPagesOptions): void {
+  const { health, metrics, apis, path, authorize } = options;
   fastify.get('/health/live', (_request, reply) => {
     const { live } = health();
     return reply
@@ -19,7 +26,7 @@ export function addOpsPages(fastify: FastifyInstance, { health, metrics, apis, p
       .header('cache-control', 'no-store')
       .send({ live });
   });
-  fastify.get<{ Querystring: { strict?: string } }>('/health/ready', (request, reply) => {
+  fastify.get<{ Querystring: { strict?: string } }>('/health/ready', async (request, reply) => {
     const { ready, degraded, components } = health();
     const strict = request.query.strict !== undefined && request.query.strict !== 'false';
     const good = ready && !(strict && degraded);
@@ -27,13 +34,24 @@ export function addOpsPages(fastify: FastifyInstance, { health, metrics, apis, p
     return reply
       .code(good ? 200 : 503)
       .header('cache-control', 'no-store')
-      .send({ status, components });
+      .send((await mayLook(request, authorize)) ? { status, components } : { status });
   });
-  fastify.get('/metrics', async (_request, reply) => {
+  fastify.get('/metrics', async (request, reply) => {
+    await authorize?.(request);
     return reply.header('content-type', metrics.contentType).send(await metrics.metrics());
   });
   addGraphiqlRoutes(fastify, apis);
   addIndexPage(fastify, [path, '/graphiql', '/health/live', '/health/ready', '/metrics']);
+}
+
+async function mayLook(request: FastifyRequest, authorize: OpsPagesOptions['authorize']): Promise<boolean> {
+  try {
+    await authorize?.(request);
+    return true;
+  } catch (error) {
+    if (isHoldfastError(error, 'UNAUTHENTICATED') || isHoldfastError(error, 'FORBIDDEN')) return false;
+    throw error;
+  }
 }
 
 /** A page at `/` that lists what is here. */

@@ -1,6 +1,7 @@
 import { type ExecutionArgs, type ExecutionResult, GraphQLError } from 'graphql';
 import { type Context, makeServer, type Server as Protocol, type SubscribePayload } from 'graphql-ws';
 import { HoldfastError, isHoldfastError } from '../errors.ts';
+import { ANONYMOUS } from './callers.ts';
 import type { Connection, SocketOptions } from './connection.ts';
 import { operationOf, type Prepared } from './documents.ts';
 import { formatted, fromFormatted, toGraphQLError } from './errors.ts';
@@ -28,6 +29,8 @@ export function createProtocol(options: SocketOptions): Protocol<Connection> {
     } catch (error) {
       if (!isHoldfastError(error)) throw error;
       logger.info({ code: error.code, address }, 'websocket refused');
+      // The protocol's own answer to `false` is 4403, which clients take for a lack of rights; the first code counts.
+      if (error.code === 'UNAUTHENTICATED') connection.unauthorized('Unauthorized');
       return false;
     }
   }
@@ -112,8 +115,6 @@ export function createProtocol(options: SocketOptions): Protocol<Connection> {
     subscribe: start,
   });
 }
-
-const ANONYMOUS = { principal: 'anonymous', roles: [] } as const;
 
 function requestOf(connection: Connection, { extensions }: SubscribePayload): ServerRequest {
   const { connectionParams, address, caller = ANONYMOUS } = connection;

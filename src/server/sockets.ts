@@ -17,6 +17,8 @@ export interface SocketsOptions extends SocketOptions {
 /** Close codes of the protocols and of ourselves; others are counted together. */
 const KNOWN_CODES = new Set([1000, 1001, 1002, 1005, 1006, 1007, 1009, 1011, ...Object.values(CloseCode)]);
 const WAVES = 20;
+/** How often callers are looked at whether they still may. */
+const LOOK_EVERY_MS = 400;
 /** Time that each connection adds to the waves. */
 const WAVE_SHARE_MS = 2;
 
@@ -38,6 +40,11 @@ export class Sockets {
         offered.has(GRAPHQL_TRANSPORT_WS_PROTOCOL) ? GRAPHQL_TRANSPORT_WS_PROTOCOL : ([...offered][0] ?? false),
     });
     const protocol = createProtocol(options);
+    const { isCurrent } = options;
+    if (isCurrent !== undefined) {
+      const timer = setInterval(() => this.#closeOutdated(isCurrent), LOOK_EVERY_MS).unref();
+      server.once('close', () => clearInterval(timer));
+    }
     server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
       if (!this.#accepts(request, socket)) return;
       this.#upgrader.handleUpgrade(request, socket, head, (client) => {
@@ -68,6 +75,13 @@ export class Sockets {
   /** Cuts off whoever is left. */
   terminate(): void {
     for (const connection of this.#connections) connection.terminate();
+  }
+
+  #closeOutdated(isCurrent: NonNullable<SocketsOptions['isCurrent']>): void {
+    for (const connection of this.#connections) {
+      if (connection.caller === undefined || isCurrent(connection.caller)) continue;
+      connection.unauthorized('The token was revoked or has expired');
+    }
   }
 
   #opened(connection: Connection): void {
