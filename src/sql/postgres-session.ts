@@ -3,6 +3,7 @@ import { HoldfastError } from '../errors.ts';
 import type { SqlConnections } from './connect.ts';
 import { type Tap, tap } from './copy-socket.ts';
 import { quotePostgres } from './identifiers.ts';
+import { copyIn, type Loaded, type LoadOptions } from './postgres-copy-in.ts';
 import { CopyFrames } from './postgres-frames.ts';
 
 /** A row, each value in the server's own text. */
@@ -104,6 +105,11 @@ export class PostgresSession implements AsyncDisposable {
       copy.onBroken = () => this.destroy();
       this.#client.query(copy as never);
     });
+  }
+
+  /** Runs one COPY … FROM STDIN, see {@link copyIn}. */
+  copyIn(text: string, rows: AsyncIterable<Uint8Array>, options?: LoadOptions): Promise<Loaded> {
+    return copyIn(this.#client, text, rows, options);
   }
 
   /** Quotes names and puts them into a list. */
