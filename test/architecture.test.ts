@@ -17,7 +17,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   protocol: BASE,
   mask: BASE,
   store: [...BASE, 'sqlite', 'protocol', 'mask'],
-  changelog: [...BASE, 'sqlite', 'protocol', 'store'],
+  changelog: [...BASE, 'sqlite', 'protocol', 'store', 'pubsub'],
   pubsub: BASE,
   fallback: [...BASE, 'sqlite', 'mask', 'store'],
   replication: [...BASE, 'protocol', 'store', 'changelog', 'pubsub'],

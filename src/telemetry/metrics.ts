@@ -96,6 +96,26 @@ export const METRICS = {
     help: '1 once the copy was proven equal, else 0; replicas only.',
     labels: [],
   },
+  holdfast_redis_unavailable: {
+    kind: 'gauge',
+    help: '1 while Redis is configured and cannot be used, else 0.',
+    labels: [],
+  },
+  holdfast_redis_incidents_total: {
+    kind: 'counter',
+    help: 'Times that Redis became unavailable.',
+    labels: [],
+  },
+  holdfast_redis_dropped_changes_total: {
+    kind: 'counter',
+    help: 'Changes not copied to Redis because it did not take them in time; readers get them from the database.',
+    labels: [],
+  },
+  holdfast_redis_reads_total: {
+    kind: 'counter',
+    help: 'Reads of the change log tried in Redis: hit, miss (the database was read instead) or late (no answer in time).',
+    labels: ['outcome'],
+  },
 } as const satisfies Record<`holdfast_${string}`, MetricDefinition>;
 
 type Table = typeof METRICS;
