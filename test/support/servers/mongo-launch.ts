@@ -23,27 +23,32 @@ interface Settings {
 export type MongoLaunch = { readonly what: string; readonly url: string } | Launch | { readonly reason: string };
 
 const SOURCE = resolve(import.meta.dirname, '../mongodb');
+/** Programs that our own launcher needs. */
+export const JAVA_TOOLS: readonly string[] = ['mvn', 'javac', 'java'];
 const IMAGE = 'mongo:8';
 const DOWNLOAD_TIMEOUT_MS = 300_000;
 
 let found: MongoLaunch | undefined;
 
 /**
- * The first MongoDB server that can be had: MONGODB_URL (a server that is there), MONGODB_COMMAND (a program called with PORT
- * DIRECTORY that runs one in the foreground), `mongod`, Docker, mongodb-memory-server, our own launcher of mongo-java-server. The
- * last three may download something, once. Searched for once in a process.
+ * The first MongoDB server that can be had: {@link launchWithoutJava}, else our own launcher of mongo-java-server. Looked for once
+ * in a process.
  */
 export function mongoLaunch(): MongoLaunch {
-  found ??= search();
+  found ??= launchWithoutJava() ?? javaLaunch();
   return found;
 }
 
-function search(): MongoLaunch {
+/**
+ * MONGODB_URL (a server that is there), MONGODB_COMMAND (a program called with PORT DIRECTORY that runs one in the foreground),
+ * `mongod`, Docker, mongodb-memory-server; the last two may download something, once.
+ */
+export function launchWithoutJava(): MongoLaunch | undefined {
   const { MONGODB_URL: url, MONGODB_COMMAND: command } = process.env;
   if (url) return { what: `the server at ${url.replace(/\/\/[^@/]*@/, '//***@')} (MONGODB_URL)`, url };
   if (command) return commandLaunch(command);
   const mongod = findProgram('mongod');
-  return mongod !== undefined ? mongodLaunch(mongod) : (dockerLaunch() ?? downloadLaunch() ?? javaLaunch());
+  return mongod === undefined ? (dockerLaunch() ?? downloadLaunch()) : mongodLaunch(mongod);
 }
 
 function commandLaunch(command: string): Launch {
@@ -88,7 +93,7 @@ function downloadLaunch(): Launch | undefined {
 
 /** mongo-java-server, made durable by DurableMongo.java; compiled once. */
 function javaLaunch(): Launch | { readonly reason: string } {
-  const missing = ['mvn', 'javac', 'java'].filter((name) => findProgram(name) === undefined);
+  const missing = JAVA_TOOLS.filter((name) => findProgram(name) === undefined);
   const ways = 'set MONGODB_URL or MONGODB_COMMAND, or install mongod, or maven and default-jdk-headless';
   if (missing.length > 0) return { reason: `no MongoDB: ${missing.join(', ')} not found; ${ways}` };
   const [pom, program] = [join(SOURCE, 'pom.xml'), join(SOURCE, 'DurableMongo.java')];

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { connect } from 'node:net';
 import { MongoClient } from 'mongodb';
 import { type Launch, mongoLaunch } from './mongo-launch.ts';
 import { type ServerOptions, startServer, type TestServer } from './server.ts';
@@ -20,13 +21,23 @@ function planOf(launch: Launch, { args = [], fsync = false }: ServerOptions) {
   return {
     kind: 'mongodb',
     start: (port: number, directory: string) => launch.start({ port, directory, fsync, args }),
-    isReady: (_: unknown, port: number) => answers(`mongodb://127.0.0.1:${port}/?directConnection=true`),
+    // A driver that found nobody tries again only after half a second.
+    isReady: async (_: unknown, port: number) => (await accepts(port)) && (await answers(port)),
     url: (port: number, database?: string) =>
       `mongodb://127.0.0.1:${port}${database === undefined ? '' : `/${database}`}`,
   };
 }
 
-async function answers(url: string): Promise<boolean> {
+function accepts(port: number): Promise<boolean> {
+  return new Promise((answer) => {
+    const socket = connect(port, '127.0.0.1', () => answer(true));
+    socket.once('error', () => answer(false));
+    socket.once('connect', () => socket.destroy());
+  });
+}
+
+async function answers(port: number): Promise<boolean> {
+  const url = `mongodb://127.0.0.1:${port}/?directConnection=true`;
   const client = new MongoClient(url, { serverSelectionTimeoutMS: 500, connectTimeoutMS: 500, socketTimeoutMS: 2000 });
   try {
     await client.db('admin').command({ ping: 1 });

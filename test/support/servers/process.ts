@@ -108,18 +108,33 @@ export function findProgram(name: string): string | undefined {
   return directories.map((directory) => join(directory, name)).find(existsSync);
 }
 
+/** The ids of a process and its descendants, parents first. */
+export function processTree(root: number): number[] {
+  return walk(root, () => undefined);
+}
+
+/** Whether a process is there and no zombie. */
+export function isAlive(pid: number): boolean {
+  const stat = read(`/proc/${pid}/stat`);
+  return stat !== undefined && !/\) [ZX] /.test(stat);
+}
+
 /**
  * Signals a process and its descendants, and returns their ids. Each is stopped before its children are listed, so that none can
  * be born unseen. (A process group is not enough: PostgreSQL's processes each have their own.)
  */
 function signalTree(root: number, signal: NodeJS.Signals): number[] {
-  if (root === 0) return [];
-  const pids = [root];
+  const pids = walk(root, (pid) => signal !== 'SIGCONT' && send(pid, 'SIGSTOP'));
+  if (signal !== 'SIGSTOP') for (const pid of pids) send(pid, signal);
+  return pids;
+}
+
+function walk(root: number, visit: (pid: number) => void): number[] {
+  const pids = root === 0 ? [] : [root];
   for (const pid of pids) {
-    if (signal !== 'SIGCONT') send(pid, 'SIGSTOP');
+    visit(pid);
     pids.push(...childrenOf(pid));
   }
-  if (signal !== 'SIGSTOP') for (const pid of pids) send(pid, signal);
   return pids;
 }
 
@@ -135,12 +150,6 @@ function childrenOf(pid: number): number[] {
   return globSync(`/proc/${pid}/task/*/children`).flatMap((file) =>
     (read(file) ?? '').split(' ').filter(Boolean).map(Number),
   );
-}
-
-/** Whether a process is there and no zombie. */
-function isAlive(pid: number): boolean {
-  const stat = read(`/proc/${pid}/stat`);
-  return stat !== undefined && !/\) [ZX] /.test(stat);
 }
 
 function read(file: string): string | undefined {
