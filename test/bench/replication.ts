@@ -35,8 +35,10 @@ interface Cluster extends AsyncDisposable {
   readonly directory: string;
   readonly primary: HoldfastProcess;
   readonly url: string;
-  /** Starts a replica and waits until it is proven equal. */
-  addReplica(): Promise<{ readonly process: HoldfastProcess; readonly url: string; readonly opsUrl: string }>;
+  /** Starts a replica, or the one of this number again, and waits until it serves. */
+  addReplica(
+    number?: number,
+  ): Promise<{ readonly process: HoldfastProcess; readonly url: string; readonly opsUrl: string }>;
 }
 
 /**
@@ -52,6 +54,16 @@ export async function run(): Promise<void> {
     const perSecond = await throughput();
     figures.changesPerSecond = perSecond;
     rows.push(['changes/s, HTTP to replica commit', Math.round(perSecond), '≥ 20,000']);
+  }
+  if (wanted('catch-up')) {
+    const { perSecond, primaryMicros, replicaMicros } = await catchUp();
+    Object.assign(figures, { catchUpPerSecond: perSecond, catchUpCpuMicros: { primaryMicros, replicaMicros } });
+    rows.push(['changes/s, log of the primary to replica commit', Math.round(perSecond), '≥ 20,000']);
+    rows.push([
+      'CPU µs per change of that: primary / replica',
+      `${primaryMicros.toFixed(1)} / ${replicaMicros.toFixed(1)}`,
+      '',
+    ]);
   }
   if (wanted('lag')) {
     for (const replicas of [1, 4]) {
@@ -93,6 +105,28 @@ async function throughput(): Promise<number> {
   await send(cluster.url, 'measured', THROUGHPUT_CHANGES);
   await caughtUp(cluster.url, replica.opsUrl);
   return (THROUGHPUT_CHANGES / (performance.now() - started)) * 1_000;
+}
+
+/** A replica that was away takes in what was written meanwhile; nobody writes then. */
+async function catchUp(): Promise<{ perSecond: number; primaryMicros: number; replicaMicros: number }> {
+  await using cluster = await startCluster();
+  const first = await cluster.addReplica();
+  await send(cluster.url, 'before', 2 * BATCH);
+  await caughtUp(cluster.url, first.opsUrl);
+  await first.process.stop();
+  await send(cluster.url, 'away', THROUGHPUT_CHANGES);
+  const replica = await cluster.addReplica(0);
+  const begun = await appliedBy(replica.opsUrl);
+  const started = performance.now();
+  const pids = [cluster.primary.pid, replica.process.pid];
+  const before = await Promise.all(pids.map(cpuMicros));
+  await caughtUp(cluster.url, replica.opsUrl);
+  const changes = (await appliedBy(replica.opsUrl)) - begun;
+  const perSecond = (changes / (performance.now() - started)) * 1_000;
+  const [primaryMicros = 0, replicaMicros = 0] = (await Promise.all(pids.map(cpuMicros))).map(
+    (micros, i) => (micros - (before[i] ?? 0)) / changes,
+  );
+  return { perSecond, primaryMicros, replicaMicros };
 }
 
 async function lag(rate: number, replicas: number): Promise<{ p50: number; p99: number }> {
@@ -200,8 +234,8 @@ async function startCluster(): Promise<Cluster> {
     directory: directory.path,
     primary,
     url,
-    addReplica: async () => {
-      const data = join(directory.path, `replica-${replicas.length}`);
+    addReplica: async (number = replicas.length) => {
+      const data = join(directory.path, `replica-${number}`);
       const replica = startHoldfast(
         ['replica', '--primary', url.replace('http', 'ws'), '--port', '0', '--ops-port', '0', '--data', data],
         PRODUCTION,
@@ -242,14 +276,13 @@ function readings(name: string, first: number, count: number): Record<string, un
 /** Waits until the replica holds, durably, what the primary holds now. */
 async function caughtUp(url: string, opsUrl: string): Promise<void> {
   const { syncHello } = await ask<{ syncHello: { head: number } }>(url, '{ syncHello { head } }');
-  const ops = new URL('/graphql', opsUrl).href;
+  const isThere = async () => (await appliedBy(opsUrl)) >= syncHello.head;
+  await eventually(`the replica holds ${syncHello.head}`, isThere, 120_000);
+}
+
+/** Sequence of the last change that the replica holds durably. */
+async function appliedBy(opsUrl: string): Promise<number> {
   const query = '{ status { following { applied } } }';
-  await eventually(
-    `the replica holds ${syncHello.head}`,
-    async () => {
-      const { status } = await ask<{ status: { following: { applied: number } } }>(ops, query);
-      return status.following.applied >= syncHello.head;
-    },
-    120_000,
-  );
+  const { status } = await ask<{ status: { following: { applied: number } } }>(new URL('/graphql', opsUrl).href, query);
+  return status.following.applied;
 }
