@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { HoldfastError } from '../src/errors.ts';
 import { parsePosition } from '../src/model/position.ts';
 import { HelloStatus } from '../src/protocol/sync-source.ts';
+import { TOKEN } from '../src/service/token.ts';
 
 const whole = z.int().nonnegative();
 const hash = z.string().regex(/^[0-9a-f]{32}$/);
@@ -40,6 +41,7 @@ export const ANSWERS = {
   bucketRows: z.object({ position, rows: z.array(z.object({ id: z.string(), version: whole, hash })) }),
   rows: z.array(row),
   chain: z.array(hash.nullable()),
+  tokens: z.array(TOKEN),
   ack: z.boolean(),
 } as const;
 

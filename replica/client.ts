@@ -1,4 +1,4 @@
-import { type Client, createClient } from 'graphql-ws/client';
+import { type Client, CloseCode, createClient } from 'graphql-ws/client';
 import WebSocket from 'ws';
 import { ERRORS, type ErrorCode, HoldfastError } from '../src/errors.ts';
 import type { DocumentText } from '../src/model/document.ts';
@@ -15,20 +15,21 @@ import type {
   SnapshotPage,
   SyncSource,
 } from '../src/protocol/sync-source.ts';
+import type { Token } from '../src/service/token.ts';
 import { type Answer, answerOf, type OperationName } from './answers.ts';
 import { OPERATIONS } from './operations.ts';
 
 /** Largest message a replica accepts, in bytes: a frame, a page, or one document of 16 MiB quoted in JSON. */
 const MAX_PAYLOAD_BYTES = 32 * 1024 * 1024;
-/** Frames that may wait before the socket is paused. */
-const MAX_WAITING_FRAMES = 4;
+/** Items of a subscription that may wait before the socket is paused. */
+const MAX_WAITING_ITEMS = 4;
 const PING_EVERY_MS = 3_000;
 const TICK_MS = 1_000;
 /** The connection for calls is closed when it was idle this long. */
 const IDLE_MS = 10_000;
 
 export interface ConnectOptions {
-  /** API token of role `replica`; sent in the connection's first message. */
+  /** API token of role `replica`; sent in each connection's first message. */
   readonly token?: string | undefined;
   /** For the websocket to be open and acknowledged. Default 5,000. */
   readonly connectMs?: number | undefined;
@@ -40,6 +41,8 @@ export interface ConnectOptions {
 
 /** A source behind a connection. */
 export interface ConnectedSource extends SyncSource {
+  /** The tokens that the source accepts, now and after each change; ends with the signal. @throws PRIMARY_UNREACHABLE */
+  tokens(signal: AbortSignal): AsyncIterable<readonly Token[]>;
   /** Ends the connection; whatever waits on it fails with PRIMARY_UNREACHABLE. */
   close(): void;
 }
@@ -48,7 +51,7 @@ export interface ConnectedSource extends SyncSource {
  * Connects to the source at `url` (`ws:` or `wss:`). No attempt is repeated and nothing reconnects: an error of any call or of
  * `changes` means the caller connects anew, from its stored cursor. Frames come on a connection of their own, which is
  * paused while they wait; calls have another, opened when there is one.
- * @throws PRIMARY_UNREACHABLE
+ * @throws PRIMARY_UNREACHABLE; UNAUTHENTICATED, FORBIDDEN when the source refuses the token
  */
 export async function connect(url: string, options: ConnectOptions = {}): Promise<ConnectedSource> {
   const callMs = options.callMs ?? 30_000;
@@ -70,7 +73,8 @@ export async function connect(url: string, options: ConnectOptions = {}): Promis
   return {
     hello: (cursor: CursorText | null, shape: Shape): Promise<Hello> => call(stream, 'hello', { cursor, shape }),
     changes: (cursor, shape, limits, signal): AsyncIterable<Frame> =>
-      stream.frames({ cursor, shape, ...limits }, signal),
+      stream.items('changes', { cursor, shape, ...limits }, signal),
+    tokens: (signal) => stream.items('tokens', {}, signal),
     snapshot: (collection, after, limit): Promise<SnapshotPage> =>
       call(calls, 'snapshot', { collection, after, limit }),
     digests: (at) => call(calls, 'digests', { at: positionText(at) }),
@@ -112,7 +116,7 @@ class Connection {
     const failed = (error: unknown): void => opened.reject(this.#unreachable(error));
     this.#client = createClient({
       url,
-      ...(options.token === undefined ? {} : { connectionParams: { token: options.token } }),
+      ...(options.token === undefined ? {} : { connectionParams: { authorization: `Bearer ${options.token}` } }),
       lazy,
       lazyCloseTimeout: IDLE_MS,
       onNonLazyError: failed,
@@ -167,9 +171,13 @@ class Connection {
     });
   }
 
-  /** The frames of a subscription, in order. While several wait the socket is not read. */
-  async *frames(variables: Record<string, unknown>, signal: AbortSignal): AsyncGenerator<Frame, void> {
-    const waiting: Frame[] = [];
+  /** The items of a subscription, in order. While several wait the socket is not read. */
+  async *items<Name extends 'changes' | 'tokens'>(
+    name: Name,
+    variables: Record<string, unknown>,
+    signal: AbortSignal,
+  ): AsyncGenerator<Answer<Name>, void> {
+    const waiting: Answer<Name>[] = [];
     let end: { readonly error: unknown } | undefined;
     let wake = (): void => {};
     const finish = (error: unknown): void => {
@@ -177,12 +185,12 @@ class Connection {
       wake();
     };
     const release = this.#client.subscribe(
-      { query: OPERATIONS.changes, variables },
+      { query: OPERATIONS[name], variables },
       {
         next: (result) => {
           try {
-            waiting.push(answerOf('changes', dataOf(result)));
-            if (waiting.length >= MAX_WAITING_FRAMES) this.#socket?.pause();
+            waiting.push(answerOf(name, dataOf(result)));
+            if (waiting.length >= MAX_WAITING_ITEMS) this.#socket?.pause();
             wake();
           } catch (error) {
             finish(error);
@@ -197,10 +205,10 @@ class Connection {
     if (signal.aborted) aborted();
     try {
       while (!signal.aborted) {
-        const frame = waiting.shift();
-        if (frame !== undefined) {
+        const item = waiting.shift();
+        if (item !== undefined) {
           if (waiting.length === 0) this.#resume();
-          yield frame;
+          yield item;
         } else if (end !== undefined) {
           if (end.error !== undefined) throw end.error;
           return;
@@ -255,6 +263,14 @@ class Connection {
   #unreachable(error: unknown): HoldfastError {
     if (error instanceof HoldfastError) return error;
     const cause = this.#failure ?? error;
+    const refusal = REFUSALS.get(closeCodeOf(cause));
+    if (refusal !== undefined) {
+      return new HoldfastError(
+        refusal,
+        `${this.#url} refuses the token of this replica (${reasonOf(cause)}): give it one of role replica, with --token or replica.token`,
+        { cause },
+      );
+    }
     return new HoldfastError('PRIMARY_UNREACHABLE', `${this.#url}: ${reasonOf(cause)}`, { cause });
   }
 }
@@ -267,6 +283,16 @@ function socketOf(handshakeTimeout: number, failed: (error: Error) => void): unk
       this.once('error', failed);
     }
   };
+}
+
+/** Close codes by which a source says that it does not want us. */
+const REFUSALS: ReadonlyMap<unknown, ErrorCode> = new Map([
+  [CloseCode.Unauthorized, 'UNAUTHENTICATED'],
+  [CloseCode.Forbidden, 'FORBIDDEN'],
+]);
+
+function closeCodeOf(error: unknown): unknown {
+  return typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
 }
 
 function positionText(position: Position | null): string | null {

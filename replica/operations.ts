@@ -24,5 +24,8 @@ export const OPERATIONS = {
     syncRows(collection: $collection, ids: $ids) { id version text }
   }`,
   chain: `query Chain($sequences: [SafeInt!]!) { syncChain(sequences: $sequences) }`,
+  tokens: `subscription Tokens {
+    syncTokens { id name hash roles createdAt expiresAt revokedAt }
+  }`,
   ack: `mutation Ack($ack: SyncAckInput!) { syncAck(ack: $ack) }`,
 } as const;

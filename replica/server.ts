@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import { GraphQLBoolean, GraphQLObjectType, GraphQLSchema } from 'graphql';
 import { SqliteChangeLog } from '../src/changelog/sqlite-change-log.ts';
 import { type Config, dataDirectory } from '../src/config.ts';
-import { HoldfastError } from '../src/errors.ts';
+import { HoldfastError, isHoldfastError } from '../src/errors.ts';
 import {
   collectionSpecs,
   dataSchema,
@@ -11,9 +11,9 @@ import {
   type GatewayOptions,
   gatewayOf,
   handWrittenResolvers,
-  isSync,
   logGauges,
   loggerOf,
+  openAccess,
   openPorts,
   type Ports,
   replicatedCollections,
@@ -22,11 +22,15 @@ import {
 import type { Model } from '../src/model/entity.ts';
 import { loadModel, readSchemaDirectory } from '../src/model/load.ts';
 import { PrimarySource, SourceStage } from '../src/replication/source.ts';
+import type { Access } from '../src/service/access.ts';
 import { followersOf } from '../src/service/primary-ops.ts';
+import { isSync } from '../src/service/roles.ts';
 import { Database } from '../src/sqlite/database.ts';
 import { SqliteStore } from '../src/store/sqlite-store.ts';
+import type { Logger } from '../src/telemetry/logger.ts';
 import { packageVersion } from '../src/util/package-version.ts';
-import { connect } from './client.ts';
+import { secretOf } from '../src/util/secrets.ts';
+import { type ConnectedSource, connect } from './client.ts';
 import { Forwarder } from './forwarder.ts';
 import { notReady, ReplicaOps } from './ops.ts';
 import type { AdoptedSchema } from './progress.ts';
@@ -59,7 +63,9 @@ export async function createReplica(config: Config, options: GatewayOptions = {}
   const own = config.schema === undefined ? undefined : loadModel(readSchemaDirectory(config.schema));
   const resolvers = config.schema === undefined ? undefined : await handWrittenResolvers(config.schema);
   const directory = dataDirectory(config);
+  tokenOf(config);
   const database = parts.adopt(Database.open({ directory }), (opened) => opened.close());
+  const access = parts.use(openAccess(config, logger));
   const log = await SqliteChangeLog.open(database);
   let replica: Replica | undefined;
   let serving: Serving | undefined;
@@ -81,7 +87,7 @@ export async function createReplica(config: Config, options: GatewayOptions = {}
     });
     let schema: GraphQLSchema;
     try {
-      schema = dataSchema({ model, resolvers, source, logger });
+      schema = dataSchema({ model, resolvers, source, access, logger });
     } catch (error) {
       source.stop();
       throw error;
@@ -105,7 +111,13 @@ export async function createReplica(config: Config, options: GatewayOptions = {}
     await Replica.open({
       name: `${hostname()}-${hash('sha256', directory).slice(0, 8)}`,
       url: () => ports?.url,
-      sources: primaries.map((url) => ({ name: url, connect: () => connect(url) })),
+      sources: primaries.map((url) => ({
+        name: url,
+        connect: async () => {
+          const source = await connect(url, { token: tokenOf(config) });
+          return config.auth.mode === 'none' ? source : withTokens(source, access, logger);
+        },
+      })),
       ...{ database, log, prepare, logger, schema: own },
     }),
   );
@@ -126,7 +138,7 @@ export async function createReplica(config: Config, options: GatewayOptions = {}
   });
   ports = parts.use(
     await openPorts({
-      ...{ config, logger, ops },
+      ...{ config, logger, access, ops },
       schema: serving?.schema ?? emptySchema(),
       model: () => requireServing().model,
       checkReady: () => void requireServing(),
@@ -162,6 +174,44 @@ export async function createReplica(config: Config, options: GatewayOptions = {}
   void following.run();
   return gatewayOf(ports, following.ready, parts.move());
 }
+
+/** The token by which the primary knows this replica, read anew each time so that it can be changed. @throws CONFIG_INVALID */
+function tokenOf({ replica: { token } }: Config): string | undefined {
+  if (token === undefined) return undefined;
+  try {
+    return secretOf(token);
+  } catch (cause) {
+    throw new HoldfastError('CONFIG_INVALID', `replica.token cannot be read: ${(cause as Error).message}`, { cause });
+  }
+}
+
+/**
+ * `source`; once it has greeted, this replica takes over the tokens that it accepts for as long as the connection lasts. A
+ * replica that would not hear of a revocation gives the connection up, as it does when it hears of no changes.
+ */
+function withTokens(source: ConnectedSource, access: Access, logger: Logger): ConnectedSource {
+  let following = false;
+  const follow = async (): Promise<void> => {
+    following = true;
+    try {
+      for await (const tokens of source.tokens(NEVER)) access.adopt(tokens);
+    } catch (error) {
+      if (isHoldfastError(error, 'DATA_UNWRITABLE')) logger.error({ err: error }, 'tokens could not be taken over');
+    }
+    source.close();
+  };
+  return {
+    ...source,
+    hello: async (cursor, shape) => {
+      const hello = await source.hello(cursor, shape);
+      if (!following) void follow();
+      return hello;
+    },
+  };
+}
+
+/** It ends with the connection. */
+const NEVER = new AbortController().signal;
 
 /** The data API before the primary's SDL is known: every request is NOT_READY before it gets here. */
 function emptySchema(): GraphQLSchema {

@@ -2,16 +2,20 @@ import { readFileSync } from 'node:fs';
 import { makeExecutableSchema } from '@graphql-tools/schema';
 import type { GraphQLSchema } from 'graphql';
 import { badInput } from '../src/api/bad-input.ts';
+import { ACCESS_ROLES, type AccessRole } from '../src/config.ts';
 import { SCHEMA_DIRECTORY } from '../src/model/built-in.ts';
 import { POSITION_SCALAR, SCALARS } from '../src/model/scalars.ts';
+import type { TokenService } from '../src/service/access.ts';
 import type { OpsService } from '../src/service/ops-service.ts';
 import { abortable } from '../src/util/abortable.ts';
-import type { Authorize } from './authorize.ts';
 
 const TYPE_DEFS = new URL('ops.graphql', SCHEMA_DIRECTORY);
 /** Bounds of `replicaLag(intervalMs)`. */
 const MIN_INTERVAL_MS = 100;
 const MAX_INTERVAL_MS = 3_600_000;
+
+/** The roles as GraphQL names them. */
+const ROLES = Object.fromEntries(ACCESS_ROLES.map((role) => [role.toUpperCase(), role]));
 
 /** The context value of the ops schema. */
 export interface OpsContext {
@@ -22,42 +26,52 @@ export interface OpsContext {
 /** Options of {@link buildOpsSchema}. */
 export interface OpsSchemaOptions {
   readonly service: OpsService;
-  /** Default: everybody may. */
-  readonly authorize?: Authorize<OpsContext> | undefined;
+  readonly tokens: TokenService;
 }
 
-/** The executable schema of the ops port, over an {@link OpsContext}. */
-export function buildOpsSchema({ service, authorize = () => undefined }: OpsSchemaOptions): GraphQLSchema {
-  const guarded =
+interface TokenInput {
+  readonly name: string;
+  readonly roles: readonly AccessRole[];
+  readonly expiresAt?: Date | null;
+}
+
+/** The executable schema of the ops port, over an {@link OpsContext}. Who may ask is for the server to decide. */
+export function buildOpsSchema({ service, tokens }: OpsSchemaOptions): GraphQLSchema {
+  const field =
     <Args, Result>(run: (args: Args, context: OpsContext) => Result) =>
-    async (_source: unknown, args: Args, context: OpsContext) => {
-      await authorize(context, 'operator');
-      return run(args, context);
-    };
+    async (_source: unknown, args: Args, context: OpsContext) =>
+      run(args, context);
   return makeExecutableSchema<OpsContext>({
     typeDefs: readFileSync(TYPE_DEFS, 'utf8'),
     resolvers: {
       SafeInt: SCALARS.get('SafeInt')!.type,
       Position: POSITION_SCALAR,
+      DateTime: SCALARS.get('DateTime')!.type,
+      AccessRole: ROLES,
       Status: { replicas: () => service.replicas() },
       Query: {
-        status: guarded(() => service.status()),
-        replicas: guarded(() => service.replicas()),
+        status: field(() => service.status()),
+        replicas: field(() => service.replicas()),
+        tokens: field(() => tokens.list()),
       },
       Mutation: {
-        replicaVerify: guarded((options: { deep: boolean }) => service.replicaVerify(options)),
-        replicaResync: guarded(async (options: { force: boolean }) => {
+        replicaVerify: field((options: { deep: boolean }) => service.replicaVerify(options)),
+        replicaResync: field(async (options: { force: boolean }) => {
           await service.replicaResync(options);
           return service.status();
         }),
+        tokenCreate: field(({ input: { name, roles, expiresAt } }: { input: TokenInput }) =>
+          tokens.create({ name, roles, expiresAt: expiresAt?.toISOString() ?? null }),
+        ),
+        tokenRevoke: field(({ id }: { id: string }) => tokens.revoke(id)),
       },
       Subscription: {
         statusChanged: {
-          subscribe: guarded((_args, { signal }) => abortable(signal, (ended) => service.statusChanges(ended))),
+          subscribe: field((_args, { signal }) => abortable(signal, (ended) => service.statusChanges(ended))),
           resolve: itself,
         },
         replicaLag: {
-          subscribe: guarded(({ intervalMs }: { intervalMs: number }, { signal }) => {
+          subscribe: field(({ intervalMs }: { intervalMs: number }, { signal }) => {
             if (intervalMs < MIN_INTERVAL_MS || intervalMs > MAX_INTERVAL_MS) {
               throw badInput(`intervalMs must be ${MIN_INTERVAL_MS} to ${MAX_INTERVAL_MS}, not ${intervalMs}`);
             }

@@ -8,8 +8,8 @@ import { type DocumentText, decodeValue, encodeValue } from '../src/model/docume
 import type { Position } from '../src/model/position.ts';
 import { POSITION_SCALAR, SCALARS } from '../src/model/scalars.ts';
 import type { Ack, Shape, SyncSource } from '../src/protocol/sync-source.ts';
+import type { Token } from '../src/service/token.ts';
 import { abortable } from '../src/util/abortable.ts';
-import type { Authorize } from './authorize.ts';
 
 /** What the sync resolvers need of the context; an ApiContext has it. */
 export interface SyncContext {
@@ -20,8 +20,8 @@ export interface SyncContext {
 export interface SyncOptions {
   /** The node that is followed: this one. */
   readonly source: SyncSource;
-  /** Called before each sync field with role `replica`. Default: everybody may. */
-  readonly authorize?: Authorize<SyncContext> | undefined;
+  /** The tokens that this node accepts, now and after each change; ends with the signal. */
+  readonly tokens: (signal: AbortSignal) => AsyncIterable<readonly Token[]>;
 }
 
 const SDL = new URL('sync.graphql', SCHEMA_DIRECTORY);
@@ -39,55 +39,53 @@ const BUCKETS = 4_096;
 const MAX_BATCH = 500;
 const MAX_FRAME_BYTES = 512 * 1024;
 
-/** The fields of `schema/sync.graphql` over a source: a schema of its own, or part of the data schema. */
+/** The fields of `schema/sync.graphql` over a source, for whom the server lets have them: a schema of its own, or part of the data schema. */
 export function buildSyncSchema(options: SyncOptions): GraphQLSchema {
   return makeExecutableSchema<SyncContext>({ typeDefs: readFileSync(SDL, 'utf8'), resolvers: resolversOf(options) });
 }
 
-function resolversOf({ source, authorize = () => undefined }: SyncOptions): IResolvers<unknown, SyncContext> {
-  const guarded =
+function resolversOf({ source, tokens }: SyncOptions): IResolvers<unknown, SyncContext> {
+  const field =
     <Args, Result>(run: (args: Args, context: SyncContext) => Result) =>
-    async (_source: unknown, args: Args, context: SyncContext) => {
-      await authorize(context, 'replica');
-      return run(args, context);
-    };
+    async (_source: unknown, args: Args, context: SyncContext) =>
+      run(args, context);
   return {
     SafeInt: SCALARS.get('SafeInt')!.type,
     Position: POSITION_SCALAR,
     Query: {
-      syncHello: guarded(({ cursor, shape }: { cursor?: string | null; shape?: ShapeInput | null }) =>
+      syncHello: field(({ cursor, shape }: { cursor?: string | null; shape?: ShapeInput | null }) =>
         source.hello(token('cursor', cursor), shapeOf(shape)),
       ),
-      syncSnapshot: guarded((args: { collection: string; after?: string | null; limit?: number | null }) =>
+      syncSnapshot: field((args: { collection: string; after?: string | null; limit?: number | null }) =>
         source.snapshot(
           name('collection', args.collection),
           token('after', args.after),
           within('limit', args.limit ?? MAX_ITEMS, 1, MAX_PAGE),
         ),
       ),
-      syncDigests: guarded(({ at }: { at?: Position | null }) => source.digests(at ?? null)),
-      syncBuckets: guarded(({ collection, at }: { collection: string; at?: Position | null }) =>
+      syncDigests: field(({ at }: { at?: Position | null }) => source.digests(at ?? null)),
+      syncBuckets: field(({ collection, at }: { collection: string; at?: Position | null }) =>
         source.buckets(name('collection', collection), at ?? null),
       ),
-      syncBucketRows: guarded(({ collection, bucket }: { collection: string; bucket: number }) =>
+      syncBucketRows: field(({ collection, bucket }: { collection: string; bucket: number }) =>
         source.bucketRows(name('collection', collection), within('bucket', bucket, 0, BUCKETS - 1)),
       ),
-      syncRows: guarded(({ collection, ids }: { collection: string; ids: readonly string[] }) =>
+      syncRows: field(({ collection, ids }: { collection: string; ids: readonly string[] }) =>
         source.rows(name('collection', collection), few('ids', ids).map(idText)),
       ),
-      syncChain: guarded(({ sequences }: { sequences: readonly number[] }) =>
+      syncChain: field(({ sequences }: { sequences: readonly number[] }) =>
         source.chain(few('sequences', sequences).map((sequence) => within('sequences', sequence, 1))),
       ),
     },
     Mutation: {
-      syncAck: guarded(async ({ ack }: { ack: AckInput }) => {
+      syncAck: field(async ({ ack }: { ack: AckInput }) => {
         await source.ack(ackOf(ack));
         return true;
       }),
     },
     Subscription: {
       syncChanges: {
-        subscribe: guarded((args: ChangesArguments, { request }) => {
+        subscribe: field((args: ChangesArguments, { request }) => {
           const cursor = token('cursor', args.cursor) as string;
           const limits = {
             maxBatch: within('maxBatch', args.maxBatch ?? MAX_BATCH, 1, MAX_BATCH),
@@ -96,6 +94,10 @@ function resolversOf({ source, authorize = () => undefined }: SyncOptions): IRes
           return abortable(request.signal, (signal) => source.changes(cursor, shapeOf(args.shape), limits, signal));
         }),
         resolve: (frame: unknown) => frame,
+      },
+      syncTokens: {
+        subscribe: field((_args, { request }) => abortable(request.signal, tokens)),
+        resolve: (accepted: unknown) => accepted,
       },
     },
   };

@@ -11,12 +11,25 @@ import { maskSecrets } from './util/secrets.ts';
 export const Role = { PRIMARY: 'primary', REPLICA: 'replica' } as const;
 export type Role = (typeof Role)[keyof typeof Role];
 
+/** What a token lets its holder do; src/service/roles.ts has the rules. */
+export const ACCESS_ROLES = ['reader', 'writer', 'replica', 'operator', 'admin'] as const;
+export type AccessRole = (typeof ACCESS_ROLES)[number];
+
 const MIB = 1024 * 1024;
 const DAY_MS = 24 * 60 * 60 * 1000;
+/** With authentication there is a limit also when none is configured. */
+const RATE = { perSecond: 100, burst: 200 } as const;
 const PORTS = { primary: { port: 4000, opsPort: 4001 }, replica: { port: 4010, opsPort: 4011 } } as const;
 
 const port = z.int().min(0).max(65_535);
 const count = z.int().positive();
+/** An API token as the configuration holds it: never the token itself. */
+const configuredToken = z.strictObject({
+  name: z.string().min(1).max(100),
+  hash: z.string().regex(/^[0-9a-f]{64}$/, 'must be the SHA-256 of the token, 64 hexadecimal digits'),
+  roles: z.array(z.enum(ACCESS_ROLES)).min(1),
+  expiresAt: z.iso.datetime({ offset: true }).optional(),
+});
 
 /** Every key with its default. */
 function configSchema(role: Role) {
@@ -35,13 +48,30 @@ function configSchema(role: Role) {
       .strictObject({
         url: z
           .string()
-          .regex(/^sqlite:./, 'is not a store this version has; write sqlite:DIRECTORY')
-          .default('sqlite:./data')
-          .describe('where a primary keeps its data'),
+          .regex(
+            /^(sqlite:|mongodb(\+srv)?:\/\/)./,
+            'is not a store; write sqlite:DIRECTORY or mongodb://HOST:PORT/DATABASE',
+          )
+          .optional()
+          .describe('database of a primary: mongodb:// or sqlite:DIRECTORY; the embedded store in store.data'),
+        data: z
+          .string()
+          .min(1)
+          .default('./data')
+          .describe('what a primary keeps on its own disk: embedded store, copy of a database server, tokens'),
       })
       .prefault({}),
     changeLog: z
       .strictObject({
+        redis: z
+          .string()
+          .regex(
+            /^rediss?(\+sentinel|\+cluster)?:\/\/./,
+            'is not a Redis URL; write redis://HOST:6379, or rediss://, redis+sentinel:// or redis+cluster://',
+          )
+          .optional()
+          .describe('Redis that spares the database its readers; none without it'),
+        redisBytes: count.default(64 * MIB).describe('memory that changes take in Redis, about'),
         retention: z
           .strictObject({
             maxChanges: count.default(1_000_000).describe('changes kept for replicas and subscribers that return'),
@@ -56,12 +86,22 @@ function configSchema(role: Role) {
           .array(z.url({ protocol: /^wss?$/, error: 'is not a ws:// or wss:// URL' }))
           .default([])
           .describe('primaries of one database, tried in turn'),
+        token: z.string().min(1).optional().describe('token of role replica; file:PATH reads it from a file'),
         data: z.string().min(1).default('./data-replica').describe('where a replica keeps its data'),
         maxLagMs: count.default(10_000).describe('lag beyond which the replica calls itself degraded'),
       })
       .prefault({}),
     auth: z
-      .strictObject({ mode: z.enum(['none']).default('none').describe('none: every caller has every role') })
+      .strictObject({
+        mode: z
+          .enum(['none', 'token'])
+          .default('none')
+          .describe('none: every caller has every role; token: API tokens'),
+        tokens: z
+          .array(configuredToken)
+          .default([])
+          .describe('tokens besides those of the data directory: name, hash, roles, expiresAt; JSON in the variable'),
+      })
       .prefault({}),
     limits: z
       .strictObject({
@@ -76,8 +116,8 @@ function configSchema(role: Role) {
         executionMs: count.default(10_000).describe('time to answer'),
         rate: z
           .strictObject({
-            perSecond: count.default(100).describe('requests a second of one principal'),
-            burst: count.default(200).describe('requests at once of one principal'),
+            perSecond: count.default(RATE.perSecond).describe('requests a second of one principal'),
+            burst: count.default(RATE.burst).describe('requests at once of one principal'),
           })
           .optional(),
         socketPayloadBytes: count.default(MIB).describe('one websocket message'),
@@ -142,10 +182,10 @@ export interface LoadedConfig {
 
 const FILES = ['holdfast.config.yaml', 'holdfast.config.json', 'holdfast.config.ts'];
 /** Keys that hold a path, which in a file is meant from the file's directory. */
-const PATH_KEYS = new Set(['schema', 'store.url', 'replica.data']);
+const PATH_KEYS = new Set(['schema', 'store.url', 'store.data', 'replica.data']);
 const PREFIX = 'HOLDFAST_';
-/** Kubernetes puts these in the environment of every pod beside a service named holdfast; `HOLDFAST_DEBUG` is {@link debugging}. */
-const FOREIGN_VARIABLES = /^HOLDFAST_(DEBUG|SERVICE_HOST|SERVICE_PORT(_.*)?|PORT(_\d+_(TCP|UDP)(_.*)?)?)$/;
+/** Kubernetes puts these in the environment of every pod beside a service named holdfast; `HOLDFAST_DEBUG` is {@link debugging}, `HOLDFAST_TOKEN` {@link clientToken}. */
+const FOREIGN_VARIABLES = /^HOLDFAST_(DEBUG|TOKEN|SERVICE_HOST|SERVICE_PORT(_.*)?|PORT(_\d+_(TCP|UDP)(_.*)?)?)$/;
 
 /** Gives a configuration in TypeScript its types: `export default defineConfig({ … })`. */
 export function defineConfig(input: ConfigInput): ConfigInput {
@@ -184,7 +224,14 @@ export function configKeys(): readonly ConfigKey[] {
 
 /** Directory in which a process with this configuration keeps its data. */
 export function dataDirectory(config: Config): string {
-  return resolve(config.role === 'replica' ? config.replica.data : config.store.url.slice('sqlite:'.length));
+  if (config.role === 'replica') return resolve(config.replica.data);
+  const { url, data } = config.store;
+  return resolve(url?.startsWith('sqlite:') ? url.slice('sqlite:'.length) : data);
+}
+
+/** URL of the database server of a primary; undefined when it keeps its documents in the embedded store. */
+export function databaseUrl({ store }: Config): string | undefined {
+  return store.url?.startsWith('sqlite:') ? undefined : store.url;
 }
 
 /** Directory of the example schema that comes with Holdfast. */
@@ -198,6 +245,11 @@ export function environmentWith(values: Readonly<Record<string, string>>): NodeJ
     ...process.env,
     ...Object.fromEntries(Object.entries(values).map(([path, text]) => [variableOf(path), text])),
   };
+}
+
+/** The token that commands show to a running process when no `--token` is given: `HOLDFAST_TOKEN`. */
+export function clientToken(env: ConfigSources['env'] = process.env): string | undefined {
+  return env.HOLDFAST_TOKEN || undefined;
 }
 
 /** Whether errors on the command line come with their stack: `HOLDFAST_DEBUG` is set. */
@@ -260,6 +312,8 @@ class Layers {
     for (const issue of parsed.error?.issues ?? []) this.#invalid(issue);
     if (parsed.success) this.#checkTogether(parsed.data);
     if (!parsed.success || this.#mistakes.length > 0) throw this.#error();
+    const { auth, limits } = parsed.data;
+    if (auth.mode !== 'none') limits.rate ??= { ...RATE };
     const config = { ...parsed.data, production: env.NODE_ENV === 'production' };
     const origins = new Map([...LEAVES.keys()].map((path) => [path, this.#origins.get(path) ?? 'default']));
     return { config: deepFreeze(config), origins };
@@ -273,7 +327,16 @@ class Layers {
     }
     if (config.auth.mode === 'none' && !isLoopback(host)) {
       this.#mistakes.push(
-        `server.host is ${host}: with auth.mode none every caller has every role, so only a loopback address is allowed (${this.#originOf('server.host')})`,
+        `server.host is ${host}: with auth.mode none every caller has every role, so only a loopback address is allowed; set auth.mode to token (${this.#originOf('server.host')})`,
+      );
+    }
+    const hashes = config.auth.tokens.map(({ hash }) => hash);
+    if (new Set(hashes).size < hashes.length) {
+      this.#mistakes.push(`auth.tokens holds one hash twice (${this.#originOf('auth.tokens')})`);
+    }
+    if (config.store.url?.startsWith('sqlite:') && this.#values.has('store.data')) {
+      this.#mistakes.push(
+        `store.url and store.data both name the directory of the embedded store (${this.#originOf('store.url')}, ${this.#originOf('store.data')})`,
       );
     }
     if (config.server.port !== 0 && config.server.port === config.server.opsPort) {
@@ -352,12 +415,21 @@ function absolute(path: string, value: unknown, directory: string): unknown {
 /** Text of a variable or flag as the value its key wants; text that does not fit is left for zod to refuse. */
 function fromText(type: z.ZodType, text: string): unknown {
   if (type instanceof z.ZodNumber) return /^-?\d+(\.\d+)?$/.test(text.trim()) ? Number(text) : text;
+  if (type instanceof z.ZodArray && text.trimStart().startsWith('[')) return fromJson(text);
   if (type instanceof z.ZodArray)
     return text
       .split(',')
       .map((item) => item.trim())
       .filter((item) => item !== '');
   return text;
+}
+
+function fromJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
 }
 
 function variableOf(path: string): string {

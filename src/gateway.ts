@@ -19,11 +19,14 @@ import type { SyncSource } from './protocol/sync-source.ts';
 import { DEFAULT_RETENTION, Retention } from './replication/retention.ts';
 import { PrimarySource } from './replication/source.ts';
 import { startHttp } from './server/http.ts';
-import type { Health, HttpOptions, HttpServer, OperationSummary, RequestInfo } from './server/options.ts';
+import type { Health, HttpOptions, HttpServer, RequestInfo } from './server/options.ts';
+import { Access } from './service/access.ts';
 import type { DataService, RequestContext } from './service/data-service.ts';
 import type { OpsService } from './service/ops-service.ts';
 import { PrimaryService } from './service/primary.ts';
 import { PrimaryOps } from './service/primary-ops.ts';
+import { Action, dataActions, isSync, opsActions, requireActions } from './service/roles.ts';
+import { TokenFiles } from './service/token-files.ts';
 import { Database } from './sqlite/database.ts';
 import { SqliteStore } from './store/sqlite-store.ts';
 import type { CollectionSpec } from './store/store.ts';
@@ -60,6 +63,7 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
   const model = loadModel(readSchemaDirectory(directory));
   const resolvers = await handWrittenResolvers(directory);
   const database = parts.adopt(Database.open({ directory: dataDirectory(config) }), (opened) => opened.close());
+  const access = parts.use(openAccess(config, logger));
   const log = await SqliteChangeLog.open(database);
   const store = await SqliteStore.open({ database, outbox: log, collections: collectionSpecs(model) });
   let higherEpoch = 0;
@@ -96,8 +100,9 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
     await openPorts({
       config,
       logger,
+      access,
       ops,
-      schema: dataSchema({ model, resolvers, source, logger }),
+      schema: dataSchema({ model, resolvers, source, access, logger }),
       service: () => service,
       gauges: logGauges(log, () => source),
       model: () => model,
@@ -125,6 +130,8 @@ export interface Ports extends AsyncDisposable {
 export interface PortOptions {
   readonly config: Config;
   readonly logger: Logger;
+  /** Asked who may, unless `auth.mode` is none. */
+  readonly access: Access;
   readonly schema: GraphQLSchema;
   /** Asked for each operation. @throws NOT_READY while there is none */
   readonly service: () => DataService;
@@ -141,22 +148,23 @@ export interface PortOptions {
 
 /** Opens the ops port, then the data port. @throws PORT_IN_USE */
 export async function openPorts(options: PortOptions): Promise<Ports> {
-  const { config, logger, schema, service, checkReady, model, ops, health, forward } = options;
+  const { config, logger, access, schema, service, checkReady, model, ops, health, forward } = options;
   await using parts = new AsyncDisposableStack();
   const metrics = createRegistry({ process: true });
   observe(metrics, options.gauges);
   const { host, port, opsPort, cors } = config.server;
   const shared = {
     ...{ host, logger, metrics, production: config.production },
-    hostCheck: 'loopback' as const,
     formatError,
   };
+  const rules = config.auth.mode === 'none' ? EVERYBODY : rulesOf(access);
   const apis = [{ name: 'ops', url: '/graphql' }];
   const opsServer = parts.use(
     await startHttp({
       ...shared,
+      ...rules.ops,
       ...{ port: opsPort, portFlag: '--ops-port', cors, health },
-      schema: buildOpsSchema({ service: ops }),
+      schema: buildOpsSchema({ service: ops, tokens: access }),
       context: ({ signal }) => ({ signal }),
       explore: apis,
     }),
@@ -164,6 +172,7 @@ export async function openPorts(options: PortOptions): Promise<Ports> {
   const data = parts.use(
     await startHttp({
       ...shared,
+      ...rules.data,
       ...{ port, portFlag: '--port', cors: [...cors, opsServer.url, opsServer.url.replace('127.0.0.1', 'localhost')] },
       schema,
       context: (info) => createApiContext(service(), requestContext(info), model()),
@@ -185,9 +194,42 @@ export async function openPorts(options: PortOptions): Promise<Ports> {
   };
 }
 
-/** Whether an operation is a follower's, about this node's own log and documents. */
-export function isSync({ fields }: OperationSummary): boolean {
-  return fields.every((field) => field.startsWith('sync'));
+interface Rules {
+  readonly data: Partial<HttpOptions>;
+  readonly ops: Partial<HttpOptions>;
+}
+
+/** Nobody is asked who they are; so no name that leads to this machine but its own may be used (DNS rebinding). */
+const EVERYBODY: Rules = { data: { hostCheck: 'loopback' }, ops: { hostCheck: 'loopback' } };
+
+/** The rules of src/service/roles.ts, for callers with a token. */
+function rulesOf(access: Access): Rules {
+  const who: Partial<HttpOptions> = {
+    authenticate: (credentials) => access.authenticate(credentials),
+    isCurrent: (caller) => access.isCurrent(caller),
+  };
+  return {
+    data: { ...who, authorize: ({ roles }, operation) => requireActions(roles, dataActions(operation)) },
+    ops: {
+      ...who,
+      authorize: ({ roles }, operation) => requireActions(roles, opsActions(operation)),
+      authorizePages: ({ roles }) => requireActions(roles, [Action.OPERATE]),
+    },
+  };
+}
+
+/** The tokens of a node, kept up with what the command line writes beside it. @throws CONFIG_INVALID */
+export function openAccess(config: Config, logger: Logger): Access {
+  const access = new Access({
+    files: new TokenFiles(dataDirectory(config)),
+    configured: config.auth.tokens,
+    onError: (error) => logger.error({ err: error }, 'a token cannot be read or its use not be noted'),
+  });
+  if (config.auth.mode === 'token' && access.isEmpty) {
+    logger.warn('no token lets anybody in yet: make one with `holdfast token create --name NAME --role admin`');
+  }
+  access.run();
+  return access;
 }
 
 /** Gauges of a node's log and of those who follow it. */
@@ -228,12 +270,14 @@ export function dataSchema(options: {
   readonly model: Model;
   readonly resolvers?: IResolvers | undefined;
   readonly source: SyncSource;
+  /** Its tokens are told to those who follow. */
+  readonly access: Access;
   readonly logger: Logger;
 }): GraphQLSchema {
-  const { model, resolvers, source, logger } = options;
+  const { model, resolvers, source, access, logger } = options;
   return buildSchema(model, {
     resolvers,
-    parts: [buildSyncSchema({ source })],
+    parts: [buildSyncSchema({ source, tokens: (signal) => access.changes(signal) })],
     onOverride: (field) => logger.info({ field }, 'a hand-written field takes the place of the generated one'),
   });
 }

@@ -19,7 +19,7 @@ async function served(source: SyncSource): Promise<{ readonly url: string } & As
   const server = await startHttp({
     host: '127.0.0.1',
     port: 0,
-    schema: buildSyncSchema({ source }),
+    schema: buildSyncSchema({ source, async *tokens() {} }),
     context: (request) => ({ request }),
     logger: createLogger({ level: 'silent' }),
     metrics: createRegistry(),

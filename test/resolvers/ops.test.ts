@@ -1,7 +1,7 @@
 import { graphql, parse, subscribe } from 'graphql';
 import { describe, expect, test } from 'vitest';
 import { buildOpsSchema } from '../../resolvers/ops.ts';
-import { HoldfastError } from '../../src/errors.ts';
+import type { TokenService } from '../../src/service/access.ts';
 import type { OpsService, ReplicaInfo, Status } from '../../src/service/ops-service.ts';
 
 const STATUS: Status = {
@@ -39,6 +39,16 @@ const REPLICA: ReplicaInfo = {
   seenMs: 100,
 };
 
+const NO_TOKENS: TokenService = {
+  list: () => [],
+  create: () => {
+    throw new Error('nobody asks for a token');
+  },
+  revoke: () => {
+    throw new Error('nobody revokes a token');
+  },
+};
+
 class FakeOps implements OpsService {
   readonly orders: string[] = [];
   status = async () => STATUS;
@@ -70,7 +80,7 @@ const contextValue = { signal: new AbortController().signal };
 
 describe('the ops schema', () => {
   test('answers status and replicas', async () => {
-    const schema = buildOpsSchema({ service: new FakeOps() });
+    const schema = buildOpsSchema({ service: new FakeOps(), tokens: NO_TOKENS });
     const source = `{
       status { role version uptimeMs store position floor degraded problems entities { name count }
         following { state applied head lagMs proven lastError } replicas { replica } }
@@ -92,7 +102,7 @@ describe('the ops schema', () => {
 
   test('verifies and resyncs', async () => {
     const service = new FakeOps();
-    const schema = buildOpsSchema({ service });
+    const schema = buildOpsSchema({ service, tokens: NO_TOKENS });
     const source = `mutation {
       quick: replicaVerify { equal }
       replicaVerify(deep: true) { equal position collections { collection equal count sourceCount } differences { collection id kind } }
@@ -108,7 +118,7 @@ describe('the ops schema', () => {
 
   test('streams status and lag, and ends the stream of a subscriber that leaves', async () => {
     const service = new FakeOps();
-    const schema = buildOpsSchema({ service });
+    const schema = buildOpsSchema({ service, tokens: NO_TOKENS });
     const stream = await subscribe({
       schema,
       document: parse('subscription { statusChanged { role } }'),
@@ -123,24 +133,52 @@ describe('the ops schema', () => {
   });
 
   test('refuses an interval that makes no sense', async () => {
-    const schema = buildOpsSchema({ service: new FakeOps() });
+    const schema = buildOpsSchema({ service: new FakeOps(), tokens: NO_TOKENS });
     const document = parse('subscription { replicaLag(intervalMs: 1) { replica } }');
     expect(await subscribe({ schema, document, contextValue })).toMatchObject({
       errors: [{ extensions: { code: 'BAD_USER_INPUT' } }],
     });
   });
 
-  test('asks for the role operator before each root field', async () => {
-    const service = new FakeOps();
-    const schema = buildOpsSchema({
-      service,
-      authorize: (_context, role) => {
-        throw new HoldfastError('NOT_READY', `not ${role}`);
+  test('hands tokens to their service, roles and times in its words', async () => {
+    const asked: unknown[] = [];
+    const token = {
+      ...{ id: 'ab'.repeat(8), name: 'ci', roles: ['reader', 'operator'] as const, origin: 'HERE' as const },
+      ...{ createdAt: '2030-01-01T00:00:00.000Z', expiresAt: null, revokedAt: null, lastUsedAt: null },
+    };
+    const tokens: TokenService = {
+      list: () => [token],
+      create: (request) => {
+        asked.push(request);
+        return { token, secret: 'hf_x' };
       },
+      revoke: (id) => {
+        asked.push(id);
+        return { ...token, revokedAt: '2030-01-02T00:00:00.000Z' };
+      },
+    };
+    const schema = buildOpsSchema({ service: new FakeOps(), tokens });
+    const source = `mutation {
+      tokenCreate(input: { name: "ci", roles: [READER, OPERATOR], expiresAt: "2031-01-01T00:00:00Z" }) {
+        secret token { id roles origin createdAt expiresAt }
+      }
+      tokenRevoke(id: "abab") { revokedAt }
+    }`;
+    const { data, errors } = await graphql({ schema, source, contextValue });
+    expect(errors).toBeUndefined();
+    expect(JSON.parse(JSON.stringify(data))).toEqual({
+      tokenCreate: {
+        secret: 'hf_x',
+        token: {
+          ...{ id: token.id, roles: ['READER', 'OPERATOR'], origin: 'HERE' },
+          ...{ createdAt: '2030-01-01T00:00:00.000Z', expiresAt: null },
+        },
+      },
+      tokenRevoke: { revokedAt: '2030-01-02T00:00:00.000Z' },
     });
-    for (const source of ['{ status { role } }', '{ replicas { replica } }', 'mutation { replicaVerify { equal } }']) {
-      expect((await graphql({ schema, source, contextValue })).errors?.[0]?.message).toBe('not operator');
-    }
-    expect(service.orders).toEqual([]);
+    expect(asked).toEqual([
+      { name: 'ci', roles: ['reader', 'operator'], expiresAt: '2031-01-01T00:00:00.000Z' },
+      'abab',
+    ]);
   });
 });

@@ -2,9 +2,9 @@ import { graphql, parse, subscribe } from 'graphql';
 import { describe, expect, test } from 'vitest';
 import { buildSyncSchema } from '../../resolvers/sync.ts';
 import { buildSchema } from '../../src/api/schema.ts';
-import { HoldfastError } from '../../src/errors.ts';
 import { loadModel } from '../../src/model/load.ts';
 import type { Frame, SyncSource } from '../../src/protocol/sync-source.ts';
+import type { Token } from '../../src/service/token.ts';
 
 const HELLO = {
   status: 'OK' as const,
@@ -62,10 +62,13 @@ function fakeSource(): { source: SyncSource; asked: unknown[][] } {
 
 const contextValue = { request: { signal: new AbortController().signal } };
 
+/** Nobody asks. */
+async function* noTokens(): AsyncGenerator<never> {}
+
 describe('the sync fields', () => {
   test('carry each call to the source', async () => {
     const { source, asked } = fakeSource();
-    const schema = buildSyncSchema({ source });
+    const schema = buildSyncSchema({ source, tokens: noTokens });
     const query = `{
       syncHello(cursor: "AQ", shape: {collections: ["teachers"]}) { status logId head sdl }
       syncSnapshot(collection: "teachers", after: "x") { rows { id version text } next position }
@@ -95,7 +98,7 @@ describe('the sync fields', () => {
 
   test('take a new follower, which has no cursor, and its acknowledgement', async () => {
     const { source, asked } = fakeSource();
-    const schema = buildSyncSchema({ source });
+    const schema = buildSyncSchema({ source, tokens: noTokens });
     await graphql({ schema, source: '{ syncHello { status } }', contextValue });
     const ack = '{replica: "r1", applied: 0, epoch: 1, state: "LIVE"}';
     const result = await graphql({ schema, source: `mutation { syncAck(ack: ${ack}) }`, contextValue });
@@ -111,7 +114,7 @@ describe('the sync fields', () => {
     const document = parse(
       'subscription { syncChanges(cursor: "AQ", maxBatch: 10) { from to checksum body digests { sum } } }',
     );
-    const stream = await subscribe({ schema: buildSyncSchema({ source }), document, contextValue });
+    const stream = await subscribe({ schema: buildSyncSchema({ source, tokens: noTokens }), document, contextValue });
     if (!(Symbol.asyncIterator in stream)) throw new Error(JSON.stringify(stream));
     expect((await stream.next()).value).toEqual({
       data: { syncChanges: { from: 6, to: 7, checksum: 4_294_967_295, body: 'KLUv', digests: null } },
@@ -134,29 +137,42 @@ describe('the sync fields', () => {
     ['a sequence before the first', 'syncChain(sequences: [0])'],
   ])('refuse %s', async (_what, field) => {
     const { source, asked } = fakeSource();
-    const { errors } = await graphql({ schema: buildSyncSchema({ source }), source: `{ ${field} }`, contextValue });
+    const { errors } = await graphql({
+      schema: buildSyncSchema({ source, tokens: noTokens }),
+      source: `{ ${field} }`,
+      contextValue,
+    });
     expect(errors?.[0]?.originalError).toMatchObject({ code: 'VALIDATION_FAILED' });
     expect(asked).toEqual([]);
   });
 
-  test('ask for the role replica before the source is asked', async () => {
-    const { source, asked } = fakeSource();
-    const roles: string[] = [];
-    const authorize = (_context: unknown, role: string) => {
-      roles.push(role);
-      throw new HoldfastError('NOT_READY', 'no');
+  test('tell the tokens of the node, and each change of them', async () => {
+    const { source } = fakeSource();
+    const token: Token = {
+      ...{ id: 'ab'.repeat(8), name: 'ci', hash: 'ab'.repeat(32), roles: ['reader'] },
+      ...{ createdAt: null, expiresAt: null, revokedAt: null },
     };
-    const schema = buildSyncSchema({ source, authorize });
-    await graphql({ schema, source: '{ syncHello { status } }', contextValue });
-    await subscribe({ schema, document: parse('subscription { syncChanges(cursor: "AQ") { to } }'), contextValue });
-    expect(roles).toEqual(['replica', 'replica']);
-    expect(asked).toEqual([]);
+    const schema = buildSyncSchema({
+      source,
+      async *tokens() {
+        yield [token];
+        yield [];
+      },
+    });
+    const document = parse('subscription { syncTokens { id hash roles } }');
+    const stream = (await subscribe({ schema, document, contextValue })) as AsyncIterable<unknown>;
+    const told: unknown[] = [];
+    for await (const item of stream) told.push(JSON.parse(JSON.stringify(item)));
+    expect(told).toEqual([
+      { data: { syncTokens: [{ id: token.id, hash: token.hash, roles: ['reader'] }] } },
+      { data: { syncTokens: [] } },
+    ]);
   });
 
   test('stand beside the generated API on the data port', async () => {
     const { source } = fakeSource();
     const model = loadModel([{ file: 't.graphql', text: 'type Teacher @entity { id: ID! @id  name: String! }' }]);
-    const schema = buildSchema(model, { parts: [buildSyncSchema({ source })] });
+    const schema = buildSchema(model, { parts: [buildSyncSchema({ source, tokens: noTokens })] });
     const fields = Object.keys(schema.getQueryType()?.getFields() ?? {});
     expect(fields).toEqual(expect.arrayContaining(['teachers', 'syncHello']));
     const result = await graphql({ schema, source: '{ syncHello { status head } }', contextValue });
