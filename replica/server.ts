@@ -177,12 +177,7 @@ export async function createReplica(config: Config, options: GatewayOptions = {}
 
 /** The token by which the primary knows this replica, read anew each time so that it can be changed. @throws CONFIG_INVALID */
 function tokenOf({ replica: { token } }: Config): string | undefined {
-  if (token === undefined) return undefined;
-  try {
-    return secretOf(token);
-  } catch (cause) {
-    throw new HoldfastError('CONFIG_INVALID', `replica.token cannot be read: ${(cause as Error).message}`, { cause });
-  }
+  return token && secretOf('replica.token', token);
 }
 
 /**

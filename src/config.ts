@@ -182,7 +182,7 @@ export interface LoadedConfig {
 
 const FILES = ['holdfast.config.yaml', 'holdfast.config.json', 'holdfast.config.ts'];
 /** Keys that hold a path, which in a file is meant from the file's directory. */
-const PATH_KEYS = new Set(['schema', 'store.url', 'store.data', 'replica.data']);
+const PATH_KEYS = new Set(['schema', 'store.url', 'store.data', 'replica.token', 'replica.data']);
 const PREFIX = 'HOLDFAST_';
 /** Kubernetes puts these in the environment of every pod beside a service named holdfast; `HOLDFAST_DEBUG` is {@link debugging}, `HOLDFAST_TOKEN` {@link clientToken}. */
 const FOREIGN_VARIABLES = /^HOLDFAST_(DEBUG|TOKEN|SERVICE_HOST|SERVICE_PORT(_.*)?|PORT(_\d+_(TCP|UDP)(_.*)?)?)$/;
@@ -408,8 +408,9 @@ async function readFile(file: string): Promise<unknown> {
 
 function absolute(path: string, value: unknown, directory: string): unknown {
   if (!PATH_KEYS.has(path) || typeof value !== 'string') return value;
-  const sqlite = /^sqlite:(.+)$/.exec(value)?.[1];
-  return sqlite === undefined ? resolve(directory, value) : `sqlite:${resolve(directory, sqlite)}`;
+  const [, scheme, place = ''] = /^(sqlite:|file:)(.+)$/.exec(value) ?? [];
+  if (scheme !== undefined) return scheme + resolve(directory, place);
+  return path === 'replica.token' || URL.canParse(value) ? value : resolve(directory, value);
 }
 
 /** Text of a variable or flag as the value its key wants; text that does not fit is left for zod to refuse. */

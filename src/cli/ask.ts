@@ -9,6 +9,8 @@ export interface Question<T> {
   /** Shape of `data`. */
   readonly shape: z.ZodType<T>;
   readonly headers?: Readonly<Record<string, string>>;
+  /** API token. */
+  readonly token?: string | undefined;
   /** Default 30,000. */
   readonly timeoutMs?: number;
 }
@@ -30,10 +32,12 @@ export async function ask<T>(url: string, question: Question<T>): Promise<T> {
     variables = {},
     variablesJson = JSON.stringify(variables),
     headers = {},
+    token,
     timeoutMs = 30_000,
   } = question;
   const text = `{"query":${JSON.stringify(query)},"variables":${variablesJson}}`;
-  const body = await post(url, text, headers, timeoutMs);
+  const authorization = token === undefined ? {} : { authorization: `Bearer ${token}` };
+  const body = await post(url, text, { ...headers, ...authorization }, timeoutMs);
   const answer = ANSWER.safeParse(body);
   if (!answer.success) throw unreachable(url, 'what answers there is no GraphQL API');
   const error = answer.data.errors?.[0];

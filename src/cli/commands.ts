@@ -1,7 +1,6 @@
 import type { CommandDefinition, CommandOption } from './command.ts';
 
 const text = (given: string) => given;
-const sqlite = (directory: string) => `sqlite:${directory}`;
 
 const PORT: CommandOption = {
   flags: '--port <number>',
@@ -25,9 +24,8 @@ const PRIMARY: CommandOption = {
 };
 const PRIMARY_DATA: CommandOption = {
   flags: '--data <dir>',
-  sets: { 'store.url': sqlite },
-  conflicts: 'store',
-  description: 'directory of the embedded store',
+  sets: { 'store.data': text },
+  description: 'directory of the embedded store, or of the copy of a database server',
 };
 const REPLICA_DATA: CommandOption = {
   flags: '--data <dir>',
@@ -43,6 +41,22 @@ const REPLICA_OPS_URL: CommandOption = {
   description: 'ops endpoint of the replica (default: http://127.0.0.1:4011/graphql)',
 };
 
+const TOKEN: CommandOption = {
+  flags: '--token <token>',
+  description: 'API token, or file:PATH (default: HOLDFAST_TOKEN)',
+};
+/** Where tokens are: the directory of a node, or a running one. */
+const TOKEN_PLACE: readonly CommandOption[] = [
+  {
+    flags: '--data <dir>',
+    sets: { 'store.data': text, 'replica.data': text },
+    conflicts: 'url',
+    description: 'data directory of the node, which may be running',
+  },
+  { flags: '--url <url>', description: 'ops endpoint of the running node, e.g. http://127.0.0.1:4001/graphql' },
+  TOKEN,
+];
+
 /** Every command. Its code is imported when it runs, so that `--help` answers at once. */
 export const COMMANDS: readonly CommandDefinition[] = [
   {
@@ -52,7 +66,16 @@ export const COMMANDS: readonly CommandDefinition[] = [
       PORT,
       OPS_PORT,
       PRIMARY_DATA,
-      { flags: '--store <url>', sets: { 'store.url': text }, description: 'store, e.g. sqlite:./data' },
+      {
+        flags: '--store <url>',
+        sets: { 'store.url': text },
+        description: 'database, e.g. mongodb://127.0.0.1:27017/school',
+      },
+      {
+        flags: '--redis <url>',
+        sets: { 'changeLog.redis': text },
+        description: 'Redis that spares the database its readers, e.g. redis://127.0.0.1:6379',
+      },
       SCHEMA,
     ],
     example: 'holdfast start --schema ./schema --data ./data',
@@ -61,7 +84,15 @@ export const COMMANDS: readonly CommandDefinition[] = [
   {
     name: 'replica',
     summary: 'follow a primary and serve its data',
-    options: [PRIMARY, PORT, OPS_PORT, REPLICA_DATA, SCHEMA],
+    options: [
+      PRIMARY,
+      {
+        flags: '--token <token>',
+        sets: { 'replica.token': text },
+        description: 'API token of role replica, or file:PATH (also HOLDFAST_REPLICA_TOKEN)',
+      },
+      ...[PORT, OPS_PORT, REPLICA_DATA, SCHEMA],
+    ],
     example: 'holdfast replica --primary ws://127.0.0.1:4000/graphql --data ./data-replica',
     load: async () => (await import('./replica.ts')).replica,
   },
@@ -70,6 +101,7 @@ export const COMMANDS: readonly CommandDefinition[] = [
     summary: 'compare a replica with its primary; exit 3 when they differ',
     options: [
       REPLICA_OPS_URL,
+      TOKEN,
       { flags: '--deep', description: 'read every document again instead of trusting digests' },
     ],
     example: 'holdfast replica verify --url http://127.0.0.1:4011/graphql',
@@ -80,6 +112,7 @@ export const COMMANDS: readonly CommandDefinition[] = [
     summary: 'repair a replica document by document',
     options: [
       REPLICA_OPS_URL,
+      TOKEN,
       { flags: '--force', description: 'also after a fork: changes that only the replica has are given up' },
     ],
     example: 'holdfast replica resync --url http://127.0.0.1:4011/graphql',
@@ -113,6 +146,7 @@ export const COMMANDS: readonly CommandDefinition[] = [
         conflicts: 'to',
         description: 'write into this directory instead; no process may be using it',
       },
+      TOKEN,
       SCHEMA,
     ],
     example: 'holdfast import Teacher teachers.jsonl --to http://127.0.0.1:4000/graphql',
@@ -148,6 +182,34 @@ export const COMMANDS: readonly CommandDefinition[] = [
     load: async () => (await import('./schema-diff.ts')).schemaDiff,
   },
   {
+    name: 'token create',
+    summary: 'make an API token; it is shown only once',
+    options: [
+      { flags: '--name <name>', description: 'who will hold it' },
+      { flags: '--role <role...>', description: 'reader, writer, replica, operator or admin; several may be given' },
+      { flags: '--expires <time>', description: 'until when it is accepted: 30d, 12h, or a date (default: for ever)' },
+      { flags: '--entry', description: 'store nothing; print an entry for auth.tokens of the configuration' },
+      ...TOKEN_PLACE,
+    ],
+    example: 'holdfast token create --name reports --role reader --expires 30d --data ./data',
+    load: async () => (await import('./token-create.ts')).tokenCreate,
+  },
+  {
+    name: 'token list',
+    summary: 'list the tokens that a node knows',
+    options: TOKEN_PLACE,
+    example: 'holdfast token list --data ./data',
+    load: async () => (await import('./token-list.ts')).tokenList,
+  },
+  {
+    name: 'token revoke',
+    summary: 'take a token back',
+    arguments: '<id>',
+    options: TOKEN_PLACE,
+    example: 'holdfast token revoke 9f86d081884c7d65 --data ./data',
+    load: async () => (await import('./token-revoke.ts')).tokenRevoke,
+  },
+  {
     name: 'config print',
     summary: 'print the configuration with the origin of each value',
     options: [{ flags: '--role <role>', sets: { role: text }, description: 'primary or replica' }],
@@ -164,7 +226,7 @@ export const COMMANDS: readonly CommandDefinition[] = [
   {
     name: 'status',
     summary: 'ask a running process how it is; exit 3 when degraded',
-    options: [OPS_URL],
+    options: [OPS_URL, TOKEN],
     example: 'holdfast status --url http://127.0.0.1:4001/graphql',
     load: async () => (await import('./status.ts')).status,
   },
@@ -176,7 +238,7 @@ export const COMMANDS: readonly CommandDefinition[] = [
       PRIMARY,
       PORT,
       OPS_PORT,
-      { flags: '--data <dir>', sets: { 'store.url': sqlite, 'replica.data': text }, description: 'data directory' },
+      { flags: '--data <dir>', sets: { 'store.data': text, 'replica.data': text }, description: 'data directory' },
       SCHEMA,
     ],
     example: 'holdfast doctor',
@@ -187,5 +249,6 @@ export const COMMANDS: readonly CommandDefinition[] = [
 /** What a group of commands is about. */
 export const GROUPS: Readonly<Record<string, string>> = {
   schema: 'work with SDL',
+  token: 'give and take API tokens',
   config: 'look at the configuration',
 };

@@ -24,7 +24,7 @@ function valueAt(tree: unknown, path: string): unknown {
 
 function masked(path: string, value: unknown): unknown {
   if (Array.isArray(value)) return value.map((item) => masked(path, item));
-  return typeof value === 'string' ? maskSecrets(path, value) : value;
+  return typeof value === 'string' || typeof value === 'object' ? maskSecrets(path, value) : value;
 }
 
 function textOf(value: unknown): string {

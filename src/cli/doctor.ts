@@ -1,5 +1,6 @@
 import { type Config, dataDirectory, type LoadedConfig } from '../config.ts';
 import { ERRORS, isHoldfastError } from '../errors.ts';
+import { secretOf } from '../util/secrets.ts';
 import { type CommandContext, ExitCode } from './command.ts';
 import { checkClock, checkData, checkDisk, checkNode, checkPort, checkPrimary, type Finding } from './examine.ts';
 import { configuredModel } from './sdl.ts';
@@ -27,7 +28,11 @@ async function examine({ config }: LoadedConfig): Promise<Finding[]> {
   findings.push(await checkPort('ops port', host, opsPort, opsPort, '--ops-port'));
   const directory = dataDirectory(config);
   findings.push(checkData(directory), checkDisk(directory), checkClock(directory, Date.now()));
-  if (config.role === 'replica') findings.push(...(await Promise.all(config.replica.primary.map(checkPrimary))));
+  const { primary, token } = config.replica;
+  if (config.role === 'replica') {
+    const shown = await attempt('token', findings, async () => token && secretOf('replica.token', token));
+    findings.push(...(await Promise.all(primary.map((url) => checkPrimary(url, shown)))));
+  }
   return findings;
 }
 

@@ -100,10 +100,10 @@ export function checkClock(directory: string, now: number): Finding {
 }
 
 /** Whether the primary at `url` lets a replica in, and its clock agrees with ours. */
-export async function checkPrimary(url: string): Promise<Finding> {
+export async function checkPrimary(url: string, token: string | undefined): Promise<Finding> {
   const check = 'primary';
   try {
-    const source = await connect(url, { connectMs: 3_000, callMs: 3_000 });
+    const source = await connect(url, { token, connectMs: 3_000, callMs: 3_000 });
     const { head } = await source.hello(null, { collections: null }).finally(() => source.close());
     const skewMs = await skewOf(url);
     const detail = `${url} answers, ${head} changes`;

@@ -24,6 +24,8 @@ export interface Sent {
 
 export interface SenderOptions {
   readonly url: string;
+  /** API token of role `writer`. */
+  readonly token?: string | undefined;
   readonly entity: Entity;
   /** Identifies the file; part of every idempotency key. */
   readonly digest: string;
@@ -83,13 +85,14 @@ export class Sender {
   }
 
   async #tryRepeatedly(items: readonly Item[]): Promise<z.infer<typeof ANSWER>> {
-    const { url, signal, wait = (ms) => sleep(ms, undefined, { signal }) } = this.#options;
+    const { url, token, signal, wait = (ms) => sleep(ms, undefined, { signal }) } = this.#options;
     const inputs = items.map(({ json }) => json).join(',');
     const headers = { 'idempotency-key': this.#keyOf(items, inputs) };
     for (let tries = 1; ; tries++) {
       signal.throwIfAborted();
       try {
-        return await ask(url, { query: this.#query, variablesJson: `{"inputs":[${inputs}]}`, headers, shape: ANSWER });
+        const variablesJson = `{"inputs":[${inputs}]}`;
+        return await ask(url, { query: this.#query, variablesJson, headers, token, shape: ANSWER });
       } catch (error) {
         if (tries === TRIES || !(isHoldfastError(error) && error.retryable)) throw error;
         await wait(Math.min(FIRST_WAIT_MS * 2 ** (tries - 1), LONGEST_WAIT_MS), signal);

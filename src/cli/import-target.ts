@@ -1,45 +1,65 @@
 import { z } from 'zod';
 import type { Config } from '../config.ts';
+import { HoldfastError, isHoldfastError } from '../errors.ts';
 import type { Model } from '../model/entity.ts';
-import { loadModel } from '../model/load.ts';
+import { loadModel, readSchemaDirectory } from '../model/load.ts';
+import { drawToken, tokenHash } from '../service/token.ts';
 import { ask } from './ask.ts';
+import { clientTokenOf } from './client-token.ts';
 import type { CommandContext } from './command.ts';
 import { DEFAULT_ENDPOINTS, endpointOf } from './endpoint.ts';
 
 /** Where documents go. */
 export interface Target extends AsyncDisposable {
   readonly url: string;
+  /** API token for it. */
+  readonly token: string | undefined;
   readonly model: Model;
 }
 
 const HELLO = z.object({ syncHello: z.object({ sdl: z.string() }) });
 
 /**
- * The running gateway at `--to`; or, with `--data`, one of our own over that directory, on ports that only we know.
- * @throws PRIMARY_UNREACHABLE, DATA_LOCKED while another process uses the directory
+ * The running gateway at `--to`; or, with `--data`, one of our own over that directory, on ports and with a token that only we
+ * know.
+ * @throws PRIMARY_UNREACHABLE, UNAUTHENTICATED, FORBIDDEN; DATA_LOCKED while another process uses the directory
  */
 export async function openTarget({ config, options }: CommandContext): Promise<Target> {
-  if (options.data === undefined)
-    return connected(endpointOf(options.to, DEFAULT_ENDPOINTS.data), async () => undefined);
-  const [loaded, { createGateway }] = await Promise.all([config('primary'), import('../gateway.ts')]);
-  const gateway = await createGateway(privately(loaded.config));
-  return connected(gateway.url, () => gateway.stop());
-}
-
-async function connected(url: string, close: () => Promise<void>): Promise<Target> {
-  try {
-    const { syncHello } = await ask(url, { query: '{ syncHello { sdl } }', shape: HELLO });
-    return { url, model: loadModel([{ file: url, text: syncHello.sdl }]), [Symbol.asyncDispose]: close };
-  } catch (error) {
-    await close();
-    throw error;
+  if (options.data !== undefined) {
+    const [loaded, { createGateway }] = await Promise.all([config('primary'), import('../gateway.ts')]);
+    const token = drawToken();
+    const gateway = await createGateway(privately(loaded.config, token));
+    const close = () => gateway.stop();
+    try {
+      return { url: gateway.url, token, model: await modelAt(gateway.url, token), [Symbol.asyncDispose]: close };
+    } catch (error) {
+      await close();
+      throw error;
+    }
   }
+  const url = endpointOf(options.to, DEFAULT_ENDPOINTS.data);
+  const token = clientTokenOf(options);
+  const model = await modelAt(url, token).catch(async (error) => {
+    if (!isHoldfastError(error, 'FORBIDDEN')) throw error;
+    const { schema } = (await config()).config;
+    if (schema !== undefined) return loadModel(readSchemaDirectory(schema));
+    const message = `${url} tells its SDL only to role replica: give --schema, or a token with that role as well`;
+    throw new HoldfastError('FORBIDDEN', message, { cause: error });
+  });
+  return { url, token, model, [Symbol.asyncDispose]: async () => undefined };
 }
 
-function privately(config: Config): Config {
+async function modelAt(url: string, token: string | undefined): Promise<Model> {
+  const { syncHello } = await ask(url, { query: '{ syncHello { sdl } }', shape: HELLO, token });
+  return loadModel([{ file: url, text: syncHello.sdl }]);
+}
+
+function privately(config: Config, token: string): Config {
   return {
     ...config,
-    server: { ...config.server, port: 0, opsPort: 0 },
+    server: { ...config.server, host: '127.0.0.1', port: 0, opsPort: 0 },
+    auth: { ...config.auth, mode: 'token', tokens: [{ name: 'import', hash: tokenHash(token), roles: ['admin'] }] },
+    limits: { ...config.limits, rate: undefined },
     telemetry: { ...config.telemetry, level: 'warn' },
   };
 }

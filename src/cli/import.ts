@@ -9,7 +9,7 @@ import { type CommandContext, ExitCode, UsageError } from './command.ts';
 import { counted, sizeOf } from './file.ts';
 import { type Batch, Batcher } from './import-batch.ts';
 import { InputWriter, Unfit } from './import-input.ts';
-import { type RefusedDocument, Sender } from './import-sender.ts';
+import { type RefusedDocument, Sender, type SenderOptions } from './import-sender.ts';
 import { openTarget } from './import-target.ts';
 import { Progress } from './progress.ts';
 import type { Terminal } from './terminal.ts';
@@ -37,7 +37,7 @@ export async function importDocuments(context: CommandContext): Promise<ExitCode
   const tally: Tally = { documents: 0, written: 0, refusedCount: 0, refused: [] };
   const schema = buildSchema(target.model);
   const writer = new InputWriter({ model: target.model, schema, entity, digest });
-  await pump({ file, bytes, writer, tally, progress }, { url: target.url, entity, digest });
+  await pump({ file, bytes, writer, tally, progress }, { url: target.url, token: target.token, entity, digest });
   report(context.terminal, entity, tally, progress.elapsedMs);
   return tally.refusedCount > 0 ? ExitCode.DEGRADED : ExitCode.OK;
 }
@@ -51,7 +51,7 @@ interface Load {
 }
 
 /** Reads, batches and sends; ends with the first error that concerns every document, when nothing is in flight any more. */
-async function pump(load: Load, to: { url: string; entity: Entity; digest: string }): Promise<void> {
+async function pump(load: Load, to: Omit<SenderOptions, 'signal'>): Promise<void> {
   const { file, bytes, writer, tally, progress } = load;
   const failure = new AbortController();
   const sender = new Sender({ ...to, signal: failure.signal });

@@ -6,6 +6,8 @@ import { createTerminal, type TerminalStreams } from './terminal.ts';
 
 /** Runs the command line and resolves with the exit code; a server command resolves when it has stopped. */
 export async function main(args: readonly string[], streams: TerminalStreams = process): Promise<ExitCode> {
+  // What is on the command line can be seen by every user of the machine.
+  if (args.some((arg) => /^--token(=|$)/.test(arg))) process.title = 'holdfast';
   const outcome = { code: ExitCode.OK as ExitCode };
   const program = buildProgram(streams, (code) => {
     outcome.code = code;

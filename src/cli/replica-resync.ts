@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { ask } from './ask.ts';
+import { clientTokenOf } from './client-token.ts';
 import { type CommandContext, ExitCode } from './command.ts';
 import { DEFAULT_ENDPOINTS, endpointOf } from './endpoint.ts';
 
@@ -15,7 +16,8 @@ const ANSWER = z.object({
 export async function replicaResync({ options, terminal }: CommandContext): Promise<ExitCode> {
   const url = endpointOf(options.url, DEFAULT_ENDPOINTS.replicaOps);
   const variables = { force: options.force === true };
-  const { replicaResync: ordered } = await ask(url, { query: MUTATION, variables, shape: ANSWER });
+  const token = clientTokenOf(options);
+  const { replicaResync: ordered } = await ask(url, { query: MUTATION, variables, shape: ANSWER, token });
   const state = ordered.following?.state ?? 'unknown';
   terminal.result(
     { ordered: true, position: ordered.position, state },

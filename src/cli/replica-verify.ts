@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { ask } from './ask.ts';
+import { clientTokenOf } from './client-token.ts';
 import { type CommandContext, ExitCode } from './command.ts';
 import { DEFAULT_ENDPOINTS, endpointOf } from './endpoint.ts';
 import { table } from './table.ts';
@@ -29,6 +30,7 @@ export async function replicaVerify({ options, terminal }: CommandContext): Prom
     query: MUTATION,
     variables: { deep: options.deep === true },
     shape: z.object({ replicaVerify: VERIFICATION }),
+    token: clientTokenOf(options),
     timeoutMs: TIMEOUT_MS,
   });
   terminal.result(found, textOf(found));

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { ask } from './ask.ts';
+import { clientTokenOf } from './client-token.ts';
 import { type CommandContext, ExitCode } from './command.ts';
 import { DEFAULT_ENDPOINTS, endpointOf } from './endpoint.ts';
 import { table } from './table.ts';
@@ -51,7 +52,11 @@ const QUERY = `{ status {
 /** `holdfast status`. */
 export async function status({ options, terminal }: CommandContext): Promise<ExitCode> {
   const url = endpointOf(options.url, DEFAULT_ENDPOINTS.primaryOps);
-  const answer = await ask(url, { query: QUERY, shape: z.object({ status: STATUS }) });
+  const answer = await ask(url, {
+    query: QUERY,
+    shape: z.object({ status: STATUS }),
+    token: clientTokenOf(options),
+  });
   terminal.result(answer.status, textOf(answer.status));
   return answer.status.degraded ? ExitCode.DEGRADED : ExitCode.OK;
 }

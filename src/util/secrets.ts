@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { HoldfastError } from '../errors.ts';
 
 /** The value of a setting as it may be shown: passwords and tokens, also those inside URLs, are replaced by `***`. */
 export function maskSecrets(name: string, value: unknown): string {
@@ -10,10 +11,15 @@ export function maskSecrets(name: string, value: unknown): string {
 }
 
 /**
- * The secret a setting names: itself, or with `file:PATH` the first line of that file.
- * @throws the file system's error
+ * The secret that a setting holds: itself, or with `file:PATH` the first line of that file.
+ * @throws CONFIG_INVALID when the file cannot be read
  */
-export function secretOf(setting: string): string {
+export function secretOf(name: string, setting: string): string {
   const path = /^file:(.+)$/.exec(setting)?.[1];
-  return path === undefined ? setting : (readFileSync(path, 'utf8').split('\n', 1)[0] ?? '').trim();
+  if (path === undefined) return setting;
+  try {
+    return (readFileSync(path, 'utf8').split('\n', 1)[0] ?? '').trim();
+  } catch (cause) {
+    throw new HoldfastError('CONFIG_INVALID', `${name} cannot be read: ${(cause as Error).message}`, { cause });
+  }
 }
