@@ -1,0 +1,267 @@
+import { HoldfastError } from '../errors.ts';
+import type { LogEntry } from '../model/change.ts';
+import { coded, faultOf, MongoFault } from '../store/mongo-errors.ts';
+import type { KeyedChange } from '../store/outbox.ts';
+import type { Clock } from '../util/clock.ts';
+import { failpoint } from '../util/failpoint.ts';
+import { type LogState, numbered } from './log-state.ts';
+import type { LogStorage } from './log-storage.ts';
+import { messageBytes } from './mongo-log-documents.ts';
+
+/** Bounds of one group; a single change may be larger. */
+const GROUP_CHANGES = 1_000;
+const GROUP_BYTES = 4 * 1024 * 1024;
+
+/** The pause after tries that moved nothing grows from the first to the second. */
+const FIRST_PAUSE_MS = 2;
+const LONGEST_PAUSE_MS = 250;
+
+/** What the appender needs of the log that it appends to. */
+export interface AppendedLog {
+  readonly state: LogState;
+  /** Whether it was looked at a short time ago, and nothing went wrong since. */
+  readonly fresh: boolean;
+  /** Runs `step` while nobody else reads on or appends here. */
+  exclusive<T>(step: () => Promise<T>): Promise<T>;
+  /** Reads on to the end of the log in the database; what it finds is offered to {@link LogAppending.claim}. */
+  catchUp(): Promise<void>;
+  /** Takes over what was appended here; `false` when it does not count, because its place was taken and left long ago. */
+  accept(entries: readonly LogEntry[]): Promise<boolean>;
+  /** What is known may be wrong: the next step looks first. */
+  doubt(): void;
+  /** The database cannot be reached. */
+  failed(error: HoldfastError): void;
+}
+
+export interface AppendingOptions {
+  readonly log: AppendedLog;
+  readonly storage: LogStorage;
+  readonly clock: Clock;
+  readonly random: () => number;
+  /** How long a change is tried, in ms from its arrival. */
+  readonly deadlineMs: number;
+}
+
+/** One call of append. */
+interface Call {
+  readonly waiting: readonly Waiting[];
+  readonly resolve: (entries: readonly LogEntry[]) => void;
+  readonly reject: (error: HoldfastError) => void;
+  left: number;
+}
+
+/** One change on its way into the log. */
+interface Waiting {
+  readonly change: KeyedChange;
+  readonly bytes: number;
+  readonly deadlineMs: number;
+  /** It was sent and no answer came: the server may append it even after we looked. */
+  uncertain: boolean;
+  entry?: LogEntry;
+  failure?: HoldfastError;
+}
+
+/**
+ * Group commit by compare-and-append: everything that came while the last group was written is the next group. The same
+ * change may be sent many times; the unique indexes of the log let it in once, and whoever is refused finds it there.
+ */
+export class LogAppending {
+  readonly #options: AppendingOptions;
+  #queue: Waiting[] = [];
+  /** The group being appended, by document and version. */
+  #group = new Map<string, Waiting>();
+  readonly #calls = new Map<Waiting, Call>();
+  #running: Promise<void> | undefined;
+
+  constructor(options: AppendingOptions) {
+    this.#options = options;
+  }
+
+  /** Whether anything is on its way. */
+  get busy(): boolean {
+    return this.#running !== undefined;
+  }
+
+  /** See LogAppender. */
+  append(changes: readonly KeyedChange[]): Promise<readonly LogEntry[]> {
+    if (changes.length === 0) return Promise.resolve([]);
+    const deadlineMs = this.#options.clock.now() + this.#options.deadlineMs;
+    const waiting = changes.map(
+      (change): Waiting => ({ change, bytes: messageBytes(change.image), deadlineMs, uncertain: false }),
+    );
+    return new Promise((resolve, reject) => {
+      const call: Call = { waiting, resolve, reject, left: waiting.length };
+      for (const one of waiting) {
+        this.#queue.push(one);
+        this.#calls.set(one, call);
+      }
+      this.#running ??= this.#run();
+    });
+  }
+
+  /** Resolves when nothing is on its way. */
+  async idle(): Promise<void> {
+    await this.#running;
+  }
+
+  /** Tells that `entry` was found in the log. Whether it is a change of ours that was on its way. */
+  claim(entry: LogEntry): boolean {
+    const one = this.#group.get(nameOf(entry));
+    if (one === undefined) return false;
+    one.entry ??= entry;
+    return true;
+  }
+
+  async #run(): Promise<void> {
+    const { log, clock } = this.#options;
+    // Whoever calls in the same turn joins the first group.
+    await Promise.resolve();
+    let fruitless = 0;
+    while (this.#queue.length > 0) {
+      const before = this.#queue.length;
+      const { sequence } = log.state.head;
+      try {
+        await log.exclusive(() => this.#appendGroup());
+      } catch (error) {
+        this.#fail(error);
+      }
+      this.#settle();
+      const moved = this.#queue.length < before || log.state.head.sequence !== sequence;
+      fruitless = moved ? 0 : fruitless + 1;
+      if (fruitless > 0 && this.#queue.length > 0) await this.#pause(fruitless, clock);
+    }
+    this.#running = undefined;
+  }
+
+  /** One try with the changes that wait longest. */
+  async #appendGroup(): Promise<void> {
+    const { log, storage } = this.#options;
+    const group = this.#nextGroup();
+    if (!log.fresh) {
+      await log.catchUp();
+      if (group.some(({ entry }) => entry !== undefined)) return;
+    }
+    const changes = group.map(({ change }) => change);
+    const entries = numbered(log.state.head, changes);
+    failpoint('log.beforeAppend');
+    const refusal = await storage
+      .append(
+        entries,
+        changes.map(({ digest }) => digest),
+      )
+      .catch((error: unknown) => {
+        log.doubt();
+        if (faultOf(error) === MongoFault.UNKNOWN) for (const one of group) one.uncertain = true;
+        throw error;
+      });
+    failpoint('log.afterAppend');
+    const taken = refusal === undefined ? entries : entries.slice(0, refusal.index);
+    for (const one of group.slice(0, taken.length)) one.uncertain = true;
+    if (await log.accept(taken)) for (const [place, entry] of taken.entries()) (group[place] as Waiting).entry = entry;
+    else for (const one of group.slice(0, taken.length)) one.failure = outcomeUnknown(undefined);
+    if (refusal !== undefined) await this.#refused(group[refusal.index] as Waiting, refusal.error);
+  }
+
+  /** `one` was not taken. The usual reason: its place, its version or its key was there already. */
+  async #refused(one: Waiting, error: unknown): Promise<void> {
+    const { log, storage } = this.#options;
+    const fault = faultOf(error);
+    if (fault === MongoFault.UNAVAILABLE || fault === MongoFault.UNKNOWN) throw error;
+    if (fault !== MongoFault.DUPLICATE) {
+      one.failure = coded(error, 'append to the change log', 'WRITE');
+      return;
+    }
+    const { head } = log.state;
+    await log.catchUp();
+    // Somebody else has the place, and perhaps appended ours as well: on to the next one.
+    if (one.entry !== undefined || log.state.head !== head) return;
+    const { collection, id, version, key } = one.change;
+    const found = await storage.ofVersion(collection, id, version);
+    if (found !== undefined) {
+      one.entry = found;
+      return;
+    }
+    // When it has neither, the place was taken a moment ago, and we will see by whom.
+    const rival = key === null ? undefined : await storage.ofKey(key);
+    if (rival !== undefined && nameOf(rival) !== nameOf(one.change)) one.failure = keyTaken(rival.collection, rival.id);
+  }
+
+  /** The try failed as a whole. What passes is tried again until the deadline of each change. */
+  #fail(error: unknown): void {
+    const { log } = this.#options;
+    const fault = faultOf(error);
+    const reason = coded(error, 'append to the change log', 'WRITE');
+    log.failed(reason);
+    if (fault === MongoFault.UNAVAILABLE || fault === MongoFault.UNKNOWN) return;
+    for (const one of this.#group.values()) one.failure = one.uncertain ? outcomeUnknown(error) : reason;
+  }
+
+  #nextGroup(): readonly Waiting[] {
+    let bytes = 0;
+    let end = 0;
+    for (const one of this.#queue) {
+      bytes += one.bytes;
+      if (end > 0 && (bytes > GROUP_BYTES || end === GROUP_CHANGES)) break;
+      end += 1;
+    }
+    const group = this.#queue.slice(0, end);
+    this.#group = new Map(group.map((one) => [nameOf(one.change), one]));
+    return group;
+  }
+
+  /** Takes what has its answer, or ran out of time, from the queue; answers calls that have all of theirs. */
+  #settle(): void {
+    const now = this.#options.clock.now();
+    this.#group = new Map();
+    this.#queue = this.#queue.filter((one) => {
+      if (one.entry === undefined && one.failure === undefined) {
+        if (now < one.deadlineMs) return true;
+        one.failure = one.uncertain ? outcomeUnknown(undefined) : notAppended();
+      }
+      const call = this.#calls.get(one) as Call;
+      this.#calls.delete(one);
+      call.left -= 1;
+      if (call.left === 0) answer(call);
+      return false;
+    });
+  }
+
+  #pause(fruitless: number, clock: Clock): Promise<void> {
+    const longestMs = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(fruitless, 10));
+    return new Promise((resolve) => clock.after(longestMs * (0.5 + this.#options.random() / 2), resolve));
+  }
+}
+
+function answer({ waiting, resolve, reject }: Call): void {
+  const failed = waiting.find(({ entry }) => entry === undefined);
+  if (failed === undefined) resolve(waiting.map(({ entry }) => entry as LogEntry));
+  else reject(failed.failure as HoldfastError);
+}
+
+/** One version of one document, as a key. */
+function nameOf({ collection, id, version }: { collection: string; id: string; version: number }): string {
+  return `${collection}\0${id}\0${version}`;
+}
+
+function outcomeUnknown(cause: unknown): HoldfastError {
+  return new HoldfastError(
+    'WRITE_OUTCOME_UNKNOWN',
+    'append to the change log: MongoDB did not answer in time; the change may be in the log',
+    cause === undefined ? {} : { cause },
+  );
+}
+
+function notAppended(): HoldfastError {
+  return new HoldfastError(
+    'DATABASE_UNAVAILABLE',
+    'append to the change log: MongoDB did not take the change in time; it is not in the log',
+    { details: { retryAfterMs: 1_000 } },
+  );
+}
+
+function keyTaken(collection: string, id: string): HoldfastError {
+  return new HoldfastError(
+    'VALIDATION_FAILED',
+    `the idempotency key belongs to a write of document ${id.slice(0, 100)} in ${collection}; use a new key`,
+  );
+}
