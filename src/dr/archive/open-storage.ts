@@ -1,3 +1,5 @@
+import { readdir } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
 import { HoldfastError } from '../../errors.ts';
 import { DirectoryStorage } from './directory-storage.ts';
 import type { ArchiveStorage } from './storage.ts';
@@ -15,4 +17,14 @@ export async function openStorage(location: string): Promise<ArchiveStorage> {
     );
   }
   return new DirectoryStorage(location);
+}
+
+/** The places directly below one, sorted: directories of a directory, or prefixes of a prefix. None when it does not exist. */
+export async function placesIn(location: string): Promise<string[]> {
+  const directory = resolve(location);
+  const entries = await readdir(directory, { withFileTypes: true }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return [];
+    throw new HoldfastError('DATA_UNWRITABLE', `${directory} cannot be read: ${error.message}`, { cause: error });
+  });
+  return entries.flatMap((entry) => (entry.isDirectory() ? [join(directory, entry.name)] : [])).sort();
 }

@@ -1,0 +1,96 @@
+import { isHoldfastError } from '../errors.ts';
+import type { ArchiveProblem } from './archive/archive-check.ts';
+import { readChunk } from './archive/chunk-reader.ts';
+import type { EncryptionKey } from './archive/encryption-key.ts';
+import type { Chunk, Manifest, ManifestTable } from './archive/manifest.ts';
+import { createRowHasher } from './archive/row-hash.ts';
+import type { ArchiveStorage } from './archive/storage.ts';
+import type { ProgressTracker } from './track-progress.ts';
+
+export interface VerifyRowsOptions {
+  readonly key: EncryptionKey | undefined;
+  /** Chunks that are read at once. */
+  readonly workers: number;
+  /** Knows the tables already. */
+  readonly tracker: ProgressTracker;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Decrypts, decompresses, counts and hashes the rows of every chunk, and tells what is not as the manifest says. */
+export async function verifyRows(
+  storage: ArchiveStorage,
+  manifest: Manifest,
+  { key, workers, tracker, signal }: VerifyRowsOptions,
+): Promise<ArchiveProblem[]> {
+  const problems: ArchiveProblem[] = [];
+  const queue = manifest.tables.flatMap((table) => table.chunks.map((chunk) => ({ table, chunk }))).values();
+  const stop = new AbortController();
+  const either = signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]);
+  const worker = async (number: number): Promise<void> => {
+    for (const { table, chunk } of queue) {
+      either.throwIfAborted();
+      tracker.start(table.id, number);
+      const onBytes = (bytes: number): void => tracker.read(table.id, bytes);
+      const what = await problemOf(storage, manifest, table, chunk, { key, signal: either, onBytes });
+      if (what === undefined) tracker.finish(table.id, chunk.rows);
+      else {
+        problems.push({ file: chunk.file, what });
+        tracker.fail(table.id, `${chunk.file} ${what}`);
+      }
+    }
+  };
+  const workersDone = Array.from({ length: workers }, (_, i) =>
+    worker(i + 1).catch((error) => {
+      // The others stop as well; the first reason is the one that is told.
+      stop.abort(error);
+      throw stop.signal.reason;
+    }),
+  );
+  const outcomes = await Promise.allSettled(workersDone);
+  for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
+  return problems;
+}
+
+interface ReadingOptions {
+  readonly key: EncryptionKey | undefined;
+  readonly signal: AbortSignal | undefined;
+  readonly onBytes: (bytes: number) => void;
+}
+
+async function problemOf(
+  storage: ArchiveStorage,
+  manifest: Manifest,
+  table: ManifestTable,
+  chunk: Chunk,
+  { key, signal, onBytes }: ReadingOptions,
+): Promise<string | undefined> {
+  const hasher = createRowHasher(table.format);
+  let broken: string | undefined;
+  try {
+    for await (const piece of readChunk(storage, chunk, { manifest, key, signal })) {
+      // Rows that are none are told only when the file is what it should be: else that is the reason.
+      if (broken === undefined) broken = attempt(() => hasher.update(piece));
+      onBytes(piece.length);
+    }
+  } catch (error) {
+    if (!isHoldfastError(error, 'DR_CHECKSUM_MISMATCH')) throw error;
+    return error.message.startsWith(`${chunk.file} `) ? error.message.slice(chunk.file.length + 1) : error.message;
+  }
+  let found = { rows: 0, hash: '' };
+  broken ??= attempt(() => {
+    found = hasher.finish();
+  });
+  if (broken !== undefined) return `holds no ${table.format} rows: ${broken}`;
+  if (found.rows !== chunk.rows) return `holds ${found.rows} rows instead of ${chunk.rows}`;
+  if (chunk.rowHash !== null && found.hash !== chunk.rowHash) return 'holds other rows: their hash differs';
+  return undefined;
+}
+
+function attempt(work: () => void): string | undefined {
+  try {
+    work();
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}

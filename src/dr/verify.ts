@@ -1,0 +1,131 @@
+import { hostname, userInfo } from 'node:os';
+import { HoldfastError } from '../errors.ts';
+import { packageVersion } from '../util/package-version.ts';
+import { findProblems } from './archive/archive-check.ts';
+import type { EncryptionKey } from './archive/encryption-key.ts';
+import type { Manifest } from './archive/manifest.ts';
+import { keyFor, readManifest } from './archive/manifest-file.ts';
+import { openStorage } from './archive/open-storage.ts';
+import type { ArchiveStorage } from './archive/storage.ts';
+import type { OnProgress } from './progress.ts';
+import { ProgressTracker } from './track-progress.ts';
+import { failedReport, VerifyLevel, type VerifyReport, writeReport } from './verified-file.ts';
+import { verifyRows } from './verify-rows.ts';
+
+const DEFAULT_WORKERS = 2;
+
+export interface VerifyOptions {
+  /** Directory or `s3://` prefix of the archive. */
+  readonly from: string;
+  readonly level: Exclude<VerifyLevel, 'DRILL'>;
+  /** Chunks read at once; default 2. */
+  readonly workers?: number | undefined;
+  readonly key?: EncryptionKey | undefined;
+  readonly onProgress?: OnProgress | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What a level looks at. */
+interface Findings {
+  readonly problems: readonly string[];
+  readonly rows: number | null;
+  readonly bytes: number;
+}
+
+/**
+ * Proves that an archive can be relied on. QUICK reads every file; DEEP decodes and counts every row besides; neither asks a database.
+ * The report is written into the archive as `verified.json`, unless it is read-only.
+ * @throws DR_CHECKSUM_MISMATCH with every problem, DR_NOT_FOUND, DR_INCOMPATIBLE, DR_CANCELLED
+ */
+export async function verify(options: VerifyOptions): Promise<VerifyReport> {
+  const storage = await openStorage(options.from);
+  try {
+    return await verifyStorage(storage, options);
+  } catch (error) {
+    if (options.signal?.aborted) {
+      throw new HoldfastError('DR_CANCELLED', `The verification of ${storage.location} was cancelled.`, {
+        cause: error,
+      });
+    }
+    throw error;
+  } finally {
+    await storage.close();
+  }
+}
+
+async function verifyStorage(storage: ArchiveStorage, options: VerifyOptions): Promise<VerifyReport> {
+  const startedAt = new Date();
+  const started = performance.now();
+  const manifest = await readManifest(storage, options);
+  const look = options.level === VerifyLevel.QUICK ? quick : deep;
+  const { problems, rows, bytes } = await look(storage, manifest, options);
+  const report: VerifyReport = {
+    level: options.level,
+    result: problems.length === 0 ? 'PASSED' : 'FAILED',
+    by: `${userName()}@${hostname()}`,
+    tool: packageVersion(),
+    startedAt: startedAt.toISOString(),
+    endedAt: new Date().toISOString(),
+    durationMs: Math.round(performance.now() - started),
+    rows,
+    bytes,
+    recoveryMs: null,
+    problems,
+  };
+  await keepReport(storage, manifest, report);
+  if (report.result === 'FAILED') throw failedReport(storage.location, report);
+  return report;
+}
+
+async function quick(
+  storage: ArchiveStorage,
+  manifest: Manifest,
+  { signal, onProgress = () => undefined }: VerifyOptions,
+): Promise<Findings> {
+  const chunks = manifest.tables.flatMap((table) => table.chunks);
+  const bytes = chunks.reduce((sum, { storedBytes }) => sum + storedBytes, 0);
+  const tracker = new ProgressTracker(onProgress);
+  tracker.plan([{ id: 0, name: 'files', chunks: 1, bytes }]);
+  tracker.phase('reading files');
+  const problems = await findProblems(storage, manifest, { signal, onBytes: (read) => tracker.read(0, read) });
+  tracker.finish(0, 0);
+  tracker.end('done');
+  return { problems: problems.map(({ file, what }) => `${file} ${what}`), rows: null, bytes };
+}
+
+async function deep(storage: ArchiveStorage, manifest: Manifest, options: VerifyOptions): Promise<Findings> {
+  const { signal, onProgress = () => undefined, workers = DEFAULT_WORKERS } = options;
+  const key = keyFor(manifest, options.key);
+  const tracker = new ProgressTracker(onProgress);
+  const tables = manifest.tables.map(({ id, schema, name, chunks, bytes }) => {
+    return { id, name: schema === '' ? name : `${schema}.${name}`, chunks: chunks.length, bytes };
+  });
+  tracker.plan(tables);
+  tracker.phase('reading rows');
+  // The contents of files are checked with the rows they hold.
+  const files = await findProblems(storage, manifest, { signal, namesOnly: true });
+  const known = new Set(files.map(({ file }) => file));
+  const rows = await verifyRows(storage, manifest, { key, workers, tracker, signal });
+  tracker.end('done');
+  const problems = [...files, ...rows.filter(({ file }) => !known.has(file))];
+  const sum = (of: 'rows' | 'bytes'): number => manifest.tables.reduce((total, table) => total + table[of], 0);
+  return { problems: problems.map(({ file, what }) => `${file} ${what}`), rows: sum('rows'), bytes: sum('bytes') };
+}
+
+/** A report that cannot be kept beside the archive changes nothing about what was found. */
+async function keepReport(storage: ArchiveStorage, manifest: Manifest, report: VerifyReport): Promise<void> {
+  try {
+    await writeReport(storage, manifest, report);
+  } catch (error) {
+    if (!(error instanceof HoldfastError)) throw error;
+  }
+}
+
+function userName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    // A container may run under a number that has no name.
+    return `uid ${process.getuid?.() ?? ''}`;
+  }
+}
