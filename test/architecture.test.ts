@@ -51,7 +51,7 @@ const HOMES: Readonly<Record<string, RegExp>> = {
   mysql2: /^src\/(sql|dr\/dialect)\/(mariadb|mysql)-[a-z-]+\.ts$/,
   pg: /^src\/(sql|dr\/dialect)\/postgres-[a-z-]+\.ts$/,
   sequelize: /^src\/sql\//,
-  'node:sqlite': /^src\/sqlite\/database\.ts$/,
+  'node:sqlite': /^src\/sqlite\/(database|checkpoint-worker)\.ts$/,
   commander: /^src\/cli\//,
   dataloader: /^src\/(api|service)\//,
   fastify: /^src\/server\//,

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { flushCompileCache } from 'node:module';
 import { createInterface } from 'node:readline';
 import { z } from 'zod';
-import { type Config, environmentWith, exampleSchemaDirectory, type LoadedConfig } from '../config.ts';
+import { type Config, dataDirectory, environmentWith, exampleSchemaDirectory, type LoadedConfig } from '../config.ts';
 import { createGateway } from '../gateway.ts';
 import { type CommandContext, ExitCode, Failure } from './command.ts';
 import { fillWithExample } from './demo-data.ts';
@@ -97,7 +97,7 @@ function overview(primary: Addresses, replica: Addresses, config: Config): strin
 
 A primary, and a replica that follows it:
 ${addresses('Primary', primary)}${addresses('Replica', replica)}${config.schema === undefined ? tryIt(primary, replica) : ''}
-Data is in ${config.store.url.replace('sqlite:', '')} and ${config.replica.data}. Ctrl-C stops both.
+Data is in ${dataDirectory(config)} and ${config.replica.data}. Ctrl-C stops both.
 `;
 }
 

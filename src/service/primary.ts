@@ -25,14 +25,23 @@ const POSITION_WAIT_MS = 200;
 /** How often an upsert starts again when another writer creates or deletes the document in between. */
 const UPSERT_TRIES = 5;
 
+export interface PrimaryServiceOptions {
+  readonly store: Store;
+  /** The log of record: says where the database is. */
+  readonly log: ChangeLog;
+  /** What subscriptions read: a copy of the log near by. Default: the log itself. */
+  readonly feed?: ChangeLog;
+  readonly now?: () => number;
+}
+
 /** The DataService of a primary: its store is the database of record. */
 export class PrimaryService extends StoreReader implements DataService {
   readonly #store: Store;
   readonly #log: ChangeLog;
   readonly #now: () => number;
 
-  constructor(options: { readonly store: Store; readonly log: ChangeLog; readonly now?: () => number }) {
-    super(options);
+  constructor(options: PrimaryServiceOptions) {
+    super({ store: options.store, log: options.feed ?? options.log });
     this.#store = options.store;
     this.#log = options.log;
     this.#now = options.now ?? Date.now;

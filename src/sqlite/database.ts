@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { HoldfastError } from '../errors.ts';
 import { ensureDirectory } from '../util/directory.ts';
+import { Checkpointer, type WalState } from './checkpointer.ts';
 
 /** One SQLite connection with its prepared statements; a statement is prepared once per SQL text. */
 export class Connection {
@@ -58,8 +59,6 @@ interface Done {
   readonly settle: () => void;
 }
 
-/** Pages of the write-ahead log (32 MiB) after which they go to the file, each once however often it was written. */
-const CHECKPOINT_PAGES = 8_000;
 /** A group is committed after this much work, so that nobody waits for a neighbour's bulk write. */
 const MAX_GROUP_MS = 8;
 /** Reader connections kept open when idle. */
@@ -77,12 +76,15 @@ export class Database {
   readonly #reader: Connection;
   readonly #idle: Connection[] = [];
   readonly #lock: DatabaseSync | undefined;
+  /** None where there is no file of our own. */
+  readonly #checkpointer: Checkpointer | undefined;
   readonly #path: string;
   readonly #schedule: (flush: () => void) => void;
   readonly #now: () => number;
   #queue: Job[] = [];
   #scheduled = false;
   #closed = false;
+  #closing: Promise<void> | undefined;
 
   private constructor(
     path: string,
@@ -98,6 +100,8 @@ export class Database {
     this.#lock = lock;
     this.#schedule = schedule;
     this.#now = now;
+    const state = writer.prepare('PRAGMA wal_checkpoint(NOOP)');
+    this.#checkpointer = lock && new Checkpointer(path, () => state.get() as unknown as WalState);
   }
 
   /** Opens or creates the database. @throws DATA_LOCKED, DATA_UNWRITABLE */
@@ -118,7 +122,7 @@ export class Database {
     try {
       const writer = new DatabaseSync(path, { timeout: 5_000 });
       writer.exec(
-        `PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 67108864; PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}; PRAGMA cache_size = -65536`,
+        `PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 67108864; PRAGMA wal_autocheckpoint = ${Checkpointer.FALLBACK_PAGES}; PRAGMA cache_size = -65536`,
       );
       return new Database(path, new Connection(writer), openReader(path), lock, schedule);
     } catch (cause) {
@@ -170,17 +174,19 @@ export class Database {
 
   /** Commits what is waiting, then closes the file and frees the directory. */
   close(): Promise<void> {
-    if (!this.#closed) {
-      while (this.#queue.length > 0) this.#flush();
-      this.#closed = true;
-      for (const connection of this.#idle.splice(0)) connection.database.close();
-      if (this.#lock !== undefined) {
-        this.#reader.database.close();
-        this.#writer.database.close();
-        this.#lock.close();
-      }
-    }
-    return Promise.resolve();
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    while (this.#queue.length > 0) this.#flush();
+    this.#closed = true;
+    for (const connection of this.#idle.splice(0)) connection.database.close();
+    if (this.#lock === undefined) return;
+    await this.#checkpointer?.close();
+    this.#reader.database.close();
+    this.#writer.database.close();
+    this.#lock.close();
   }
 
   #wake(): void {
@@ -207,6 +213,7 @@ export class Database {
     }
     for (const { work } of done) for (const commit of work?.commits ?? []) commit();
     for (const { settle } of done) settle();
+    this.#checkpointer?.committed();
   }
 
   /** Runs one piece of work in its savepoint. Throws only when the whole transaction is gone. */

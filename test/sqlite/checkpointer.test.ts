@@ -1,0 +1,57 @@
+import { readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { Checkpointer } from '../../src/sqlite/checkpointer.ts';
+import { Database } from '../../src/sqlite/database.ts';
+import { eventually } from '../support/eventually.ts';
+import { temporaryDirectory } from '../support/temporary.ts';
+
+const MIB = 1024 * 1024;
+
+async function fill(database: Database, mebibytes: number): Promise<void> {
+  await database.transaction((transaction) => transaction.exec('CREATE TABLE IF NOT EXISTS t (data BLOB)'));
+  for (let i = 0; i < mebibytes; i++) {
+    await database.transaction((transaction) => {
+      transaction.prepare('INSERT INTO t (data) VALUES (?)').run(Buffer.alloc(MIB, i));
+    });
+  }
+}
+
+describe('the write-ahead log', () => {
+  it('goes to the file in the background, and begins anew', async () => {
+    await using directory = await temporaryDirectory();
+    const database = Database.open({ directory: directory.path });
+    const path = join(directory.path, 'holdfast.db');
+    const walBytes = () => statSync(`${path}-wal`).size;
+    await fill(database, 36);
+    await eventually('the file holds what the log held', async () => {
+      // A commit, for there to be a look.
+      await fill(database, 0);
+      const state = database.reader.prepare('PRAGMA wal_checkpoint(NOOP)').get();
+      return statSync(path).size > 36 * MIB && state?.log === state?.checkpointed;
+    });
+    const before = walBytes();
+    await fill(database, 20);
+    expect(walBytes()).toBe(before);
+    await database.close();
+    expect(readFileSync(path).subarray(0, 15).toString()).toBe('SQLite format 3');
+    const again = Database.open({ directory: directory.path });
+    const sum = again.reader.prepare('SELECT count(*) AS n, sum(length(data)) AS bytes FROM t').get();
+    expect(Number(sum?.bytes)).toBe(Number(sum?.n) * MIB);
+    expect(Number(sum?.n)).toBe(56);
+    await again.close();
+  });
+
+  it('is left to SQLite when the thread cannot start', async () => {
+    let looked = 0;
+    const broken = new Checkpointer('/nowhere/at/all.db', () => {
+      looked += 1;
+      return { log: 9_000, checkpointed: 0 };
+    });
+    broken.committed();
+    await new Promise((resolve) => setTimeout(resolve, 60));
+    for (let i = 0; i < 3; i++) broken.committed();
+    expect(looked).toBe(1);
+    await broken.close();
+  });
+});
