@@ -25,18 +25,32 @@ export interface TableGraph {
   readonly cycles: readonly (readonly number[])[];
 }
 
-/** The graph of `tables` by those of `keys` that lie between two of them. Equal input gives an equal graph. */
-export function tableGraph(tables: readonly number[], keys: readonly ForeignKey[]): TableGraph {
-  const parents = new Map(tables.map((id) => [id, new Set<number>()]));
-  const within = keys.filter(({ child, parent }) => parents.has(child) && parents.has(parent));
-  for (const { child, parent } of within) if (child !== parent) parents.get(child)!.add(parent);
-  const targets = new Map([...parents].map(([id, set]) => [id, [...set].sort((a, b) => a - b)]));
-  const found = components(tables, (id) => targets.get(id)!);
+/**
+ * The graph of `tables` by those of `keys` that lie between two of them. Equal input gives an equal graph.
+ * @param rootOf the partitioned table that a partition belongs to: a key of one is a key of all its partitions, so they stand
+ *   together in the order
+ */
+export function tableGraph(
+  tables: readonly number[],
+  keys: readonly ForeignKey[],
+  rootOf: (table: number) => number = (table) => table,
+): TableGraph {
+  const known = new Set(tables);
+  const within = keys.filter(({ child, parent }) => known.has(child) && known.has(parent));
+  const members = Map.groupBy(tables, rootOf);
+  const parents = new Map([...members.keys()].map((root) => [root, new Set<number>()]));
+  for (const key of within) {
+    const [child, parent] = [rootOf(key.child), rootOf(key.parent)];
+    if (child !== parent) parents.get(child)!.add(parent);
+  }
+  const targets = new Map([...parents].map(([root, set]) => [root, [...set].sort((a, b) => a - b)]));
+  const found = components([...members.keys()], (root) => targets.get(root)!);
+  const expand = (roots: readonly number[]): number[] => roots.flatMap((root) => members.get(root)!);
   return {
     keys: within,
-    inDegree: Object.fromEntries(tables.map((id) => [String(id), targets.get(id)!.length])),
-    order: found.flat(),
-    cycles: found.filter((members) => members.length > 1),
+    inDegree: Object.fromEntries(tables.map((id) => [String(id), targets.get(rootOf(id))!.length])),
+    order: found.flatMap(expand),
+    cycles: found.filter((roots) => roots.length > 1).map(expand),
   };
 }
 

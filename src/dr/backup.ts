@@ -1,0 +1,256 @@
+import { randomBytes } from 'node:crypto';
+import { HoldfastError, isHoldfastError } from '../errors.ts';
+import { openSql, type SqlSource } from '../sql/connect.ts';
+import { packageVersion } from '../util/package-version.ts';
+import { type Compression, DEFAULT_COMPRESSION, openChunk } from './archive/chunk-writer.ts';
+import type { EncryptionKey } from './archive/encryption-key.ts';
+import {
+  type Chunk,
+  type ConsistencyGrade,
+  type Dialect,
+  MANIFEST_VERSION,
+  type Manifest,
+} from './archive/manifest.ts';
+import { sealManifest, writeManifest } from './archive/manifest-file.ts';
+import { openStorage } from './archive/open-storage.ts';
+import type { ArchiveStorage } from './archive/storage.ts';
+import type { BackupSource, SourceChunk, SourceReader, SourceTable } from './dialect/backup-source.ts';
+import { openPostgresSource } from './dialect/postgres-source.ts';
+import type { OnProgress } from './progress.ts';
+import { runTasks } from './scheduler/run-tasks.ts';
+import { type Task, TaskGraph } from './scheduler/task-graph.ts';
+import { ProgressTracker } from './track-progress.ts';
+
+export interface BackupOptions {
+  /** Database to read: `postgres://…`, or options of sequelize. */
+  readonly source: SqlSource;
+  /** Directory or `s3://bucket/prefix` of the archive; absent or empty before. */
+  readonly out: string;
+  /** Connections that read rows at once. Default 2. */
+  readonly workers?: number;
+  /** Rows to select, by table (`name` or `schema.name`): `WHERE …` or `INNER JOIN …`, the table as `t`. */
+  readonly suffixes?: Readonly<Record<string, string>>;
+  /** Keep the selected rows and every row they refer to, and nothing else. Default false: tables without a suffix are complete. */
+  readonly closure?: boolean;
+  /** Only these tables and those they refer to. Default all. */
+  readonly tables?: readonly string[];
+  /** Default zstd at level 1. */
+  readonly compression?: Compression;
+  /** Encrypts every file. */
+  readonly key?: EncryptionKey;
+  /** Format of rows on PostgreSQL. `auto`, the default, takes binary where it is stable across versions and not larger. */
+  readonly format?: 'auto' | 'text' | 'binary';
+  /** Go on without objects that cannot be kept; the manifest names them. Default false: they fail the backup. */
+  readonly allowUnsupported?: boolean;
+  readonly onProgress?: OnProgress;
+  /** Ends the backup: DR_CANCELLED, nothing is left. */
+  readonly signal?: AbortSignal;
+}
+
+export interface BackupSummary {
+  readonly id: string;
+  readonly location: string;
+  readonly dialect: Dialect;
+  readonly consistency: { readonly grade: ConsistencyGrade; readonly notes: readonly string[] };
+  readonly tables: number;
+  readonly chunks: number;
+  readonly rows: number;
+  /** Bytes of rows, and of the files they are in. */
+  readonly bytes: number;
+  readonly storedBytes: number;
+  readonly unsupported: readonly string[];
+  readonly durationMs: number;
+}
+
+interface ChunkTask extends Task {
+  readonly table: SourceTable;
+  readonly chunk: SourceChunk;
+  readonly file: string;
+}
+
+/**
+ * Writes a backup of one consistent snapshot. It exists when this returns; when it throws nothing is left of it.
+ * @throws ALREADY_EXISTS (`out` is not empty), CONFIG_INVALID, DATABASE_UNAVAILABLE, VALIDATION_FAILED (suffix, table or key),
+ *   DR_PRIVILEGE_MISSING, DR_LOCKED, DR_INCOMPATIBLE, DR_UNSUPPORTED_OBJECT, DR_STORAGE_FULL, DR_CANCELLED
+ */
+export async function backup(options: BackupOptions): Promise<BackupSummary> {
+  const storage = await openStorage(options.out);
+  try {
+    if ((await storage.list()).length > 0) {
+      throw new HoldfastError(
+        'ALREADY_EXISTS',
+        `${storage.location} is not empty: give a place of its own for each backup.`,
+      );
+    }
+    try {
+      return await writeBackup(storage, options);
+    } catch (error) {
+      await storage.removeAll();
+      throw error;
+    }
+  } catch (error) {
+    const cancelled = options.signal?.aborted && !isHoldfastError(error, 'DR_CANCELLED');
+    throw cancelled
+      ? new HoldfastError('DR_CANCELLED', 'The backup was cancelled; nothing is left of it.', { cause: error })
+      : error;
+  } finally {
+    await storage.close();
+  }
+}
+
+async function writeBackup(storage: ArchiveStorage, options: BackupOptions): Promise<BackupSummary> {
+  const startedAt = new Date();
+  const workers = options.workers ?? 2;
+  const signal = options.signal ?? new AbortController().signal;
+  const progress = new ProgressTracker(options.onProgress ?? (() => {}));
+  signal.throwIfAborted();
+  await using sql = openSql(options.source, { connections: workers + 1, applicationName: 'holdfast backup' });
+  await using source = await openPostgresSource(sql, {
+    workers,
+    suffixes: options.suffixes ?? {},
+    closure: options.closure ?? false,
+    tables: options.tables ?? null,
+    format: options.format ?? 'auto',
+    allowUnsupported: options.allowUnsupported ?? false,
+    onPhase: (phase) => progress.phase(phase),
+    signal,
+  });
+  progress.plan(
+    source.tables.map(({ id, schema, name, chunks }) => ({
+      id,
+      name: schema === '' ? name : `${schema}.${name}`,
+      chunks: chunks.length,
+      bytes: chunks.reduce((sum, { bytes }) => sum + bytes, 0),
+    })),
+  );
+  progress.phase('reading rows');
+  const chunks = await writeChunks(storage, source, options, progress, signal);
+  const manifest = manifestOf(source, chunks, options, startedAt);
+  signal.throwIfAborted();
+  await writeManifest(storage, manifest);
+  progress.end('done');
+  return summaryOf(storage, manifest, startedAt);
+}
+
+/** Reads and writes all chunks, largest first. Returns those with rows, in order, by table. */
+async function writeChunks(
+  storage: ArchiveStorage,
+  source: BackupSource,
+  options: BackupOptions,
+  progress: ProgressTracker,
+  signal: AbortSignal,
+): Promise<ReadonlyMap<number, Chunk[]>> {
+  const compression = options.compression ?? DEFAULT_COMPRESSION;
+  const suffix = `${source.extension}${compression === 'none' ? '' : '.zst'}${options.key === undefined ? '' : '.enc'}`;
+  const tasks = source.tables.flatMap((table) =>
+    table.chunks.map((chunk, index): ChunkTask => {
+      const file = `data/${table.id}/${index}.${suffix}`;
+      return { id: file, cost: chunk.bytes, dependsOn: [], table, chunk, file };
+    }),
+  );
+  const written = new Map<string, Chunk>();
+  const readers = source.readers.map((reader, index) => ({ reader, number: index + 1 }));
+  await runTasks(
+    new TaskGraph(tasks),
+    readers,
+    async (task, { reader, number }) => {
+      progress.start(task.table.id, number);
+      try {
+        const chunk = await writeChunk(storage, task, reader, { compression, key: options.key }, (bytes) =>
+          progress.read(task.table.id, bytes),
+        );
+        if (chunk !== null) written.set(task.file, chunk);
+        progress.finish(task.table.id, chunk?.rows ?? 0);
+      } catch (error) {
+        progress.fail(task.table.id, error);
+        throw named(task.table, error);
+      }
+    },
+    signal,
+  );
+  const inOrder = tasks.filter(({ file }) => written.has(file));
+  return new Map(
+    source.tables.map(({ id }) => [
+      id,
+      inOrder.filter(({ table }) => table.id === id).map(({ file }) => written.get(file)!),
+    ]),
+  );
+}
+
+/** Writes one chunk; null when it has no rows, and then no file either. */
+async function writeChunk(
+  storage: ArchiveStorage,
+  { file, chunk }: ChunkTask,
+  reader: SourceReader,
+  options: { readonly compression: Compression; readonly key: EncryptionKey | undefined },
+  onBytes: (bytes: number) => void,
+): Promise<Chunk | null> {
+  const writer = await openChunk(storage, file, options);
+  try {
+    const rows = await reader.read(chunk, (bytes) => {
+      onBytes(bytes.length);
+      return writer.write(bytes);
+    });
+    if (rows === 0) {
+      await writer.abort();
+      return null;
+    }
+    return { file, rows, ...(await writer.finish()), rowHash: null, range: chunk.range };
+  } catch (error) {
+    await writer.abort();
+    throw error;
+  }
+}
+
+function named({ schema, name }: SourceTable, error: unknown): unknown {
+  if (isHoldfastError(error)) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  return new Error(`back up table "${schema}"."${name}": ${message}`, { cause: error });
+}
+
+function manifestOf(
+  source: BackupSource,
+  chunks: ReadonlyMap<number, Chunk[]>,
+  options: BackupOptions,
+  startedAt: Date,
+): Manifest {
+  const sum = (of: readonly Chunk[], key: 'rows' | 'bytes'): number =>
+    of.reduce((total, chunk) => total + chunk[key], 0);
+  return sealManifest(
+    {
+      version: MANIFEST_VERSION,
+      id: randomBytes(16).toString('hex'),
+      tool: packageVersion(),
+      startedAt: startedAt.toISOString(),
+      endedAt: new Date().toISOString(),
+      ...source.facts,
+      suffixes: options.suffixes ?? {},
+      closure: options.closure ?? false,
+      compression: options.compression === 'none' ? 'none' : 'zstd',
+      encryption: options.key === undefined ? null : { algorithm: 'aes-256-gcm', keyId: options.key.id },
+      tables: source.tables.map((table) => {
+        const own = chunks.get(table.id) ?? [];
+        return { ...table, rows: sum(own, 'rows'), bytes: sum(own, 'bytes'), chunks: own };
+      }),
+    },
+    options.key,
+  );
+}
+
+function summaryOf(storage: ArchiveStorage, manifest: Manifest, startedAt: Date): BackupSummary {
+  const chunks = manifest.tables.flatMap((table) => table.chunks);
+  const sum = (key: 'rows' | 'bytes' | 'storedBytes'): number => chunks.reduce((total, chunk) => total + chunk[key], 0);
+  return {
+    id: manifest.id,
+    location: storage.location,
+    dialect: manifest.dialect,
+    consistency: manifest.consistency,
+    tables: manifest.tables.length,
+    chunks: chunks.length,
+    rows: sum('rows'),
+    bytes: sum('bytes'),
+    storedBytes: sum('storedBytes'),
+    unsupported: manifest.unsupported,
+    durationMs: Date.now() - startedAt.getTime(),
+  };
+}

@@ -1,0 +1,55 @@
+import type { Manifest, ManifestTable } from '../archive/manifest.ts';
+
+/** Rows that are read in one go and become one file. */
+export interface SourceChunk {
+  /** For people, see `Chunk.range`. */
+  readonly range: string | null;
+  /** Estimate of the bytes of its rows. */
+  readonly bytes: number;
+  /** How the source reads it; only the source that made it understands it. */
+  readonly select: string;
+}
+
+/** A table of a backup before its rows are read. */
+export interface SourceTable extends Omit<ManifestTable, 'rows' | 'bytes' | 'chunks'> {
+  readonly chunks: readonly SourceChunk[];
+}
+
+/** Reads chunks in the snapshot; one chunk at a time. */
+export interface SourceReader {
+  /**
+   * Hands on the bytes of a chunk, in order; they are reused after the call, or after the promise it returned.
+   * @returns the number of rows
+   */
+  read(chunk: SourceChunk, onRows: (rows: Buffer) => Promise<void> | undefined): Promise<number>;
+}
+
+/** What a backup says about its database. */
+export type SourceFacts = Pick<
+  Manifest,
+  'dialect' | 'server' | 'position' | 'consistency' | 'graph' | 'objects' | 'sequences' | 'unsupported'
+>;
+
+/** A database held still at one moment: the side of a backup that knows the dialect. */
+export interface BackupSource extends AsyncDisposable {
+  readonly facts: SourceFacts;
+  readonly tables: readonly SourceTable[];
+  /** One for each worker, all in the same snapshot. */
+  readonly readers: readonly SourceReader[];
+  /** Ends the names of files of rows: `copy`. */
+  readonly extension: string;
+}
+
+/** What is to be read, and how; the same for every dialect. */
+export interface SourceOptions {
+  readonly workers: number;
+  /** Suffix by table name, `name` or `schema.name`. */
+  readonly suffixes: Readonly<Record<string, string>>;
+  readonly closure: boolean;
+  /** Only these tables and what they refer to; null for all. */
+  readonly tables: readonly string[] | null;
+  readonly format: 'auto' | 'text' | 'binary';
+  readonly allowUnsupported: boolean;
+  readonly onPhase: (phase: string) => void;
+  readonly signal: AbortSignal;
+}

@@ -1,0 +1,189 @@
+import type { PostgresSession } from '../../sql/postgres-session.ts';
+
+/** Schema in which a restore keeps its progress; never part of a backup. */
+export const PROGRESS_SCHEMA = 'holdfast_dr';
+
+export interface CatalogColumn {
+  readonly name: string;
+  readonly type: string;
+  /** Computed by the server from other columns. */
+  readonly generated: boolean;
+  /** Name of the type at the bottom: of a domain its base, of an array `element[]`; with its schema unless that is pg_catalog. */
+  readonly base: string;
+}
+
+export interface CatalogTable {
+  readonly oid: number;
+  readonly schema: string;
+  readonly name: string;
+  /** `r` for a table with rows of its own, `p` for a partitioned one. */
+  readonly kind: 'r' | 'p';
+  /** The topmost partitioned table; its own oid for a table that is no partition. */
+  readonly root: number;
+  /** Pages of rows, and bytes with everything that is stored apart (TOAST). */
+  readonly pages: number;
+  readonly bytes: number;
+  readonly columns: readonly CatalogColumn[];
+  /** May be read by us, and no policy hides rows. */
+  readonly readable: boolean;
+  readonly hidesRows: boolean;
+  /** `WHERE …` of the rows that are not the extension's own, for a table that an extension made; null for other tables. */
+  readonly condition: string | null;
+}
+
+/** A foreign key by oids; see `ForeignKey`. */
+export interface CatalogKey {
+  readonly name: string;
+  readonly child: number;
+  readonly parent: number;
+  readonly childColumns: readonly string[];
+  readonly parentColumns: readonly string[];
+  readonly deferrable: boolean;
+  readonly validated: boolean;
+  readonly match: 'SIMPLE' | 'FULL';
+}
+
+export interface CatalogSequence {
+  readonly schema: string;
+  readonly name: string;
+  readonly readable: boolean;
+  /** Table of the column that owns it; null for none. */
+  readonly table: number | null;
+}
+
+/** A materialized view that holds rows. */
+export interface CatalogView {
+  readonly oid: number;
+  readonly schema: string;
+  readonly name: string;
+  /** Materialized views it reads, also through views. */
+  readonly reads: readonly number[];
+}
+
+export interface CatalogLargeObject {
+  readonly oid: number;
+  readonly owner: string;
+  readonly comment: string | null;
+  /** `GRANT` statements. */
+  readonly grants: readonly string[];
+}
+
+/** The user's part of a database, as one snapshot shows it. */
+export interface PostgresCatalog {
+  readonly tables: readonly CatalogTable[];
+  readonly keys: readonly CatalogKey[];
+  readonly sequences: readonly CatalogSequence[];
+  readonly views: readonly CatalogView[];
+  readonly largeObjects: readonly CatalogLargeObject[];
+  /** May read `pg_largeobject`. */
+  readonly readsLargeObjects: boolean;
+}
+
+/** Schemas of users: not the server's, not ours. */
+const USER_SCHEMA = `n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', '${PROGRESS_SCHEMA}')`;
+const NOT_OF_EXTENSION = (catalog: string, oid: string): string =>
+  `NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = '${catalog}'::regclass AND e.objid = ${oid} AND e.deptype = 'e')`;
+
+const TABLES = `
+SELECT coalesce(json_agg(x ORDER BY x.schema COLLATE "C", x.name COLLATE "C"), '[]')::text AS json FROM (
+  SELECT c.oid::int8 AS oid, n.nspname AS schema, c.relname AS name, c.relkind AS kind,
+    coalesce((SELECT relid::oid::int8 FROM pg_partition_ancestors(c.oid) WITH ORDINALITY a(relid, i) ORDER BY i DESC LIMIT 1), c.oid::int8) AS root,
+    CASE c.relkind WHEN 'r' THEN pg_relation_size(c.oid) / current_setting('block_size')::int ELSE 0 END AS pages,
+    CASE c.relkind WHEN 'r' THEN pg_table_size(c.oid) ELSE 0 END AS bytes,
+    has_table_privilege(c.oid, 'SELECT') AND has_schema_privilege(n.oid, 'USAGE') AS readable,
+    row_security_active(c.oid) AS "hidesRows",
+    (SELECT coalesce(x.extcondition[array_position(x.extconfig, c.oid)], '') FROM pg_extension x WHERE c.oid = ANY (x.extconfig)) AS condition,
+    coalesce((SELECT json_agg(json_build_object('name', a.attname, 'type', format_type(a.atttypid, a.atttypmod),
+        'generated', a.attgenerated <> '', 'base', b.base) ORDER BY a.attnum)
+      FROM pg_attribute a, LATERAL (
+        WITH RECURSIVE d(oid, dims, depth) AS (
+          SELECT a.atttypid, '', 0
+          UNION ALL
+          SELECT CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.typelem END, d.dims || CASE WHEN t.typtype = 'd' THEN '' ELSE '[]' END, depth + 1
+          FROM d JOIN pg_type t ON t.oid = d.oid WHERE t.typtype = 'd' OR t.typcategory = 'A'
+        ) SELECT format_type(oid, NULL) || dims AS base FROM d ORDER BY depth DESC LIMIT 1) b
+      WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped), '[]') AS columns
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+  WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND ${USER_SCHEMA}
+    AND (${NOT_OF_EXTENSION('pg_class', 'c.oid')} OR EXISTS (SELECT FROM pg_extension x WHERE c.oid = ANY (x.extconfig)))
+) x`;
+
+const KEYS = `
+SELECT coalesce(json_agg(x ORDER BY x.child, x.name COLLATE "C"), '[]')::text AS json FROM (
+  SELECT k.conname AS name, k.conrelid::int8 AS child, k.confrelid::int8 AS parent, k.condeferrable AS deferrable, k.convalidated AS validated,
+    CASE k.confmatchtype WHEN 'f' THEN 'FULL' ELSE 'SIMPLE' END AS match,
+    (SELECT json_agg(a.attname ORDER BY i) FROM unnest(k.conkey) WITH ORDINALITY u(n, i) JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.n) AS "childColumns",
+    (SELECT json_agg(a.attname ORDER BY i) FROM unnest(k.confkey) WITH ORDINALITY u(n, i) JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.n) AS "parentColumns"
+  FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+  WHERE k.contype = 'f' AND k.conparentid = 0 AND ${USER_SCHEMA}
+) x`;
+
+const SEQUENCES = `
+SELECT coalesce(json_agg(x ORDER BY x.schema COLLATE "C", x.name COLLATE "C"), '[]')::text AS json FROM (
+  SELECT n.nspname AS schema, c.relname AS name,
+    has_sequence_privilege(c.oid, 'SELECT') AND has_schema_privilege(n.oid, 'USAGE') AS readable,
+    (SELECT d.refobjid::int8 FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i') LIMIT 1) AS table
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+  WHERE c.relkind = 'S' AND c.relpersistence <> 't' AND ${USER_SCHEMA} AND ${NOT_OF_EXTENSION('pg_class', 'c.oid')}
+) x`;
+
+const VIEWS = `
+WITH RECURSIVE reads(view, target) AS (
+  SELECT c.oid, d.refobjid
+  FROM pg_class c JOIN pg_rewrite r ON r.ev_class = c.oid JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
+  WHERE c.relkind IN ('v', 'm') AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> c.oid
+), reach(view, target) AS (
+  SELECT view, target FROM reads
+  UNION
+  SELECT reach.view, reads.target FROM reach JOIN reads ON reads.view = reach.target
+)
+SELECT coalesce(json_agg(x ORDER BY x.schema COLLATE "C", x.name COLLATE "C"), '[]')::text AS json FROM (
+  SELECT c.oid::int8 AS oid, n.nspname AS schema, c.relname AS name,
+    coalesce((SELECT json_agg(DISTINCT m.oid::int8) FROM reach JOIN pg_class m ON m.oid = reach.target AND m.relkind = 'm' WHERE reach.view = c.oid), '[]') AS reads
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+  WHERE c.relkind = 'm' AND c.relispopulated AND ${USER_SCHEMA} AND ${NOT_OF_EXTENSION('pg_class', 'c.oid')}
+) x`;
+
+const LARGE_OBJECTS = `
+SELECT coalesce(json_agg(x ORDER BY x.oid), '[]')::text AS json FROM (
+  SELECT l.oid::int8 AS oid, r.rolname AS owner, obj_description(l.oid, 'pg_largeobject') AS comment,
+    coalesce((SELECT json_agg(format('GRANT %s ON LARGE OBJECT %s TO %s%s', a.privilege_type, l.oid,
+        CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END,
+        CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END))
+      FROM aclexplode(l.lomacl) a WHERE a.grantee <> l.lomowner), '[]') AS grants
+  FROM pg_largeobject_metadata l JOIN pg_roles r ON r.oid = l.lomowner
+) x`;
+
+const READS_LARGE_OBJECTS = `SELECT to_json(has_table_privilege('pg_catalog.pg_largeobject', 'SELECT'))::text AS json`;
+
+/** Reads the catalog in the session's snapshot. */
+export async function readCatalog(session: PostgresSession): Promise<PostgresCatalog> {
+  const read = async <T>(text: string): Promise<T> => {
+    const [row] = await session.query(text);
+    return JSON.parse(row?.json ?? 'null') as T;
+  };
+  return {
+    tables: await read(TABLES),
+    keys: await read(KEYS),
+    sequences: await read(SEQUENCES),
+    views: await read(VIEWS),
+    largeObjects: await read(LARGE_OBJECTS),
+    readsLargeObjects: await read(READS_LARGE_OBJECTS),
+  };
+}
+
+/** Which table each index, constraint, default, trigger, rule, policy and statistics object belongs to; by `classid:oid`. */
+export async function readTableOfObjects(session: PostgresSession): Promise<ReadonlyMap<string, number>> {
+  const rows = await session.query(`
+    SELECT c || ':' || o AS object, t::text AS "table" FROM (
+      SELECT 'pg_class'::regclass::oid::int8 c, oid::int8 o, oid::int8 t FROM pg_class WHERE relkind IN ('r', 'p')
+      UNION ALL SELECT 'pg_class'::regclass::oid::int8, indexrelid::int8, indrelid::int8 FROM pg_index
+      UNION ALL SELECT 'pg_constraint'::regclass::oid::int8, oid::int8, conrelid::int8 FROM pg_constraint WHERE conrelid <> 0
+      UNION ALL SELECT 'pg_attrdef'::regclass::oid::int8, oid::int8, adrelid::int8 FROM pg_attrdef
+      UNION ALL SELECT 'pg_trigger'::regclass::oid::int8, oid::int8, tgrelid::int8 FROM pg_trigger
+      UNION ALL SELECT 'pg_rewrite'::regclass::oid::int8, oid::int8, ev_class::int8 FROM pg_rewrite
+      UNION ALL SELECT 'pg_policy'::regclass::oid::int8, oid::int8, polrelid::int8 FROM pg_policy
+      UNION ALL SELECT 'pg_statistic_ext'::regclass::oid::int8, oid::int8, stxrelid::int8 FROM pg_statistic_ext
+    ) x WHERE o >= 16384`);
+  return new Map(rows.map(({ object, table }) => [object ?? '', Number(table)]));
+}

@@ -1,0 +1,134 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { globSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { HoldfastError } from '../../errors.ts';
+import type { SqlEndpoint } from '../../sql/connect.ts';
+import { PROGRESS_SCHEMA } from './postgres-catalog.ts';
+
+/** A pg_dump that can read the server. */
+export interface PgDump {
+  readonly path: string;
+  readonly major: number;
+}
+
+/** Where Debian, Red Hat and Homebrew put the tools of each major version, besides PATH. */
+const PLACES = [
+  '/usr/lib/postgresql/*/bin/pg_dump',
+  '/usr/pgsql-*/bin/pg_dump',
+  '/opt/homebrew/opt/postgresql@*/bin/pg_dump',
+];
+
+/**
+ * The pg_dump of the oldest major version that is not older than the server: an older one refuses, and a newer one may write for
+ * newer servers only.
+ * @param serverVersion `server_version_num`
+ * @throws DR_INCOMPATIBLE when there is none
+ */
+export async function findPgDump(serverVersion: number, signal?: AbortSignal): Promise<PgDump> {
+  const server = Math.floor(serverVersion / 10_000);
+  const found: PgDump[] = [];
+  for (const path of ['pg_dump', ...PLACES.flatMap((place) => globSync(place))]) {
+    const major = await majorOf(path, signal);
+    if (major !== null) found.push({ path, major });
+  }
+  const fitting = found.filter(({ major }) => major >= server).sort((a, b) => a.major - b.major);
+  if (fitting[0] !== undefined) return fitting[0];
+  const seen = found.length === 0 ? 'none was found' : `found: ${found.map(({ major }) => major).join(', ')}`;
+  throw new HoldfastError(
+    'DR_INCOMPATIBLE',
+    `The schema is read by pg_dump, and a PostgreSQL ${server} server needs pg_dump ${server} or newer (${seen}): install postgresql-client-${server}.`,
+  );
+}
+
+async function majorOf(path: string, signal: AbortSignal | undefined): Promise<number | null> {
+  try {
+    const output = await run(path, ['--version'], signal);
+    const major = /\(PostgreSQL\) (\d+)/.exec(output.toString())?.[1];
+    return major === undefined ? null : Number(major);
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * The schema as an archive of pg_dump, read in an exported snapshot.
+ * @returns the bytes of the archive, for `readDumpFile`
+ * @throws Error with what pg_dump said
+ */
+export async function dumpSchema(
+  tool: PgDump,
+  endpoint: SqlEndpoint,
+  options: { readonly snapshot: string; readonly lockWaitMs: number; readonly signal?: AbortSignal | undefined },
+): Promise<Buffer> {
+  const directory = await mkdtemp(join(tmpdir(), 'holdfast-dump-'));
+  try {
+    const connection = await connectionString(endpoint, directory);
+    return await run(
+      tool.path,
+      [
+        ...['--schema-only', '--format=custom', '--compress=0', '--no-password', `--snapshot=${options.snapshot}`],
+        ...[
+          `--lock-wait-timeout=${options.lockWaitMs}`,
+          `--exclude-schema=${PROGRESS_SCHEMA}`,
+          `--dbname=${connection}`,
+        ],
+      ],
+      options.signal,
+    );
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+/** A connection string without secrets: those are in files that only we can read, not in the list of processes. */
+async function connectionString(endpoint: SqlEndpoint, directory: string): Promise<string> {
+  const { host, port, username, password, database, ssl } = endpoint;
+  const parts: Record<string, string> = {
+    host,
+    port: String(port),
+    dbname: database,
+    application_name: 'holdfast backup',
+  };
+  if (username !== null) parts.user = username;
+  if (password !== null) {
+    const escaped = password.replace(/[\\:]/g, '\\$&');
+    parts.passfile = join(directory, 'pass');
+    await writeFile(parts.passfile, `*:*:*:*:${escaped}\n`, { mode: 0o600 });
+  }
+  if (ssl !== null) {
+    const checked = ssl === true || ssl.rejectUnauthorized !== false;
+    parts.sslmode = checked ? 'verify-full' : 'require';
+    for (const [key, name] of [
+      ['ca', 'sslrootcert'],
+      ['cert', 'sslcert'],
+      ['key', 'sslkey'],
+    ] as const) {
+      const value = ssl === true ? undefined : ssl[key];
+      if (typeof value !== 'string' && !Buffer.isBuffer(value)) continue;
+      parts[name] = join(directory, key);
+      await writeFile(parts[name], value, { mode: 0o600 });
+    }
+  }
+  return Object.entries(parts)
+    .map(([key, value]) => `${key}='${value.replace(/[\\']/g, '\\$&')}'`)
+    .join(' ');
+}
+
+function run(path: string, args: readonly string[], signal: AbortSignal | undefined): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const child: ChildProcess = spawn(path, args, { stdio: ['ignore', 'pipe', 'pipe'], ...(signal ? { signal } : {}) });
+    const output: Buffer[] = [];
+    let said = '';
+    child.stdout?.on('data', (bytes: Buffer) => output.push(bytes));
+    child.stderr?.on('data', (bytes: Buffer) => {
+      if (said.length < 10_000) said += bytes.toString();
+    });
+    child.on('error', reject);
+    child.on('close', (code) => {
+      if (code === 0) resolve(Buffer.concat(output));
+      else reject(new Error(said.trim() || `${path} ended with exit code ${code}`));
+    });
+  });
+}

@@ -1,0 +1,131 @@
+import { HoldfastError } from '../../errors.ts';
+import type { SqlConnections } from '../../sql/connect.ts';
+import { qualifiedPostgres } from '../../sql/identifiers.ts';
+import { PostgresSession, sqlState } from '../../sql/postgres-session.ts';
+import { type CatalogTable, type PostgresCatalog, readCatalog } from './postgres-catalog.ts';
+
+/** How long one lock is waited for. Whoever waits behind us for the same table waits no longer than that. */
+export const LOCK_WAIT_MS = 5_000;
+const ATTEMPTS = 3;
+/** Tables in one LOCK statement. */
+const LOCKED_AT_ONCE = 200;
+
+/** One state of the database, seen by every session here; no table of it can be altered while it is held. */
+export interface PostgresSnapshot extends AsyncDisposable {
+  /** Holds the locks and the snapshot. */
+  readonly coordinator: PostgresSession;
+  readonly workers: readonly PostgresSession[];
+  /** As `pg_export_snapshot` named it. */
+  readonly name: string;
+  readonly catalog: PostgresCatalog;
+}
+
+export interface SnapshotOptions {
+  readonly workers: number;
+  readonly signal: AbortSignal;
+  /** Checks the catalog before anything is locked. */
+  readonly check: (catalog: PostgresCatalog) => void;
+  /** More that must be read in the snapshot while tables are locked; when it fails for a lock, everything starts over. */
+  readonly alongside?: (snapshot: { readonly name: string }) => Promise<void>;
+}
+
+/**
+ * Takes a snapshot that N sessions share. The order matters: every table is locked first (ACCESS SHARE; LOCK takes no snapshot), so
+ * that the snapshot is younger than the locks and no TRUNCATE or ALTER can come between: rows of a table that was rewritten after
+ * the snapshot would be read as none. Then the catalog is read, and a table that appeared meanwhile starts it over. Each worker
+ * locks every table as well, without waiting: a read without a lock of its own would hang behind an ALTER that waits for us.
+ * @throws DR_LOCKED when others hold locks at each of three attempts
+ */
+export async function takeSnapshot(sql: SqlConnections, options: SnapshotOptions): Promise<PostgresSnapshot> {
+  for (let attempt = 1; ; attempt++) {
+    options.signal.throwIfAborted();
+    try {
+      return await attemptSnapshot(sql, options);
+    } catch (error) {
+      options.signal.throwIfAborted();
+      if (!isContention(error)) throw error;
+      if (attempt < ATTEMPTS) continue;
+      throw new HoldfastError(
+        'DR_LOCKED',
+        `The tables could not be locked against changes of their structure, ${ATTEMPTS} times: ${(error as Error).message}. End or wait for the ALTER, TRUNCATE, DROP, VACUUM FULL or REINDEX that runs, then start again.`,
+        { cause: error },
+      );
+    }
+  }
+}
+
+class CatalogChanged extends Error {}
+
+/** Another session stood in the way, or ended what we meant to lock. */
+function isContention(error: unknown): boolean {
+  const state = sqlState(error);
+  if (state === '55P03' || state === '40P01' || state === '42P01' || state === '3F000') return true;
+  return error instanceof CatalogChanged || /lock timeout|could not obtain lock/.test((error as Error).message);
+}
+
+async function attemptSnapshot(sql: SqlConnections, options: SnapshotOptions): Promise<PostgresSnapshot> {
+  const { signal, check } = options;
+  const sessions: PostgresSession[] = [];
+  const cut = (): void => {
+    for (const session of sessions) session.destroy();
+  };
+  const open = async (): Promise<PostgresSession> => {
+    const session = await PostgresSession.open(sql);
+    sessions.push(session);
+    if (signal.aborted) session.destroy();
+    return session;
+  };
+  signal.addEventListener('abort', cut, { once: true });
+  const release = async (): Promise<void> => {
+    signal.removeEventListener('abort', cut);
+    await Promise.all(sessions.map((session) => session.release()));
+  };
+  try {
+    const coordinator = await open();
+    const planned = await readCatalog(coordinator);
+    check(planned);
+    await coordinator.query(`BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY`);
+    await coordinator.query(`SET LOCAL lock_timeout = ${LOCK_WAIT_MS}`);
+    await lockTables(coordinator, planned.tables, '');
+    const catalog = await readCatalog(coordinator);
+    if (identity(catalog) !== identity(planned)) throw new CatalogChanged('tables were created or dropped meanwhile');
+    const [row] = await coordinator.query('SELECT pg_export_snapshot() AS name');
+    const name = row?.name ?? '';
+    const opened = Array.from({ length: options.workers }, async () => {
+      const worker = await open();
+      await worker.query(`BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT '${name}'`);
+      await lockTables(worker, catalog.tables, 'NOWAIT');
+      return worker;
+    });
+    const alongside = options.alongside?.({ name });
+    // All are waited for also when one fails: sessions that are still being opened would be left behind.
+    const failed = (await Promise.allSettled([...opened, alongside])).find(({ status }) => status === 'rejected');
+    if (failed?.status === 'rejected') throw failed.reason;
+    const workers = await Promise.all(opened);
+    return {
+      coordinator,
+      workers,
+      name,
+      catalog,
+      [Symbol.asyncDispose]: release,
+    };
+  } catch (error) {
+    await release();
+    throw error;
+  }
+}
+
+async function lockTables(
+  session: PostgresSession,
+  tables: readonly CatalogTable[],
+  wait: 'NOWAIT' | '',
+): Promise<void> {
+  for (let from = 0; from < tables.length; from += LOCKED_AT_ONCE) {
+    const names = tables.slice(from, from + LOCKED_AT_ONCE).map((table) => `ONLY ${qualifiedPostgres(table)}`);
+    await session.query(`LOCK TABLE ${names.join(', ')} IN ACCESS SHARE MODE ${wait}`);
+  }
+}
+
+function identity(catalog: PostgresCatalog): string {
+  return JSON.stringify(catalog.tables.map(({ oid, schema, name }) => [oid, schema, name]));
+}

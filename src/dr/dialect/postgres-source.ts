@@ -1,0 +1,328 @@
+import { HoldfastError, isHoldfastError } from '../../errors.ts';
+import type { SqlConnections } from '../../sql/connect.ts';
+import { qualifiedPostgres } from '../../sql/identifiers.ts';
+import { PostgresSession } from '../../sql/postgres-session.ts';
+import { Dialect, type ManifestColumn, type RowFormat, type SequenceValue } from '../archive/manifest.ts';
+import { ancestors, type ForeignKey, tableGraph } from '../graph/table-graph.ts';
+import { isBinaryStable } from '../plan/binary-types.ts';
+import { chunkBytes, pageRanges } from '../plan/page-ranges.ts';
+import type {
+  BackupSource,
+  SourceChunk,
+  SourceFacts,
+  SourceOptions,
+  SourceReader,
+  SourceTable,
+} from './backup-source.ts';
+import { type CatalogTable, type PostgresCatalog, readTableOfObjects } from './postgres-catalog.ts';
+import { copyRows } from './postgres-copy.ts';
+import { type DumpEntry, readDumpFile } from './postgres-dump-file.ts';
+import { largeObjects, objectsOf, refreshObjects, schemaObjects } from './postgres-objects.ts';
+import { dumpSchema, findPgDump } from './postgres-pg-dump.ts';
+import { LOCK_WAIT_MS, type PostgresSnapshot, takeSnapshot } from './postgres-snapshot.ts';
+
+/** First version that scans a range of pages without reading the others. */
+const TID_RANGE_SCAN = 140_000;
+/** Sequences asked for in one statement. */
+const SEQUENCES_AT_ONCE = 200;
+/** Tables smaller than this are kept as text: there is little to win. */
+const SAMPLED_BYTES = 8 << 20;
+const SAMPLED_PAGES = 64;
+
+/** Holds a PostgreSQL database still and plans what is read of it. @throws what `backup` names */
+export async function openPostgresSource(sql: SqlConnections, options: SourceOptions): Promise<BackupSource> {
+  options.onPhase('connecting');
+  const server = await readServer(sql);
+  const tool = await findPgDump(server.version, options.signal);
+  options.onPhase('locking');
+  let entries: readonly DumpEntry[] = [];
+  const snapshot = await takeSnapshot(sql, {
+    workers: options.workers,
+    signal: options.signal,
+    check: assertReadable,
+    alongside: async ({ name }) => {
+      const { signal } = options;
+      entries = await readSchema(() =>
+        dumpSchema(tool, sql.endpoint, { snapshot: name, lockWaitMs: LOCK_WAIT_MS, signal }),
+      );
+    },
+  });
+  try {
+    options.onPhase('planning');
+    return await planSource(snapshot, entries, server, options);
+  } catch (error) {
+    await snapshot[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+interface ServerFacts {
+  readonly version: number;
+  readonly versionText: string;
+  readonly identity: string;
+  readonly database: string;
+  readonly encoding: string;
+}
+
+async function readServer(sql: SqlConnections): Promise<ServerFacts> {
+  await using session = await PostgresSession.open(sql);
+  const [row] = await session.query(
+    `SELECT current_setting('server_version') AS version, current_database() AS database`,
+  );
+  // Not every role may ask for it; the archive then says that it is unknown.
+  const identity = await session
+    .query('SELECT system_identifier::text AS id FROM pg_control_system()')
+    .then(([found]) => found?.id ?? '')
+    .catch(() => '');
+  return {
+    version: session.version,
+    versionText: row?.version ?? '',
+    identity,
+    database: row?.database ?? '',
+    encoding: session.encoding,
+  };
+}
+
+/** Everything must be readable before anything is locked: a table that was left out would be missed at the restore only. */
+function assertReadable(catalog: PostgresCatalog): void {
+  const label = (object: { schema: string; name: string }): string => `"${object.schema}"."${object.name}"`;
+  const missing = [...catalog.tables, ...catalog.sequences].filter(({ readable }) => !readable).map(label);
+  if (catalog.largeObjects.length > 0 && !catalog.readsLargeObjects) missing.push('pg_catalog.pg_largeobject');
+  if (missing.length > 0) {
+    throw new HoldfastError(
+      'DR_PRIVILEGE_MISSING',
+      `The user may not read ${missing.join(', ')}: grant SELECT on them and USAGE on their schemas.`,
+      {
+        details: { tables: missing },
+      },
+    );
+  }
+  const hidden = catalog.tables.filter(({ hidesRows }) => hidesRows).map(label);
+  if (hidden.length === 0) return;
+  throw new HoldfastError(
+    'DR_PRIVILEGE_MISSING',
+    `Row security hides rows of ${hidden.join(', ')} from the user: use one with BYPASSRLS.`,
+    {
+      details: { tables: hidden },
+    },
+  );
+}
+
+async function readSchema(dump: () => Promise<Buffer>): Promise<readonly DumpEntry[]> {
+  try {
+    return readDumpFile(await dump());
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    if (isHoldfastError(error) || /lock timeout|could not obtain lock/.test(message)) throw error;
+    const code = /permission denied/.test(message) ? 'DR_PRIVILEGE_MISSING' : 'DR_INCOMPATIBLE';
+    throw new HoldfastError(code, `pg_dump could not read the schema: ${message}`, { cause: error });
+  }
+}
+
+async function planSource(
+  snapshot: PostgresSnapshot,
+  entries: readonly DumpEntry[],
+  server: ServerFacts,
+  options: SourceOptions,
+): Promise<BackupSource> {
+  const { catalog, coordinator } = snapshot;
+  const ids = new Map(catalog.tables.map(({ oid }, index) => [oid, index + 1]));
+  const keys = catalog.keys
+    .filter(({ child, parent }) => ids.has(child) && ids.has(parent))
+    .map((key): ForeignKey => ({ ...key, child: ids.get(key.child)!, parent: ids.get(key.parent)! }));
+  const chosen = chooseTables(catalog, ids, keys, options.tables);
+  const tables = catalog.tables.filter(({ oid }) => chosen.has(ids.get(oid)!));
+  const rootOf = new Map(catalog.tables.map(({ oid, root }) => [ids.get(oid)!, ids.get(root) ?? ids.get(oid)!]));
+
+  const tableOf = await readTableOfObjects(coordinator);
+  const nameOf = new Map(catalog.tables.map(({ oid, name }) => [ids.get(oid)!, name]));
+  const all = schemaObjects(entries, {
+    tableOf: (object) => ids.get(tableOf.get(object) ?? 0) ?? null,
+    tableName: (table) => nameOf.get(table)!,
+  });
+  const whole = options.tables === null;
+  const objects = whole
+    ? [...all, ...refreshObjects(catalog.views, all), ...largeObjects(catalog.largeObjects)]
+    : objectsOf(all, chosen);
+  const named = new Set(
+    objects.filter(({ kind }) => kind === 'SEQUENCE').map(({ schema, name }) => `${schema}.${name}`),
+  );
+  const sequences = catalog.sequences.filter(({ schema, name }) => named.has(`${schema}.${name}`));
+
+  const target = chunkBytes(
+    tables.reduce((sum, { bytes }) => sum + bytes, 0),
+    options.workers,
+  );
+  const planned: SourceTable[] = [];
+  for (const table of tables) {
+    const format = await chooseFormat(coordinator, table, options.format);
+    planned.push({
+      id: ids.get(table.oid)!,
+      schema: table.schema,
+      name: table.name,
+      columns: columnsOf(table),
+      format,
+      suffix: null,
+      engine: null,
+      chunks: planChunks(table, format, target, server.version),
+    });
+  }
+  if (whole && catalog.largeObjects.length > 0)
+    planned.push(await largeObjectRows(coordinator, catalog.tables.length + 1));
+
+  const facts: SourceFacts = {
+    dialect: Dialect.POSTGRES,
+    server: {
+      version: server.versionText,
+      identity: server.identity,
+      database: server.database,
+      encoding: server.encoding,
+    },
+    position: await readPosition(snapshot),
+    consistency: { grade: 'A', notes: [] },
+    graph: tableGraph(
+      planned.map(({ id }) => id),
+      keys,
+      (table) => rootOf.get(table) ?? table,
+    ),
+    objects,
+    sequences: await readSequences(coordinator, sequences),
+    unsupported: [],
+  };
+  return {
+    facts,
+    tables: planned,
+    readers: snapshot.workers.map(readerOf),
+    extension: 'copy',
+    [Symbol.asyncDispose]: () => snapshot[Symbol.asyncDispose](),
+  };
+}
+
+/** The tables asked for, with their partitions and those whose partitions they are, and every table they refer to. */
+function chooseTables(
+  catalog: PostgresCatalog,
+  ids: ReadonlyMap<number, number>,
+  keys: readonly ForeignKey[],
+  names: readonly string[] | null,
+): ReadonlySet<number> {
+  if (names === null) return new Set(ids.values());
+  const roots = new Set<number>();
+  for (const name of names) for (const { root } of tablesNamed(catalog, name)) roots.add(root);
+  const family = (of: ReadonlySet<number>): number[] =>
+    catalog.tables.filter(({ root }) => of.has(root)).map(({ oid }) => ids.get(oid)!);
+  const rootOf = new Map(catalog.tables.map(({ oid, root }) => [ids.get(oid)!, root]));
+  for (;;) {
+    const reached = ancestors(family(roots), keys);
+    const before = roots.size;
+    for (const id of reached) roots.add(rootOf.get(id)!);
+    if (roots.size === before) return new Set(family(roots));
+  }
+}
+
+/** The tables that `name` or `schema.name` means. @throws VALIDATION_FAILED for none */
+export function tablesNamed(catalog: PostgresCatalog, name: string): readonly CatalogTable[] {
+  const found = catalog.tables.filter((table) => table.name === name || `${table.schema}.${table.name}` === name);
+  if (found.length > 0) return found;
+  throw new HoldfastError('VALIDATION_FAILED', `There is no table ${name} in the source.`, {
+    details: { table: name },
+  });
+}
+
+function columnsOf(table: CatalogTable): ManifestColumn[] {
+  return table.columns.map(({ name, type, generated }) => ({ name, type, generated, transform: null, masked: null }));
+}
+
+/** Binary where it was asked for or is not larger; both only where every type has the same binary form in every version. */
+async function chooseFormat(
+  session: PostgresSession,
+  table: CatalogTable,
+  asked: SourceOptions['format'],
+): Promise<Exclude<RowFormat, 'packets'>> {
+  if (asked === 'text' || table.kind === 'p') return 'text';
+  const kept = table.columns.filter(({ generated }) => !generated);
+  if (kept.length === 0 || !isBinaryStable(kept.map(({ base }) => base))) return 'text';
+  if (asked === 'binary') return 'binary';
+  if (table.bytes < SAMPLED_BYTES || session.version < TID_RANGE_SCAN) return 'text';
+  const size = async (format: 'text' | 'binary'): Promise<number> => {
+    let bytes = 0;
+    await session.copyOut(copyRows(table, { pages: { from: 0, to: SAMPLED_PAGES } }, format), (rows) => {
+      bytes += rows.length;
+    });
+    return bytes;
+  };
+  return (await size('binary')) <= (await size('text')) ? 'binary' : 'text';
+}
+
+function planChunks(table: CatalogTable, format: 'text' | 'binary', target: number, version: number): SourceChunk[] {
+  if (table.kind === 'p') return [];
+  if (table.condition !== null) {
+    const condition = table.condition.replace(/^\s*WHERE\s/i, '');
+    const rows = condition === '' ? {} : { condition };
+    return [{ range: table.condition || null, bytes: table.bytes, select: copyRows(table, rows, format) }];
+  }
+  const ranges = pageRanges(table, version < TID_RANGE_SCAN ? Number.POSITIVE_INFINITY : target);
+  if (ranges.length === 1) return [{ range: null, bytes: table.bytes, select: copyRows(table, {}, format) }];
+  return ranges.map((pages) => ({
+    range: `ctid [${pages.from},${pages.to ?? ''})`,
+    bytes: pages.bytes,
+    select: copyRows(table, { pages }, format),
+  }));
+}
+
+/** The bytes of the large objects, as the rows that the server keeps of them. */
+async function largeObjectRows(session: PostgresSession, id: number): Promise<SourceTable> {
+  const [row] = await session.query(`SELECT pg_table_size('pg_catalog.pg_largeobject')::text AS bytes`);
+  const column = (name: string, type: string): ManifestColumn => ({
+    name,
+    type,
+    generated: false,
+    transform: null,
+    masked: null,
+  });
+  return {
+    id,
+    schema: 'pg_catalog',
+    name: 'pg_largeobject',
+    columns: [column('loid', 'oid'), column('pageno', 'integer'), column('data', 'bytea')],
+    format: 'text',
+    suffix: null,
+    engine: null,
+    chunks: [
+      {
+        range: null,
+        bytes: Number(row?.bytes ?? 0),
+        select: 'COPY (SELECT loid, pageno, data FROM pg_catalog.pg_largeobject) TO STDOUT (FORMAT text)',
+      },
+    ],
+  };
+}
+
+/** Values of sequences are in no snapshot: they are at least those of its moment, and so give no number twice. */
+async function readSequences(
+  session: PostgresSession,
+  sequences: PostgresCatalog['sequences'],
+): Promise<SequenceValue[]> {
+  const values: SequenceValue[] = [];
+  for (let from = 0; from < sequences.length; from += SEQUENCES_AT_ONCE) {
+    const part = sequences.slice(from, from + SEQUENCES_AT_ONCE);
+    const selects = part.map(
+      (sequence, index) => `SELECT ${index} AS i, last_value, is_called FROM ${qualifiedPostgres(sequence)}`,
+    );
+    const rows = await session.query(`${selects.join(' UNION ALL ')} ORDER BY i`);
+    rows.forEach(({ last_value, is_called }, index) => {
+      const { schema, name } = part[index]!;
+      values.push({ schema, name, lastValue: last_value ?? '', isCalled: is_called === 't' });
+    });
+  }
+  return values;
+}
+
+async function readPosition(snapshot: PostgresSnapshot): Promise<Record<string, string>> {
+  const [row] = await snapshot.coordinator.query(`
+    SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END::text AS wal, pg_current_snapshot()::text AS snapshot`);
+  return { wal: row?.wal ?? '', snapshot: row?.snapshot ?? '', exported: snapshot.name };
+}
+
+function readerOf(session: PostgresSession): SourceReader {
+  return { read: (chunk, onRows) => session.copyOut(chunk.select, onRows) };
+}
