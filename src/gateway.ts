@@ -225,7 +225,8 @@ export function openAccess(config: Config, logger: Logger): Access {
     configured: config.auth.tokens,
     onError: (error) => logger.error({ err: error }, 'a token cannot be read or its use not be noted'),
   });
-  if (config.auth.mode === 'token' && access.isEmpty) {
+  // A replica is told them by its primary.
+  if (config.auth.mode === 'token' && config.role === 'primary' && access.isEmpty) {
     logger.warn('no token lets anybody in yet: make one with `holdfast token create --name NAME --role admin`');
   }
   access.run();

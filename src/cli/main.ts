@@ -7,7 +7,7 @@ import { createTerminal, type TerminalStreams } from './terminal.ts';
 /** Runs the command line and resolves with the exit code; a server command resolves when it has stopped. */
 export async function main(args: readonly string[], streams: TerminalStreams = process): Promise<ExitCode> {
   // What is on the command line can be seen by every user of the machine.
-  if (args.some((arg) => /^--token(=|$)/.test(arg))) process.title = 'holdfast';
+  if (args.some((arg) => /^--token(=|$)/.test(arg))) process.title = ['holdfast', ...masked(args)].join(' ');
   const outcome = { code: ExitCode.OK as ExitCode };
   const program = buildProgram(streams, (code) => {
     outcome.code = code;
@@ -19,6 +19,11 @@ export async function main(args: readonly string[], streams: TerminalStreams = p
     const { report } = await import('./report.ts');
     return report(error, createTerminal(args.includes('--json'), streams));
   }
+}
+
+/** The arguments without tokens. */
+function masked(args: readonly string[]): string[] {
+  return args.map((arg, i) => (args[i - 1] === '--token' ? '***' : arg.replace(/^--token=.*/, '--token=***')));
 }
 
 function buildProgram(streams: TerminalStreams, end: (code: ExitCode) => void): Command {

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { HoldfastError } from '../errors.ts';
@@ -94,6 +94,7 @@ export class TokenFiles {
   #replace(path: string, value: unknown): void {
     try {
       ensureDirectory(this.#tokens);
+      chmodSync(this.#tokens, 0o700);
       replaceFile(path, `${JSON.stringify(value)}\n`);
     } catch (cause) {
       throw new HoldfastError('DATA_UNWRITABLE', `${path} cannot be written: ${messageOf(cause)}`, { cause });

@@ -1,5 +1,8 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { maskSecrets } from '../../src/util/secrets.ts';
+import { maskSecrets, secretOf } from '../../src/util/secrets.ts';
+import { temporaryDirectory } from '../support/temporary.ts';
 
 it.each([
   ['store.url', 'mongodb://user:pass@host/db', 'mongodb://user:***@host/db'],
@@ -10,4 +13,18 @@ it.each([
   ['store.url', 'sqlite:./data', 'sqlite:./data'],
 ])('masks the secrets of %s %s', (path, value, shown) => {
   expect(maskSecrets(path, value)).toBe(shown);
+});
+
+it('takes a secret as it is, or from the first line of a file', async () => {
+  await using directory = await temporaryDirectory();
+  const file = join(directory.path, 'token');
+  writeFileSync(file, 'hf_abc\r\nmore\n');
+  expect(secretOf('replica.token', 'hf_abc')).toBe('hf_abc');
+  expect(secretOf('replica.token', `file:${file}`)).toBe('hf_abc');
+});
+
+it('names the setting whose file cannot be read', () => {
+  expect(() => secretOf('replica.token', 'file:/nowhere/token')).toThrow(
+    expect.objectContaining({ code: 'CONFIG_INVALID', message: expect.stringMatching(/^replica\.token .*ENOENT/) }),
+  );
 });
