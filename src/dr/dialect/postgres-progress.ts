@@ -38,8 +38,8 @@ export async function readProgress(session: PostgresSession): Promise<RestorePro
 }
 
 /**
- * Statements that mark the target as being restored, for the transaction of the first write. `journal` holds statements that put
- * things back that a restore into live tables has taken away, in the order they are to be run.
+ * Statements that mark the target as being restored, for the transaction of the first write. The table `journal` holds statements
+ * that put back what a restore into live tables has taken away, in the order in which they are to be run.
  */
 export function createProgress(binding: RestoreBinding): string {
   const values = [binding.backup, binding.digest, binding.mode, binding.tables].map(literalPostgres).join(', ');
@@ -48,7 +48,7 @@ export function createProgress(binding: RestoreBinding): string {
 CREATE TABLE ${schema}.restore (backup text NOT NULL, digest text NOT NULL, mode text NOT NULL, tables text NOT NULL,
   started_at timestamptz NOT NULL DEFAULT pg_catalog.now());
 CREATE TABLE ${schema}.done (task text PRIMARY KEY);
-CREATE TABLE ${schema}.journal (id int PRIMARY KEY, task text NOT NULL, statement text NOT NULL);
+CREATE TABLE ${schema}.journal (id int PRIMARY KEY, statement text NOT NULL);
 INSERT INTO ${schema}.restore (backup, digest, mode, tables) VALUES (${values});`;
 }
 

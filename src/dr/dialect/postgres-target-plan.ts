@@ -1,0 +1,309 @@
+import type { Chunk, Manifest, ManifestTable, SchemaObject } from '../archive/manifest.ts';
+
+/** What a restore is doing, for people. */
+export const RestorePhase = {
+  CREATE: 'creating tables',
+  LOAD: 'loading rows',
+  INDEX: 'building indexes',
+  CHECK: 'checking keys',
+  FINISH: 'finishing',
+} as const;
+export type RestorePhase = (typeof RestorePhase)[keyof typeof RestorePhase];
+
+/** What one task does in its transaction. */
+export type TargetWork =
+  | { readonly kind: 'objects'; readonly objects: readonly SchemaObject[] }
+  | { readonly kind: 'statements'; readonly what: string; readonly statements: readonly string[] }
+  | { readonly kind: 'rows'; readonly loads: readonly RowLoad[]; readonly deferred: boolean }
+  | { readonly kind: 'sequences' };
+
+/** A chunk to be loaded; `alone` when it is all its table has, and nobody else can see the table's rows before the end. */
+export interface RowLoad {
+  readonly table: ManifestTable;
+  readonly chunk: Chunk;
+  readonly alone: boolean;
+}
+
+/** A task of the scheduler (`Task` in dr/scheduler); its cost is in bytes of rows, things are ids of tables. */
+export interface TargetTask {
+  readonly id: string;
+  readonly cost: number;
+  readonly dependsOn: readonly string[];
+  readonly shared: readonly string[];
+  readonly exclusive: readonly string[];
+  readonly phase: RestorePhase;
+  readonly work: TargetWork;
+}
+
+/** Objects created in one transaction: few enough for the server's lock table, enough to make transactions cheap. */
+const BATCH = 200;
+/** Work of a task besides its rows, in bytes loaded in the same time. */
+const BASE_COST = 64 << 10;
+/** Bytes loaded in the time in which an index over one byte of rows is built, a key is checked, a table is sampled. */
+const INDEX_COST = 0.15;
+const CHECK_COST = 0.07;
+const ANALYZE_COST = 0.01;
+/** Above this size a table's keys are built as indexes first, side by side with its other indexes. */
+const SIDE_BY_SIDE_BYTES = 32 << 20;
+
+/** Entries that are no part of a database's contents, or come from elsewhere in the manifest. */
+const IGNORED = /^(ENCODING|STDSTRINGS|SEARCHPATH|DATABASE|DATABASE PROPERTIES|TABLE DATA|SEQUENCE SET)$/;
+const INDEX_KINDS = /^(INDEX|CONSTRAINT|INDEX ATTACH)$/;
+const REFRESH = 'MATERIALIZED VIEW DATA';
+const FOREIGN_KEY = 'FK CONSTRAINT';
+/** They may stand anywhere in the archive, for objects that are created late too. */
+const LATE = /^(ACL|DEFAULT ACL|COMMENT|SECURITY LABEL)$/;
+const LAST = 'EVENT TRIGGER';
+
+/**
+ * The tasks of a restore into an empty database: objects, rows, each table's indexes and keys as soon as its rows are in, foreign
+ * keys as soon as both tables have theirs, then triggers, rules, policies, grants, at last the contents of materialized views and
+ * event triggers. Nothing that could fire exists while rows are loaded. The same manifest gives the same ids.
+ *
+ * @param serverMajor of the target: before 18 a key of a partitioned table cannot be added unchecked
+ */
+export function planFullRestore(manifest: Manifest, serverMajor: number): TargetTask[] {
+  return new FullPlan(manifest, serverMajor).tasks;
+}
+
+class FullPlan {
+  readonly tasks: TargetTask[] = [];
+  readonly #tables: ReadonlyMap<number, ManifestTable>;
+  readonly #serverMajor: number;
+  /** Last task of an object, by its id. */
+  readonly #taskOf = new Map<string, string>();
+  /** Tasks that use a thing. */
+  readonly #users = new Map<string, string[]>();
+  /** Tasks that load the rows of a table. */
+  readonly #loads = new Map<number, readonly string[]>();
+
+  constructor({ tables, objects: all, sequences, graph }: Manifest, serverMajor: number) {
+    this.#serverMajor = serverMajor;
+    this.#tables = new Map(tables.map((table) => [table.id, table]));
+    const objects = all.filter(({ kind }) => !IGNORED.test(kind));
+    const isEarly = ({ section, kind }: SchemaObject): boolean =>
+      section === 'PRE_DATA' && !LATE.test(kind) && kind !== LAST;
+
+    const created = this.#batches('create', RestorePhase.CREATE, objects.filter(isEarly), []);
+    for (const table of tables) this.#loadRows(table, created);
+    const loaded = [...created, ...[...this.#loads.values()].flat()];
+
+    const later = objects.filter((object) => !isEarly(object));
+    for (const object of later.filter(({ kind }) => INDEX_KINDS.test(kind))) this.#buildIndex(object, created);
+    const indexed = [...new Set(this.#taskOf.values()), ...loaded];
+    const keys = later.filter(({ kind }) => kind === FOREIGN_KEY);
+    for (const object of keys) {
+      const key = graph.keys.find(({ name, child }) => name === object.name && child === object.table);
+      this.#addForeignKey(object, key?.parent ?? null, created, indexed);
+    }
+    const built = [...new Set([...this.#taskOf.values(), ...indexed])];
+
+    const isOther = ({ kind }: SchemaObject): boolean =>
+      !INDEX_KINDS.test(kind) && kind !== FOREIGN_KEY && kind !== REFRESH && kind !== LAST;
+    const others = later.filter(isOther);
+    const ordered = [...others.filter(({ kind }) => !LATE.test(kind)), ...others.filter(({ kind }) => LATE.test(kind))];
+    if (sequences.length > 0) {
+      const work = { kind: 'sequences' } as const;
+      this.#add({ id: 'sequences', phase: RestorePhase.FINISH, work, cost: BASE_COST, dependsOn: created });
+    }
+    const finished = this.#batches('finish', RestorePhase.FINISH, ordered, built);
+    for (const table of tables) {
+      if (table.chunks.length > 0) this.#analyze(table);
+    }
+    for (const object of later.filter(({ kind }) => kind === REFRESH)) {
+      const dependsOn = [...finished, ...this.#tasksOf(object.dependsOn)];
+      const id = this.#add({ ...this.#oneObject(object), phase: RestorePhase.FINISH, cost: BASE_COST, dependsOn });
+      this.#taskOf.set(object.id, id);
+    }
+    const last = later.filter(({ kind }) => kind === LAST);
+    this.#batches(
+      'last',
+      RestorePhase.FINISH,
+      last,
+      this.tasks.map(({ id }) => id),
+    );
+  }
+
+  #add(task: Omit<TargetTask, 'shared' | 'exclusive'> & Partial<TargetTask>): string {
+    const added = { shared: [], exclusive: [], ...task, dependsOn: [...new Set(task.dependsOn)] };
+    this.tasks.push(added);
+    for (const thing of [...added.shared, ...added.exclusive]) {
+      const users = this.#users.get(thing);
+      if (users === undefined) this.#users.set(thing, [task.id]);
+      else users.push(task.id);
+    }
+    return task.id;
+  }
+
+  /** One after the other, in the order of the archive; returns what stands for all of them, `after` when there are none. */
+  #batches(
+    name: string,
+    phase: RestorePhase,
+    objects: readonly SchemaObject[],
+    after: readonly string[],
+  ): readonly string[] {
+    let last = after;
+    for (let from = 0; from < objects.length; from += BATCH) {
+      const batch = objects.slice(from, from + BATCH);
+      const work = { kind: 'objects', objects: batch } as const;
+      const id = this.#add({ id: `${name}:${from / BATCH}`, phase, work, cost: BASE_COST, dependsOn: last });
+      for (const object of batch) this.#taskOf.set(object.id, id);
+      last = [id];
+    }
+    return last;
+  }
+
+  #loadRows(table: ManifestTable, created: readonly string[]): void {
+    const alone = table.chunks.length === 1;
+    const tasks = table.chunks.map((chunk, index) =>
+      this.#add({
+        id: `rows:${table.id}:${index}`,
+        phase: RestorePhase.LOAD,
+        work: { kind: 'rows', loads: [{ table, chunk, alone }], deferred: false },
+        cost: BASE_COST + chunk.bytes,
+        shared: [`${table.id}`],
+        dependsOn: created,
+      }),
+    );
+    this.#loads.set(table.id, tasks);
+  }
+
+  #buildIndex(object: SchemaObject, created: readonly string[]): void {
+    const table = this.#tables.get(object.table ?? -1);
+    const loads = this.#loads.get(object.table ?? -1) ?? [];
+    const dependsOn = [...(loads.length > 0 ? loads : created), ...this.#tasksOf(object.dependsOn)];
+    const bytes = table?.bytes ?? 0;
+    const thing = [`${object.table ?? `object ${object.id}`}`];
+    const cost = BASE_COST + bytes * INDEX_COST;
+    const base = { phase: RestorePhase.INDEX, dependsOn };
+    const split = bytes > SIDE_BY_SIDE_BYTES ? keyAsIndex(object) : undefined;
+    if (split === undefined) {
+      const things = object.kind === 'INDEX' ? { shared: thing } : { exclusive: thing };
+      this.#taskOf.set(object.id, this.#add({ ...base, ...this.#oneObject(object), ...things, cost }));
+      return;
+    }
+    const what = `build key "${object.name}" of ${nameOf(object)}`;
+    const index = this.#add({
+      ...base,
+      id: `index:${object.id}`,
+      work: { kind: 'statements', what, statements: [split.index] },
+      shared: thing,
+      cost,
+    });
+    const key = { ...object, statements: [split.constraint] };
+    const id = this.#add({
+      ...base,
+      ...this.#oneObject(key),
+      dependsOn: [index],
+      exclusive: thing,
+      cost: BASE_COST,
+    });
+    this.#taskOf.set(object.id, id);
+  }
+
+  /**
+   * A key is added unchecked, which takes no time but locks both tables, and then checked with weaker locks, so that several keys of
+   * a table are checked at once. A table without rows of its own may be partitioned: its keys wait for everything.
+   */
+  #addForeignKey(
+    object: SchemaObject,
+    parent: number | null,
+    created: readonly string[],
+    indexed: readonly string[],
+  ): void {
+    const [childLoads, parentLoads] = [object.table ?? -1, parent ?? -1].map((id) => this.#loads.get(id) ?? []);
+    const known = (childLoads?.length ?? 0) > 0 && (parentLoads?.length ?? 0) > 0;
+    const [child, referenced] = [`${object.table}`, `${parent}`];
+    const dependsOn = known
+      ? [...created, ...(childLoads ?? []), ...(parentLoads ?? []), ...this.#tasksOf(object.dependsOn)]
+      : indexed;
+    const cost = BASE_COST + (this.#tables.get(object.table ?? -1)?.bytes ?? 0) * CHECK_COST;
+    const unchecked = known || this.#serverMajor >= 18 ? keyUnchecked(object) : undefined;
+    const exclusive = known ? [child, referenced] : ['partitioned tables'];
+    const add = { ...this.#oneObject(object), phase: RestorePhase.CHECK, exclusive, dependsOn };
+    if (unchecked === undefined) {
+      this.#taskOf.set(object.id, this.#add({ ...add, cost }));
+      return;
+    }
+    const work = { kind: 'objects', objects: [{ ...object, statements: [unchecked.add] }] } as const;
+    const added = this.#add({ ...add, work, cost: BASE_COST });
+    const id = this.#add({
+      id: `check:${object.id}`,
+      phase: RestorePhase.CHECK,
+      work: {
+        kind: 'statements',
+        what: `check key "${object.name}" of ${nameOf(object)}`,
+        statements: [unchecked.check],
+      },
+      exclusive: [child],
+      shared: referenced === child ? [] : [referenced],
+      dependsOn: [added],
+      cost,
+    });
+    this.#taskOf.set(object.id, id);
+  }
+
+  #analyze(table: ManifestTable): void {
+    const name = `${quote(table.schema)}.${quote(table.name)}`;
+    this.#add({
+      id: `analyze:${table.id}`,
+      phase: RestorePhase.FINISH,
+      work: { kind: 'statements', what: `sample table ${name}`, statements: [`ANALYZE ${name}`] },
+      exclusive: [`${table.id}`],
+      cost: BASE_COST + table.bytes * ANALYZE_COST,
+      dependsOn: this.#users.get(`${table.id}`) ?? [],
+    });
+  }
+
+  #oneObject(object: SchemaObject): Pick<TargetTask, 'id' | 'work'> {
+    return { id: `object:${object.id}`, work: { kind: 'objects', objects: [object] } };
+  }
+
+  #tasksOf(objects: readonly string[]): string[] {
+    return objects.flatMap((id) => this.#taskOf.get(id) ?? []);
+  }
+}
+
+/** `"…"` or a plain word, as pg_dump writes names. */
+const NAME = `(?:"(?:[^"]|"")+"|[a-z_][a-z0-9_$]*)`;
+const KEY = new RegExp(
+  String.raw`^ALTER TABLE (?:ONLY )?(${NAME}\.${NAME})\s+ADD CONSTRAINT (${NAME}) (PRIMARY KEY|UNIQUE) (\(${NAME}(?:, ${NAME})*\));\s*$`,
+);
+
+/**
+ * A primary key or unique constraint in two steps: its index, which other indexes of the table are built beside, and the constraint
+ * that takes the index over. Only for constraints without further clauses, where the result is the same.
+ */
+export function keyAsIndex(object: SchemaObject): { readonly index: string; readonly constraint: string } | undefined {
+  const match = object.statements.length === 1 ? KEY.exec(object.statements[0] ?? '') : null;
+  if (object.kind !== 'CONSTRAINT' || match === null) return undefined;
+  const [, table, name, type, columns] = match;
+  return {
+    index: `CREATE UNIQUE INDEX ${name} ON ONLY ${table} USING btree ${columns};`,
+    constraint: `ALTER TABLE ONLY ${table} ADD CONSTRAINT ${name} ${type} USING INDEX ${name};`,
+  };
+}
+
+const FOREIGN = new RegExp(
+  String.raw`^(ALTER TABLE (?:ONLY )?${NAME}\.${NAME})\s+ADD CONSTRAINT (${NAME}) (FOREIGN KEY .*[^;\s]);\s*$`,
+  's',
+);
+
+/** A foreign key in two steps: added without a look at the rows, then checked. Undefined when it shall never be checked. */
+export function keyUnchecked(object: SchemaObject): { readonly add: string; readonly check: string } | undefined {
+  const match = object.statements.length === 1 ? FOREIGN.exec(object.statements[0] ?? '') : null;
+  if (match === null || / NOT VALID$/.test(match[3] ?? '')) return undefined;
+  const [, alter, name, definition] = match;
+  return {
+    add: `${alter} ADD CONSTRAINT ${name} ${definition} NOT VALID;`,
+    check: `${alter} VALIDATE CONSTRAINT ${name};`,
+  };
+}
+
+function nameOf({ schema, name }: SchemaObject): string {
+  return schema === null ? quote(name) : `${quote(schema)}.${quote(name)}`;
+}
+
+function quote(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}

@@ -1,0 +1,265 @@
+import { HoldfastError } from '../../errors.ts';
+import type { SqlSource } from '../../sql/connect.ts';
+import { literalPostgres, qualifiedPostgres, quotePostgres } from '../../sql/identifiers.ts';
+import { PostgresSession, sqlState } from '../../sql/postgres-session.ts';
+import { failpoint } from '../../util/failpoint.ts';
+import { readChunk } from '../archive/chunk-reader.ts';
+import type { SchemaObject } from '../archive/manifest.ts';
+import { isLostRace, targetError } from './postgres-errors.ts';
+import { createProgress, DROP_PROGRESS, markDone, type RestoreBinding, readProgress } from './postgres-progress.ts';
+import { assertMayCreate, assertVersion, findContents, refuseContents } from './postgres-target-checks.ts';
+import { findDifferences, findRows } from './postgres-target-compare.ts';
+import { assertTablesMatch, planDataRestore, prepareTables } from './postgres-target-data.ts';
+import { planFullRestore, type RowLoad, type TargetTask, type TargetWork } from './postgres-target-plan.ts';
+import { TargetSessions } from './postgres-target-sessions.ts';
+import type { PreparedRestore, RestoreOrder, RestoreTarget } from './restore-target.ts';
+
+/** Times that a transaction is tried which loses a deadlock; meanwhile the other one has finished. */
+const TRIES = 5;
+/** Objects that may fail for want of a role or a right here: grants to it, comments on what belongs to somebody else. */
+const FORGIVEN_KINDS = /^(ACL|DEFAULT ACL|COMMENT|SECURITY LABEL)$/;
+const FORGIVEN_STATES = /^(42704|42501)$/;
+
+/** Opens a PostgreSQL database to restore into; nothing is written before {@link PostgresTarget.prepare}. */
+export async function openPostgresTarget(target: SqlSource, order: RestoreOrder): Promise<PostgresTarget> {
+  const { workers, signal, manifest } = order;
+  const sessions = await TargetSessions.open(target, { backup: manifest.id, workers, signal });
+  return new PostgresTarget(sessions, order);
+}
+
+/** {@link RestoreTarget} of PostgreSQL. Each task is one transaction with its mark in {@link PROGRESS_SCHEMA}. */
+export class PostgresTarget implements RestoreTarget<TargetTask, PostgresSession> {
+  readonly #sessions: TargetSessions;
+  readonly #order: RestoreOrder;
+  /** Roles that objects can be given to. */
+  #roles: ReadonlySet<string> = new Set();
+  #workers: readonly PostgresSession[] = [];
+
+  constructor(sessions: TargetSessions, order: RestoreOrder) {
+    this.#sessions = sessions;
+    this.#order = order;
+  }
+
+  get location(): string {
+    return this.#sessions.location;
+  }
+
+  async prepare(): Promise<PreparedRestore<TargetTask>> {
+    const { coordinator } = this.#sessions;
+    const { manifest, mode, resume } = this.#order;
+    assertVersion(coordinator, manifest);
+    await assertMayCreate(coordinator);
+    await this.#sessions.lock();
+    const roles = await coordinator.query(
+      `SELECT rolname FROM pg_roles WHERE rolname <> current_user AND pg_has_role(current_user, oid, 'MEMBER')`,
+    );
+    this.#roles = new Set(roles.map(({ rolname }) => rolname ?? ''));
+    const progress = await readProgress(coordinator);
+    if (progress !== null) {
+      this.#assertOwn(progress, resume);
+      const tasks = await this.#plan();
+      for (const { id, work } of tasks) if (progress.done.has(id)) this.#tellDone(work, true);
+      return { state: 'resumed', tasks, done: progress.done };
+    }
+    const begin = mode === 'full' ? await this.#checkEmpty() : await this.#checkTables();
+    if (begin === 'complete') return { state: 'complete', tasks: [], done: new Set() };
+    const preparation = mode === 'data' ? await prepareTables(coordinator, manifest) : '';
+    await attempt('mark the target', () =>
+      coordinator.query(`BEGIN;\n${createProgress(this.#binding())}\n${preparation}\nCOMMIT`),
+    );
+    failpoint('restore.afterMark');
+    return { state: 'fresh', tasks: await this.#plan(), done: new Set() };
+  }
+
+  async openWorkers(): Promise<readonly PostgresSession[]> {
+    this.#workers = await this.#sessions.openWorkers();
+    return this.#workers;
+  }
+
+  async run(task: TargetTask, session: PostgresSession, signal: AbortSignal): Promise<void> {
+    for (let tries = 1; ; tries++) {
+      try {
+        await session.query('BEGIN');
+        await this.#work(task, session, signal);
+        await session.query(markDone([task.id]));
+        failpoint('restore.beforeCommit');
+        await session.query('COMMIT');
+        failpoint('restore.afterCommit');
+        break;
+      } catch (error) {
+        await session.query('ROLLBACK').catch(() => undefined);
+        if (!isLostRace(error) || tries === TRIES) throw signal.aborted ? signal.reason : error;
+      }
+    }
+    this.#tellDone(task.work, false);
+  }
+
+  interrupt(): Promise<void> {
+    return this.#sessions.interruptWorkers();
+  }
+
+  async finish(): Promise<void> {
+    failpoint('restore.beforeFinish');
+    // This commit waits for the disk, and so for every commit before it.
+    await this.#sessions.coordinator.query(`BEGIN; SET LOCAL synchronous_commit = on; ${DROP_PROGRESS} COMMIT`);
+    failpoint('restore.afterFinish');
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#sessions[Symbol.asyncDispose]();
+  }
+
+  #tellDone(work: TargetWork, earlier: boolean): void {
+    if (work.kind !== 'rows') return;
+    const { events } = this.#order;
+    for (const { table, chunk } of work.loads) {
+      if (earlier) events.onBytes(table, chunk.bytes);
+      events.onChunkDone(table, chunk);
+    }
+  }
+
+  #binding(): RestoreBinding {
+    const { manifest, mode, isSelection } = this.#order;
+    const tables = isSelection ? manifest.tables.map(({ id }) => id).join(',') : '';
+    return { backup: manifest.id, digest: manifest.digest, mode, tables };
+  }
+
+  #assertOwn(found: RestoreBinding, resume: boolean): void {
+    const own = this.#binding();
+    const isOwn = (Object.keys(own) as (keyof RestoreBinding)[]).every((name) => found[name] === own[name]);
+    if (isOwn && resume) return;
+    const message = isOwn
+      ? `${this.location} holds an interrupted restore of this backup: go on with --resume.`
+      : `${this.location} holds an interrupted restore of backup ${found.backup} (mode ${found.mode}).`;
+    throw new HoldfastError('DR_TARGET_NOT_EMPTY', message);
+  }
+
+  async #checkEmpty(): Promise<'fresh' | 'complete'> {
+    const { manifest, resume } = this.#order;
+    const { coordinator } = this.#sessions;
+    const contents = await findContents(coordinator);
+    if (contents.length === 0) return 'fresh';
+    if (resume && (await findDifferences(coordinator, manifest)).length === 0) return 'complete';
+    return refuseContents(coordinator, manifest, this.location, contents);
+  }
+
+  async #checkTables(): Promise<'fresh' | 'complete'> {
+    const { manifest, resume, append } = this.#order;
+    const { coordinator } = this.#sessions;
+    await assertTablesMatch(coordinator, manifest);
+    const filled = await findRows(coordinator, manifest);
+    if (filled.length === 0) return 'fresh';
+    if (resume && (await findDifferences(coordinator, manifest)).length === 0) return 'complete';
+    if (append) return 'fresh';
+    return refuseContents(coordinator, manifest, this.location, filled);
+  }
+
+  async #plan(): Promise<readonly TargetTask[]> {
+    const { manifest, mode } = this.#order;
+    const { coordinator } = this.#sessions;
+    if (mode === 'data') return planDataRestore(coordinator, manifest);
+    return planFullRestore(manifest, Math.floor(coordinator.version / 10_000));
+  }
+
+  async #work({ work }: TargetTask, session: PostgresSession, signal: AbortSignal): Promise<void> {
+    switch (work.kind) {
+      case 'objects':
+        for (const object of work.objects) await this.#create(object, session);
+        return;
+      case 'statements':
+        await attempt(work.what, () => session.query(work.statements.join(';\n')));
+        return;
+      case 'sequences':
+        await this.#setSequences(session);
+        return;
+      case 'rows':
+        if (work.deferred) await session.query('SET CONSTRAINTS ALL DEFERRED');
+        for (const load of work.loads) await this.#load(load, session, signal);
+    }
+  }
+
+  async #create(object: SchemaObject, session: PostgresSession): Promise<void> {
+    const what = `create ${describe(object)}`;
+    const forgives = FORGIVEN_KINDS.test(object.kind);
+    try {
+      if (forgives) await session.query('SAVEPOINT object');
+      if (object.statements.length > 0) await session.query(object.statements.join(';\n'));
+      // A statement may have changed what names mean, as the printed form of some objects does.
+      await session.query(`SET search_path = ''`);
+      if (forgives) await session.query('RELEASE SAVEPOINT object');
+    } catch (error) {
+      if (!forgives || !FORGIVEN_STATES.test(sqlState(error))) throw targetError(what, error);
+      await session.query('ROLLBACK TO SAVEPOINT object; RELEASE SAVEPOINT object');
+      this.#order.events.onNotice(`${what}: ${(error as Error).message}; left out`);
+    }
+    const { owner, ownedAs } = object;
+    if (owner === null || ownedAs === null) return;
+    if (this.#roles.has(owner)) {
+      await attempt(what, () => session.query(`ALTER ${ownedAs} OWNER TO ${quotePostgres(owner)}`));
+    } else if (!(await this.#isMe(owner, session))) {
+      this.#order.events.onNotice(`${ownedAs} belongs to "${owner}" in the source, which cannot own it here`);
+    }
+  }
+
+  async #isMe(role: string, session: PostgresSession): Promise<boolean> {
+    const rows = await session.query(`SELECT 1 AS me WHERE current_user = ${literalPostgres(role)}`);
+    return rows.length > 0;
+  }
+
+  async #load({ table, chunk, alone }: RowLoad, session: PostgresSession, signal: AbortSignal): Promise<void> {
+    const { storage, manifest, key, events } = this.#order;
+    const name = qualifiedPostgres(table);
+    const columns = table.columns.filter(({ generated }) => !generated).map((column) => column.name);
+    // A table without columns has rows all the same; it takes no list.
+    const list = columns.length === 0 ? '' : ` (${PostgresSession.list(columns)})`;
+    const format = table.format === 'binary' ? 'binary' : 'text';
+    events.onChunkStart(table, this.#workers.indexOf(session) + 1);
+    try {
+      // Rows of a table emptied in the same transaction need no visibility check later, and their pages are not read again for it.
+      const freeze = alone && table.schema !== 'pg_catalog';
+      if (freeze) await session.query(`TRUNCATE ONLY ${name}`);
+      const options = `(FORMAT ${format}${freeze ? ', FREEZE' : ''})`;
+      const rows = readChunk(storage, chunk, { manifest, key, signal });
+      const onBytes = (bytes: number): void => events.onBytes(table, bytes);
+      const loaded = await session.copyIn(`COPY ${name}${list} FROM STDIN ${options}`, rows, { signal, onBytes });
+      if (loaded.rows !== chunk.rows) {
+        throw new HoldfastError(
+          'DR_CHECKSUM_MISMATCH',
+          `${chunk.file} gave ${loaded.rows} rows instead of ${chunk.rows}.`,
+        );
+      }
+    } catch (error) {
+      if (isLostRace(error) || signal.aborted) throw error;
+      const coded = targetError(`load table ${name}`, error);
+      events.onTableFailed(table, coded);
+      throw coded;
+    }
+    failpoint('restore.afterChunk');
+  }
+
+  async #setSequences(session: PostgresSession): Promise<void> {
+    for (const sequence of this.#order.manifest.sequences) {
+      const name = qualifiedPostgres(sequence);
+      await attempt(`set sequence ${name}`, () =>
+        session.query('SELECT setval($1::regclass, $2::text::bigint, $3::text::boolean)', [
+          name,
+          sequence.lastValue,
+          `${sequence.isCalled}`,
+        ]),
+      );
+    }
+  }
+}
+
+/** Runs a step whose error names it. */
+async function attempt(what: string, step: () => Promise<unknown>): Promise<void> {
+  try {
+    await step();
+  } catch (error) {
+    throw isLostRace(error) ? error : targetError(what, error);
+  }
+}
+
+function describe({ kind, schema, name }: SchemaObject): string {
+  return `${kind.toLowerCase()} ${schema === null ? name : `${schema}.${name}`}`;
+}
