@@ -31,7 +31,6 @@ export interface LiveCopyOptions {
   /** Of `database`: the copied log. */
   readonly log: SqliteChangeLog;
   readonly store: RowStore;
-  readonly source: CopySource;
   /** Collections to copy. */
   readonly collections: readonly string[];
   /** Told when the copy cannot go on, once per incident, and with null when it does again. */
@@ -74,7 +73,8 @@ export class LiveCopy {
   readonly #clock: Clock;
   readonly #end = new AbortController();
   readonly #progressed = new Set<() => void>();
-  readonly #endEntries: () => void;
+  #source: CopySource | undefined;
+  #endEntries: () => void = () => undefined;
   /** Entries told of, dense; what they do not cover is read from the log. */
   #queue: LogEntry[] = [];
   #stored: Stored;
@@ -86,27 +86,27 @@ export class LiveCopy {
     this.#options = options;
     this.#stored = stored;
     this.#clock = options.clock ?? systemClock;
-    this.#endEntries = options.source.onEntries((entries) => this.#enqueue(entries));
   }
 
-  /**
-   * Opens the copy and joins it to its source: a new one starts an own history at the source's, an old one goes on.
-   * @throws FORK when the source's log does not hold what the copy has: the database was restored from an older backup, or is another one
-   */
+  /** Opens what there is of the copy; its source need not be there. */
   static async open(options: LiveCopyOptions): Promise<LiveCopy> {
     const stored = await options.database.transaction((transaction) => {
       createMeta(transaction);
       const text = readMeta(transaction, KEY);
       return text === undefined ? NOTHING : { ...NOTHING, ...(JSON.parse(String(text)) as Partial<Stored>) };
     });
-    const copy = new LiveCopy(options, stored);
-    try {
-      await copy.#join();
-    } catch (error) {
-      copy.#endEntries();
-      throw error;
-    }
-    return copy;
+    return new LiveCopy(options, stored);
+  }
+
+  /**
+   * Joins the copy to its source, a new one from scratch, and follows until it is stopped.
+   * @throws FORK when the source's log does not hold what the copy has: the database was restored from an older backup, or is another one
+   */
+  async follow(source: CopySource): Promise<void> {
+    await this.#join(source);
+    this.#source = source;
+    this.#endEntries = source.onEntries((entries) => this.#enqueue(entries));
+    this.#running = this.#run(source);
   }
 
   /** Whether it ever held the whole database; from then on it has what it has, through restarts and reloads. */
@@ -122,17 +122,13 @@ export class LiveCopy {
 
   /** Changes of the source it does not hold yet, as far as is known. */
   get lagChanges(): number {
-    return Math.max(0, this.#options.source.log.head().sequence - this.#options.log.head().sequence);
+    const head = this.#source?.log.head().sequence ?? 0;
+    return Math.max(0, head - this.#options.log.head().sequence);
   }
 
   /** Changes whose document here was not the one they were made on: writers beside the gateway. Since the start. */
   get diverged(): number {
     return this.#diverged;
-  }
-
-  /** Follows until it is stopped. */
-  run(): void {
-    this.#running ??= this.#follow();
   }
 
   async stop(): Promise<void> {
@@ -157,16 +153,16 @@ export class LiveCopy {
     return log.head().sequence >= sequence;
   }
 
-  async #follow(): Promise<void> {
+  async #run(source: CopySource): Promise<void> {
     const backoff = new Backoff({ baseMs: 100, maxMs: 5_000 });
     const { signal } = this.#end;
     while (!signal.aborted) {
       try {
-        await this.#join();
-        await this.#fill();
+        await this.#join(source);
+        await this.#fill(source);
         this.#mended();
         backoff.reset();
-        while (!signal.aborted) await this.#applyNext();
+        while (!signal.aborted) await this.#applyNext(source);
       } catch (error) {
         if (signal.aborted) return;
         this.#failed(error);
@@ -176,25 +172,25 @@ export class LiveCopy {
   }
 
   /** Makes the copied log a part of the source's, from scratch where it has to. */
-  async #join(): Promise<void> {
-    const { log, source } = this.#options;
+  async #join(source: CopySource): Promise<void> {
+    const { log } = this.#options;
     const { sequence, chain } = log.head();
-    if (!this.#stored.joined) return this.#startOver(false);
+    if (!this.#stored.joined) return this.#startOver(source, false);
     if (log.logId !== source.log.logId) {
       throw forked(`it is the history ${source.log.logId}, the copy is of ${log.logId}`);
     }
     if (sequence > source.log.head().sequence) {
       throw forked(`its last change is ${source.log.head().sequence}, the copy holds ${sequence}`);
     }
-    if (sequence < source.log.floor() - 1) return this.#startOver(true);
+    if (sequence < source.log.floor() - 1) return this.#startOver(source, true);
     const theirs = await chainAt(source.log, sequence);
     // Trimmed between the two looks: the next try starts over.
     if (theirs !== undefined && theirs !== chain) throw forked(`change ${sequence} is not the one the copy holds`);
   }
 
   /** Begins with a part of the source's history, and pages everything in; `over` what is here. */
-  async #startOver(over: boolean): Promise<void> {
-    const { database, log, source, collections } = this.#options;
+  async #startOver(source: CopySource, over: boolean): Promise<void> {
+    const { database, log, collections } = this.#options;
     const origin = await originOf(source.log);
     await database.transaction((transaction) => {
       log.reset(transaction, origin);
@@ -205,17 +201,17 @@ export class LiveCopy {
   }
 
   /** Pages in what is to be loaded while changes are applied; when one of the two fails, the other has ended too. */
-  async #fill(): Promise<void> {
+  async #fill(source: CopySource): Promise<void> {
     const failed = new AbortController();
     const signal = AbortSignal.any([failed.signal, this.#end.signal]);
-    const both = [this.#load(signal), this.#applyUntilLoaded(signal)];
+    const both = [this.#load(source, signal), this.#applyUntilLoaded(source, signal)];
     for (const part of both) part.catch((error: unknown) => failed.abort(error));
     await Promise.allSettled(both);
     await Promise.all(both);
   }
 
-  async #load(signal: AbortSignal): Promise<void> {
-    const { source, database, store } = this.#options;
+  async #load(source: CopySource, signal: AbortSignal): Promise<void> {
+    const { database, store } = this.#options;
     for (let [collection] = this.#stored.loading; collection !== undefined; [collection] = this.#stored.loading) {
       const name = collection;
       for (let next = this.#stored.next, done = false; !done; ) {
@@ -230,7 +226,7 @@ export class LiveCopy {
           this.#save(transaction, { next, settled });
         });
       }
-      if (this.#stored.over) await this.#removeVanished(name, signal);
+      if (this.#stored.over) await this.#removeVanished(source, name, signal);
       await database.transaction((transaction) => {
         this.#save(transaction, { loading: this.#stored.loading.slice(1), next: null });
       });
@@ -238,8 +234,8 @@ export class LiveCopy {
   }
 
   /** Removes rows that went while the log was out of reach, tombstones and all. */
-  async #removeVanished(collection: string, signal: AbortSignal): Promise<void> {
-    const { source, database, store } = this.#options;
+  async #removeVanished(source: CopySource, collection: string, signal: AbortSignal): Promise<void> {
+    const { database, store } = this.#options;
     for (let after: string | null = null; ; ) {
       signal.throwIfAborted();
       const page: { readonly rows: Row[]; readonly next: string | null } = store.page(
@@ -262,23 +258,23 @@ export class LiveCopy {
   }
 
   /** Applies beside the load, and after it until the rows are those of a position. */
-  async #applyUntilLoaded(signal: AbortSignal): Promise<void> {
-    const { database, log, source } = this.#options;
+  async #applyUntilLoaded(source: CopySource, signal: AbortSignal): Promise<void> {
+    const { database, log } = this.#options;
     const isLoading = (): boolean => this.#stored.loading.length > 0;
     while (isLoading() || log.head().sequence < this.#stored.settled) {
       signal.throwIfAborted();
-      if (log.head().sequence < source.log.head().sequence) await this.#applyNext();
+      if (log.head().sequence < source.log.head().sequence) await this.#applyNext(source);
       else await this.#progress(20);
     }
     if (this.#stored.complete) return;
     await database.transaction((transaction) => this.#save(transaction, { complete: true, over: false }));
   }
 
-  async #applyNext(): Promise<void> {
-    const { database, log, source } = this.#options;
+  async #applyNext(source: CopySource): Promise<void> {
+    const { database, log } = this.#options;
     const after = log.head().sequence;
     const entries = this.#queued(after) ?? (await source.log.read(after, READ_LIMITS));
-    if (entries.length === 0) return this.#advanced(after);
+    if (entries.length === 0) return this.#advanced(source.log, after);
     await database.transaction((transaction) => {
       const exact = this.isSettled;
       for (const entry of entries) this.#apply(transaction, entry, exact);
@@ -349,8 +345,7 @@ export class LiveCopy {
   }
 
   /** Resolves when the source's head is past `sequence`, or when stopped. */
-  #advanced(sequence: number): Promise<void> {
-    const { log } = this.#options.source;
+  #advanced(log: ChangeLog, sequence: number): Promise<void> {
     const { signal } = this.#end;
     return new Promise((resolve) => {
       const finish = (): void => {

@@ -76,13 +76,14 @@ async function place() {
       const log = await SqliteChangeLog.open(database);
       const store = await SqliteStore.open({ database, outbox: log, collections: SPECS });
       const onProblem = (error: unknown): void => void problems.push(error);
-      const copy = await LiveCopy.open({ database, log, store, source, collections: COLLECTIONS, onProblem });
+      const copy = await LiveCopy.open({ database, log, store, collections: COLLECTIONS, onProblem });
+      const follow = () => copy.follow(source);
       const stop = async (): Promise<void> => {
         await copy.stop();
         await database.close();
       };
       parts.defer(stop);
-      return { copy, log, store, stop, digests: () => COLLECTIONS.map((name) => store.buckets(name).digest()) };
+      return { copy, follow, log, store, stop, digests: () => COLLECTIONS.map((name) => store.buckets(name).digest()) };
     } catch (error) {
       await database.close();
       throw error;
@@ -95,9 +96,9 @@ describe('a live copy', () => {
   it('holds what the database held before it, and what is written while it loads', async () => {
     const original = await Original.open();
     await original.insert('teachers', 0, 200);
-    const { copy, digests, log } = await (await place()).open(original.source);
+    const { copy, follow, digests, log } = await (await place()).open(original.source);
     expect(copy.isComplete).toBe(false);
-    copy.run();
+    await follow();
     await original.insert('pupils', 0, 100);
     await original.fixture.store.collection('teachers').updateMany({ _id: { $lt: 50 } }, { $inc: { n: 1 } });
     await original.fixture.store.collection('teachers').deleteMany({ _id: { $gte: 190 } });
@@ -112,14 +113,14 @@ describe('a live copy', () => {
     await original.insert('teachers', 0, 30);
     const { open } = await place();
     const first = await open(original.source);
-    first.copy.run();
+    await first.follow();
     await eventually('the copy is settled', () => first.copy.isSettled);
     await first.stop();
     await original.insert('teachers', 30, 60);
     const pages = original.pages;
     const second = await open(original.source);
     expect(second.copy.isComplete).toBe(true);
-    second.copy.run();
+    await second.follow();
     expect(await second.copy.reached(60, 10_000)).toBe(true);
     expect(second.digests()).toEqual(original.digests());
     expect(original.pages).toBe(pages);
@@ -130,12 +131,12 @@ describe('a live copy', () => {
     await original.insert('teachers', 0, 100);
     const { open } = await place();
     const first = await open(original.source);
-    first.copy.run();
+    await first.follow();
     await eventually('some pages are in', () => original.pages > 2);
     await first.stop();
     const pages = original.pages;
     const second = await open(original.source);
-    second.copy.run();
+    await second.follow();
     await eventually('the copy is settled', () => second.copy.isSettled);
     expect(second.digests()).toEqual(original.digests());
     // 100 rows and an empty collection are 11 pages; one may have been read twice.
@@ -148,7 +149,7 @@ describe('a live copy', () => {
     await original.insert('teachers', 0, 50);
     const { open } = await place();
     const first = await open(original.source);
-    first.copy.run();
+    await first.follow();
     await eventually('the copy is settled', () => first.copy.isSettled);
     await first.stop();
     await original.fixture.store.collection('teachers').deleteMany({ _id: { $lt: 20 } });
@@ -157,8 +158,8 @@ describe('a live copy', () => {
     await original.fixture.store.prune({ now: Date.now(), logFloor: original.fixture.log.floor() });
     const second = await open(original.source);
     expect(second.copy.isComplete).toBe(true);
+    await second.follow();
     expect(second.copy.isSettled).toBe(false);
-    second.copy.run();
     await eventually('the copy is settled', () => second.copy.isSettled);
     expect(second.digests()).toEqual(original.digests());
   });
@@ -168,8 +169,8 @@ describe('a live copy', () => {
     await original.insert('teachers', 0, 50);
     original.faults.pages = 3;
     const { open, problems } = await place();
-    const { copy, digests } = await open(original.source);
-    copy.run();
+    const { copy, follow, digests } = await open(original.source);
+    await follow();
     await eventually('the copy is settled', () => copy.isSettled);
     expect(digests()).toEqual(original.digests());
     await eventually('both were told', () => problems.length === 2);
@@ -181,11 +182,11 @@ describe('a live copy', () => {
     const one = await Original.open();
     await one.insert('teachers', 0, 5);
     const first = await open(one.source);
-    first.copy.run();
+    await first.follow();
     expect(await first.copy.reached(5, 10_000)).toBe(true);
     await first.stop();
     const other = await Original.open();
-    await expect(open(other.source)).rejects.toMatchObject({ code: 'FORK' });
+    await expect((await open(other.source)).follow()).rejects.toMatchObject({ code: 'FORK' });
   });
 
   it('refuses a database that lost changes it holds', async () => {
@@ -193,24 +194,26 @@ describe('a live copy', () => {
     const original = await Original.open();
     await original.insert('teachers', 0, 5);
     const first = await open(original.source);
-    first.copy.run();
+    await first.follow();
     expect(await first.copy.reached(5, 10_000)).toBe(true);
     await first.stop();
     const { log } = original.fixture;
     const older = { ...original.source, log: behind(log, 3) };
-    await expect(open(older)).rejects.toMatchObject({
+    const second = await open(older);
+    await expect(second.follow()).rejects.toMatchObject({
       code: 'FORK',
       message: expect.stringContaining('last change is 3'),
     });
     const rewritten = { ...original.source, log: otherwise(log) };
-    await expect(open(rewritten)).rejects.toMatchObject({ code: 'FORK' });
+    await second.stop();
+    await expect((await open(rewritten)).follow()).rejects.toMatchObject({ code: 'FORK' });
   });
 
   it('counts changes that were made on another document than the one it holds', async () => {
     const original = await Original.open();
     await original.insert('teachers', 0, 2);
-    const { copy, store, log } = await (await place()).open(original.source);
-    copy.run();
+    const { copy, follow, store, log } = await (await place()).open(original.source);
+    await follow();
     await eventually('the copy is settled', () => copy.isSettled);
     const { database } = original.fixture;
     // A writer beside the log: same version, another content.
