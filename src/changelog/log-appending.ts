@@ -25,7 +25,9 @@ export interface AppendedLog {
   exclusive<T>(step: () => Promise<T>): Promise<T>;
   /** Reads on to the end of the log in the database; what it finds is offered to {@link LogAppending.claim}. */
   catchUp(): Promise<void>;
-  /** Takes over what was appended here; `false` when it does not count, because its place was taken and left long ago. */
+  /** Verifies what is known, and learns the floor. */
+  check(): Promise<void>;
+  /** Takes over what was appended here; `false` when it does not count and was removed, because its place had been trimmed before. */
   accept(entries: readonly LogEntry[]): Promise<boolean>;
   /** What is known may be wrong: the next step looks first. */
   doubt(): void;
@@ -136,11 +138,14 @@ export class LogAppending {
   /** One try with the changes that wait longest. */
   async #appendGroup(): Promise<void> {
     const { log, storage } = this.#options;
-    const group = this.#nextGroup();
+    let group = this.#nextGroup();
     if (!log.fresh) {
       await log.catchUp();
       if (group.some(({ entry }) => entry !== undefined)) return;
+      // It may have taken long.
+      group = this.#nextGroup();
     }
+    if (group.length === 0) return;
     const changes = group.map(({ change }) => change);
     const entries = numbered(log.state.head, changes);
     failpoint('log.beforeAppend');
@@ -177,13 +182,16 @@ export class LogAppending {
     if (one.entry !== undefined || log.state.head !== head) return;
     const { collection, id, version, key } = one.change;
     const found = await storage.ofVersion(collection, id, version);
-    if (found !== undefined) {
-      one.entry = found;
-      return;
-    }
+    const rival = found === undefined && key !== null ? await storage.ofKey(key) : undefined;
+    const sequence = found?.sequence ?? rival?.position.sequence;
     // When it has neither, the place was taken a moment ago, and we will see by whom.
-    const rival = key === null ? undefined : await storage.ofKey(key);
-    if (rival !== undefined && nameOf(rival) !== nameOf(one.change)) one.failure = keyTaken(rival.collection, rival.id);
+    if (sequence === undefined) return;
+    await log.check();
+    const { floor } = log.state;
+    // What lies below the floor is not in the log: a trim left it, or somebody who was stopped for as long as the log is kept.
+    if (sequence < floor) await storage.removeBelow(floor);
+    else if (found !== undefined) one.entry = found;
+    else if (rival !== undefined) one.failure = keyTaken(rival.collection, rival.id);
   }
 
   /** The try failed as a whole. What passes is tried again until the deadline of each change. */
@@ -196,28 +204,32 @@ export class LogAppending {
     for (const one of this.#group.values()) one.failure = one.uncertain ? outcomeUnknown(error) : reason;
   }
 
+  /**
+   * What waits longest and has time left. A change out of time must not be sent: when this process was stopped for long, others
+   * may have helped it into the log, and trimmed it since.
+   */
   #nextGroup(): readonly Waiting[] {
+    const now = this.#options.clock.now();
+    const group: Waiting[] = [];
     let bytes = 0;
-    let end = 0;
     for (const one of this.#queue) {
+      if (now >= one.deadlineMs) {
+        one.failure ??= one.uncertain ? outcomeUnknown(undefined) : notAppended();
+        continue;
+      }
       bytes += one.bytes;
-      if (end > 0 && (bytes > GROUP_BYTES || end === GROUP_CHANGES)) break;
-      end += 1;
+      if (group.length > 0 && (bytes > GROUP_BYTES || group.length === GROUP_CHANGES)) break;
+      group.push(one);
     }
-    const group = this.#queue.slice(0, end);
     this.#group = new Map(group.map((one) => [nameOf(one.change), one]));
     return group;
   }
 
-  /** Takes what has its answer, or ran out of time, from the queue; answers calls that have all of theirs. */
+  /** Takes what has its answer from the queue; answers calls that have all of theirs. */
   #settle(): void {
-    const now = this.#options.clock.now();
     this.#group = new Map();
     this.#queue = this.#queue.filter((one) => {
-      if (one.entry === undefined && one.failure === undefined) {
-        if (now < one.deadlineMs) return true;
-        one.failure = one.uncertain ? outcomeUnknown(undefined) : notAppended();
-      }
+      if (one.entry === undefined && one.failure === undefined) return true;
       const call = this.#calls.get(one) as Call;
       this.#calls.delete(one);
       call.left -= 1;
@@ -233,9 +245,12 @@ export class LogAppending {
 }
 
 function answer({ waiting, resolve, reject }: Call): void {
-  const failed = waiting.find(({ entry }) => entry === undefined);
-  if (failed === undefined) resolve(waiting.map(({ entry }) => entry as LogEntry));
-  else reject(failed.failure as HoldfastError);
+  const failure = waiting.find(({ entry }) => entry === undefined)?.failure;
+  if (failure === undefined) resolve(waiting.map(({ entry }) => entry as LogEntry));
+  // The call as a whole: what is true of one change is not true of all.
+  else if (failure.retryable && waiting.some(({ entry, uncertain }) => entry ?? uncertain))
+    reject(outcomeUnknown(failure));
+  else reject(failure);
 }
 
 /** One version of one document, as a key. */

@@ -120,9 +120,14 @@ export class LogFollowing implements AppendedLog {
     const [first] = entries;
     if (first === undefined) return true;
     // A process that was stopped between its look and its append may have taken a place that was trimmed meanwhile.
-    if (!this.#checkedWithin(2 * FRESH_MS) && (await this.#options.storage.facts()).floor > first.sequence) {
-      this.doubt();
-      return false;
+    if (!this.#checkedWithin(2 * FRESH_MS)) {
+      const { storage } = this.#options;
+      const { floor } = await storage.facts();
+      if (floor > first.sequence) {
+        this.doubt();
+        await storage.removeBelow(floor);
+        return false;
+      }
     }
     this.#take(entries, () => true);
     this.#recovered();
@@ -149,8 +154,7 @@ export class LogFollowing implements AppendedLog {
     const before = facts.floor - 1;
     const held = chain ?? (before === head.sequence ? facts.floorChain : undefined);
     if (facts.logId === logId && held === head.chain) {
-      const { floor, floorChain } = facts;
-      this.#state = { ...this.#state, floor, floorChain };
+      this.raised(facts.floor, facts.floorChain);
     } else {
       const outrun = facts.logId === logId && held === undefined && before > head.sequence;
       this.#state = await loadState(storage, outrun ? generation : generation + 1);
@@ -160,8 +164,9 @@ export class LogFollowing implements AppendedLog {
     this.#checkedMs = clock.now();
   }
 
-  /** Follows a floor that was raised here. */
+  /** Follows a floor that was raised, here or elsewhere. */
   raised(floor: number, floorChain: Hash): void {
+    if (floor <= this.#state.floor) return;
     this.#state = { ...this.#state, floor, floorChain };
   }
 
