@@ -5,7 +5,6 @@ import { SqliteChangeLog } from '../src/changelog/sqlite-change-log.ts';
 import { type Config, dataDirectory } from '../src/config.ts';
 import { HoldfastError, isHoldfastError } from '../src/errors.ts';
 import {
-  collectionSpecs,
   dataSchema,
   type Gateway,
   type GatewayOptions,
@@ -16,9 +15,8 @@ import {
   openAccess,
   openPorts,
   type Ports,
-  replicatedCollections,
-  startRetention,
 } from '../src/gateway.ts';
+import { collectionSpecs, replicatedCollections, startRetention } from '../src/gateway-data.ts';
 import type { Model } from '../src/model/entity.ts';
 import { loadModel, readSchemaDirectory } from '../src/model/load.ts';
 import { PrimarySource, SourceStage } from '../src/replication/source.ts';
@@ -28,6 +26,7 @@ import { isSync } from '../src/service/roles.ts';
 import { Database } from '../src/sqlite/database.ts';
 import { SqliteStore } from '../src/store/sqlite-store.ts';
 import type { Logger } from '../src/telemetry/logger.ts';
+import { createRegistry } from '../src/telemetry/metrics.ts';
 import { packageVersion } from '../src/util/package-version.ts';
 import { secretOf } from '../src/util/secrets.ts';
 import { type ConnectedSource, connect } from './client.ts';
@@ -139,6 +138,7 @@ export async function createReplica(config: Config, options: GatewayOptions = {}
   ports = parts.use(
     await openPorts({
       ...{ config, logger, access, ops },
+      metrics: createRegistry({ process: true }),
       schema: serving?.schema ?? emptySchema(),
       model: () => requireServing().model,
       checkReady: () => void requireServing(),
@@ -158,7 +158,10 @@ export async function createReplica(config: Config, options: GatewayOptions = {}
         };
       },
       gauges: {
-        ...logGauges(log, () => serving?.source),
+        ...logGauges(
+          () => log,
+          () => serving?.source,
+        ),
         holdfast_replica_lag_changes: () => following.lag().lagChanges,
         holdfast_replica_staleness_seconds: () => following.lag().stalenessMs / 1_000,
         holdfast_replica_ready: () => Number(following.isReady()),

@@ -9,30 +9,26 @@ import { buildSyncSchema } from '../resolvers/sync.ts';
 import { type ApiContext, createApiContext } from './api/context.ts';
 import { buildSchema } from './api/schema.ts';
 import type { ChangeLog } from './changelog/change-log.ts';
-import { SqliteChangeLog } from './changelog/sqlite-change-log.ts';
-import { type Config, dataDirectory, exampleSchemaDirectory } from './config.ts';
+import { type Config, databaseUrl, dataDirectory, exampleSchemaDirectory } from './config.ts';
 import { HoldfastError } from './errors.ts';
+import { openEmbeddedData, type PrimaryData } from './gateway-data.ts';
+import type { MongoDataOptions } from './gateway-mongodb.ts';
 import type { Model } from './model/entity.ts';
 import { loadModel, readSchemaDirectory } from './model/load.ts';
 import { parsePosition } from './model/position.ts';
 import type { SyncSource } from './protocol/sync-source.ts';
-import { DEFAULT_RETENTION, Retention } from './replication/retention.ts';
-import { PrimarySource } from './replication/source.ts';
+import type { PrimarySource } from './replication/source.ts';
 import { startHttp } from './server/http.ts';
 import type { Health, HttpOptions, HttpServer, RequestInfo } from './server/options.ts';
 import { Access } from './service/access.ts';
 import type { DataService, RequestContext } from './service/data-service.ts';
 import type { OpsService } from './service/ops-service.ts';
-import { PrimaryService } from './service/primary.ts';
 import { PrimaryOps } from './service/primary-ops.ts';
 import { Action, dataActions, isSync, opsActions, requireActions } from './service/roles.ts';
 import { TokenFiles } from './service/token-files.ts';
 import { Database } from './sqlite/database.ts';
-import { SqliteStore } from './store/sqlite-store.ts';
-import type { CollectionSpec } from './store/store.ts';
 import { createLogger, type Logger } from './telemetry/logger.ts';
-import { createRegistry, observe, type PlainGauge } from './telemetry/metrics.ts';
-import { systemClock } from './util/clock.ts';
+import { createRegistry, type MetricsRegistry, observe, type PlainGauge } from './telemetry/metrics.ts';
 import { packageVersion } from './util/package-version.ts';
 
 /** A running primary or replica. */
@@ -64,35 +60,30 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
   const resolvers = await handWrittenResolvers(directory);
   const database = parts.adopt(Database.open({ directory: dataDirectory(config) }), (opened) => opened.close());
   const access = parts.use(openAccess(config, logger));
-  const log = await SqliteChangeLog.open(database);
-  const store = await SqliteStore.open({ database, outbox: log, collections: collectionSpecs(model) });
+  const metrics = createRegistry({ process: true });
   let higherEpoch = 0;
-  const source = parts.adopt(
-    new PrimarySource({
-      ...{ log, rows: store, schema: model, collections: replicatedCollections(model) },
-      onHigherEpoch: (epoch) => {
-        if (epoch <= higherEpoch) return;
-        higherEpoch = epoch;
-        logger.error(
-          { epoch, ours: log.head().epoch },
-          'a replica follows a newer primary: this one should be stopped',
-        );
-      },
-    }),
-    (started) => started.stop(),
-  );
-  parts.use(startRetention({ config, log, source, store, logger }));
-  const service = new PrimaryService({ store, log });
-  const version = packageVersion();
+  const onHigherEpoch = (epoch: number): void => {
+    if (epoch <= higherEpoch) return;
+    higherEpoch = epoch;
+    logger.error(
+      { epoch, ours: data.log().head().epoch },
+      'a replica follows a newer primary: this one should be stopped',
+    );
+  };
+  const url = databaseUrl(config);
+  const shared = { config, model, database, logger, metrics, onHigherEpoch };
+  const data = parts.use(await (url === undefined ? openEmbeddedData(shared) : openMongo({ ...shared, url })));
+  const { source } = data;
+  const problems = (): readonly string[] =>
+    higherEpoch === 0
+      ? data.problems()
+      : [`a replica follows a newer primary (epoch ${higherEpoch}): stop this one`, ...data.problems()];
   const ops = new PrimaryOps({
-    model,
-    log,
-    rows: store,
-    source,
-    server: store.capabilities.server,
-    version,
-    problems: () =>
-      higherEpoch === 0 ? [] : [`a replica follows a newer primary (epoch ${higherEpoch}): stop this one`],
+    ...{ model, source, problems },
+    log: () => data.log(),
+    rows: data.rows,
+    server: () => data.server(),
+    version: packageVersion(),
   });
   let opened: Ports | undefined;
   const serving = (): boolean => opened?.data.state === 'serving';
@@ -103,14 +94,18 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
       access,
       ops,
       schema: dataSchema({ model, resolvers, source, access, logger }),
-      service: () => service,
-      gauges: logGauges(log, () => source),
+      metrics,
+      service: () => data.service(),
+      gauges: logGauges(
+        () => data.log(),
+        () => source,
+      ),
       model: () => model,
       health: () => ({
         live: true,
         ready: serving(),
-        degraded: higherEpoch > 0,
-        components: { store: store.capabilities.server, position: log.head().sequence },
+        degraded: problems().length > 0,
+        components: { store: data.server(), position: data.log().head().sequence, problems: problems() },
       }),
     }),
   );
@@ -118,6 +113,12 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
   const owned = parts.move();
   logger.info({ url: ports.url, opsUrl: ports.opsUrl, entities: model.entities.length }, 'primary is ready');
   return gatewayOf(ports, Promise.resolve(), owned);
+}
+
+/** The driver is loaded only where it is used. */
+async function openMongo(options: MongoDataOptions): Promise<PrimaryData> {
+  const { openMongoData } = await import('./gateway-mongodb.ts');
+  return openMongoData(options);
 }
 
 /** The two ports of a process. */
@@ -130,6 +131,7 @@ export interface Ports extends AsyncDisposable {
 export interface PortOptions {
   readonly config: Config;
   readonly logger: Logger;
+  readonly metrics: MetricsRegistry;
   /** Asked who may, unless `auth.mode` is none. */
   readonly access: Access;
   readonly schema: GraphQLSchema;
@@ -148,9 +150,8 @@ export interface PortOptions {
 
 /** Opens the ops port, then the data port. @throws PORT_IN_USE */
 export async function openPorts(options: PortOptions): Promise<Ports> {
-  const { config, logger, access, schema, service, checkReady, model, ops, health, forward } = options;
+  const { config, logger, metrics, access, schema, service, checkReady, model, ops, health, forward } = options;
   await using parts = new AsyncDisposableStack();
-  const metrics = createRegistry({ process: true });
   observe(metrics, options.gauges);
   const { host, port, opsPort, cors } = config.server;
   const shared = {
@@ -235,35 +236,16 @@ export function openAccess(config: Config, logger: Logger): Access {
 
 /** Gauges of a node's log and of those who follow it. */
 export function logGauges(
-  log: ChangeLog,
+  log: () => ChangeLog,
   source: () => PrimarySource | undefined,
 ): Partial<Record<PlainGauge, () => number>> {
   const followers = () => source()?.followers.list() ?? [];
   return {
-    holdfast_log_head_sequence: () => log.head().sequence,
-    holdfast_log_floor_sequence: () => log.floor(),
+    holdfast_log_head_sequence: () => log().head().sequence,
+    holdfast_log_floor_sequence: () => log().floor(),
     holdfast_followers: () => followers().length,
     holdfast_follower_lag_changes: () => Math.max(0, ...followers().map(({ lagChanges }) => lagChanges)),
   };
-}
-
-/** Trims the log of a node in the background, as the configuration says. */
-export function startRetention(node: {
-  readonly config: Config;
-  readonly log: SqliteChangeLog;
-  readonly source: PrimarySource;
-  readonly store: SqliteStore;
-  readonly logger: Logger;
-}): Retention {
-  const { config, log, source, store, logger } = node;
-  return new Retention({
-    log,
-    followers: source.followers,
-    policy: { ...DEFAULT_RETENTION, ...config.changeLog.retention },
-    clock: systemClock,
-    prune: (logFloor) => store.prune({ now: Date.now(), logFloor }),
-    onError: (error) => logger.error({ err: error }, 'the change log could not be trimmed; the next sweep tries again'),
-  });
 }
 
 /** The data API of a model, with the sync fields of the node that serves it. */
@@ -287,16 +269,6 @@ export function dataSchema(options: {
 export function gatewayOf({ url, opsUrl }: Ports, ready: Promise<void>, parts: AsyncDisposableStack): Gateway {
   const stop = (): Promise<void> => parts.disposeAsync();
   return { url, opsUrl, ready, stop, [Symbol.asyncDispose]: stop };
-}
-
-/** The collections a store needs for a model. */
-export function collectionSpecs(model: Model): CollectionSpec[] {
-  return model.entities.map(({ collection, indexes }) => ({ name: collection, indexes }));
-}
-
-/** Names of the collections that replicas get. */
-export function replicatedCollections(model: Model): string[] {
-  return model.entities.filter(({ replicates }) => replicates).map(({ collection }) => collection);
 }
 
 export function loggerOf({ telemetry: { level, format } }: Config): Logger {

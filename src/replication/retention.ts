@@ -51,7 +51,7 @@ export function floorOf(policy: RetentionPolicy, facts: RetentionFacts): number 
 
 export interface RetentionOptions {
   readonly log: ChangeLog;
-  readonly followers: Followers;
+  readonly followers: Pick<Followers, 'lowestApplied'>;
   readonly policy: RetentionPolicy;
   readonly clock: Clock;
   /** Wall clock in ms since 1970, as entries have it in `at`. Default `Date.now`. */

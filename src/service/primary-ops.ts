@@ -11,11 +11,11 @@ const LOOK_EVERY_MS = 500;
 
 export interface PrimaryOpsOptions {
   readonly model: Model;
-  readonly log: ChangeLog;
+  readonly log: () => ChangeLog;
   readonly rows: RowReader;
   readonly source: PrimarySource;
   /** Name and version of the database. */
-  readonly server: string;
+  readonly server: () => string;
   /** Of Holdfast. */
   readonly version: string;
   /** Sentences about what is wrong now. */
@@ -38,8 +38,8 @@ export class PrimaryOps implements OpsService {
       role: 'PRIMARY',
       version,
       uptimeMs: Math.round(performance.now() - this.#startedAt),
-      store: server,
-      ...logStatus(log),
+      store: server(),
+      ...logStatus(log()),
       sdlHash: model.sdlHash,
       degraded: wrong.length > 0,
       problems: wrong,

@@ -1,0 +1,96 @@
+import type { ChangeLog } from './changelog/change-log.ts';
+import { SqliteChangeLog } from './changelog/sqlite-change-log.ts';
+import type { Config } from './config.ts';
+import type { Model } from './model/entity.ts';
+import { DEFAULT_RETENTION, Retention } from './replication/retention.ts';
+import { PrimarySource } from './replication/source.ts';
+import type { DataService } from './service/data-service.ts';
+import { PrimaryService } from './service/primary.ts';
+import type { Database } from './sqlite/database.ts';
+import type { RowReader } from './store/row-store.ts';
+import { SqliteStore } from './store/sqlite-store.ts';
+import type { CollectionSpec } from './store/store.ts';
+import type { Logger } from './telemetry/logger.ts';
+import type { MetricsRegistry } from './telemetry/metrics.ts';
+import { systemClock } from './util/clock.ts';
+
+/** What a primary serves, wherever its documents are. */
+export interface PrimaryData extends AsyncDisposable {
+  /** @throws DATABASE_UNAVAILABLE before the database was reached for the first time */
+  service(): DataService;
+  /** What replicas follow. */
+  readonly source: PrimarySource;
+  /** The documents as {@link source} hands them on. */
+  readonly rows: RowReader;
+  /** The log of record, as far as it is known here. */
+  log(): ChangeLog;
+  /** Name and version of the database. */
+  server(): string;
+  /** Sentences about what is wrong now. */
+  problems(): readonly string[];
+}
+
+export interface PrimaryDataOptions {
+  readonly config: Config;
+  readonly model: Model;
+  /** In the data directory; stays its opener's. */
+  readonly database: Database;
+  readonly logger: Logger;
+  readonly metrics: MetricsRegistry;
+  /** Told when a follower shows an epoch higher than ours. */
+  readonly onHigherEpoch: (epoch: number) => void;
+}
+
+/** Documents and log in the embedded store. @throws ALREADY_EXISTS when documents break a new unique index */
+export async function openEmbeddedData(options: PrimaryDataOptions): Promise<PrimaryData> {
+  const { config, model, database, logger, onHigherEpoch } = options;
+  await using parts = new AsyncDisposableStack();
+  const log = await SqliteChangeLog.open(database);
+  const store = await SqliteStore.open({ database, outbox: log, collections: collectionSpecs(model) });
+  const source = parts.adopt(
+    new PrimarySource({
+      ...{ log, rows: store, schema: model, collections: replicatedCollections(model), onHigherEpoch },
+    }),
+    (started) => started.stop(),
+  );
+  parts.use(startRetention({ config, log, source, store, logger }));
+  const service = new PrimaryService({ store, log });
+  const owned = parts.move();
+  return {
+    service: () => service,
+    ...{ source, rows: store },
+    log: () => log,
+    server: () => store.capabilities.server,
+    problems: () => [],
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+/** Trims an embedded log in the background, as the configuration says, and forgets what its store kept for it. */
+export function startRetention(node: {
+  readonly config: Config;
+  readonly log: SqliteChangeLog;
+  readonly source: PrimarySource;
+  readonly store: SqliteStore;
+  readonly logger: Logger;
+}): Retention {
+  const { config, log, source, store, logger } = node;
+  return new Retention({
+    log,
+    followers: source.followers,
+    policy: { ...DEFAULT_RETENTION, ...config.changeLog.retention },
+    clock: systemClock,
+    prune: (logFloor) => store.prune({ now: Date.now(), logFloor }),
+    onError: (error) => logger.error({ err: error }, 'the change log could not be trimmed; the next sweep tries again'),
+  });
+}
+
+/** The collections a store needs for a model. */
+export function collectionSpecs(model: Model): CollectionSpec[] {
+  return model.entities.map(({ collection, indexes }) => ({ name: collection, indexes }));
+}
+
+/** Names of the collections that replicas get. */
+export function replicatedCollections(model: Model): string[] {
+  return model.entities.filter(({ replicates }) => replicates).map(({ collection }) => collection);
+}

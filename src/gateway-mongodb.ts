@@ -1,0 +1,309 @@
+import { Backoff } from '../replica/backoff.ts';
+import { LiveCopy } from '../replica/live-copy.ts';
+import type { LogCache } from './changelog/log-cache.ts';
+import { MongoChangeLog } from './changelog/mongo-change-log.ts';
+import { RedisLogCache } from './changelog/redis-log-cache.ts';
+import { SqliteChangeLog } from './changelog/sqlite-change-log.ts';
+import { HoldfastError, isHoldfastError } from './errors.ts';
+import {
+  collectionSpecs,
+  type PrimaryData,
+  type PrimaryDataOptions,
+  replicatedCollections,
+  startRetention,
+} from './gateway-data.ts';
+import { RedisConnection } from './pubsub/redis-connection.ts';
+import { RedisDoorbell } from './pubsub/redis-doorbell.ts';
+import { DEFAULT_RETENTION, Retention } from './replication/retention.ts';
+import { PrimarySource, SourceStage } from './replication/source.ts';
+import { PrimaryService } from './service/primary.ts';
+import { connectMongo } from './store/mongo-connection.ts';
+import { MongoRows } from './store/mongo-rows.ts';
+import { MongoScrub } from './store/mongo-scrub.ts';
+import { MongoStore } from './store/mongo-store.ts';
+import { MongoSweeper } from './store/mongo-sweeper.ts';
+import { SqliteStore } from './store/sqlite-store.ts';
+import { metricsOf } from './telemetry/metrics.ts';
+import { systemClock } from './util/clock.ts';
+
+export interface MongoDataOptions extends PrimaryDataOptions {
+  /** `mongodb://…` */
+  readonly url: string;
+}
+
+/** What there is once the database was reached. */
+interface Reached extends AsyncDisposable {
+  readonly log: MongoChangeLog;
+  readonly server: string;
+  readonly service: PrimaryService;
+}
+
+/** What clients are told to wait while the database was never reached, in ms. */
+const RETRY_AFTER_MS = 1_000;
+/** Idempotency keys are promised for seven days. */
+const KEY_RETENTION_MS = 8 * 24 * 3_600_000;
+
+/**
+ * Documents and log on a MongoDB server, and an embedded copy of them that followers are served from: `src/store/SPEC.md` and
+ * `replica/SPEC.md`, section 6. A server that cannot be reached is no error: it is tried again, and reads and writes are refused
+ * until it answers.
+ * @throws CONFIG_INVALID when a server refuses what the configuration says; FORK when the database is not the one that was copied;
+ * ALREADY_EXISTS when documents break a new unique index
+ */
+export async function openMongoData(options: MongoDataOptions): Promise<PrimaryData> {
+  const { config, model, database, logger, onHigherEpoch } = options;
+  await using parts = new AsyncDisposableStack();
+  const redis = await openRedis(options);
+  if (redis !== undefined) parts.adopt(redis, (opened) => opened.close());
+  const problems = new Problems(options);
+  const log = await SqliteChangeLog.open(database);
+  const store = await SqliteStore.open({ database, outbox: log, collections: collectionSpecs(model) });
+  const copy = parts.use(
+    await LiveCopy.open({
+      ...{ database, log, store, collections: collectionSpecs(model).map(({ name }) => name) },
+      onProblem: (error) => problems.set('the local copy of the database stands still', error),
+    }),
+  );
+  let reached: Reached | undefined;
+  const source = parts.adopt(
+    new PrimarySource({
+      ...{ log, rows: store, schema: model, collections: replicatedCollections(model), onHigherEpoch },
+      stage: () => stageOf(copy),
+      knownHead: () => reached?.log.head().sequence ?? Number.POSITIVE_INFINITY,
+    }),
+    (started) => started.stop(),
+  );
+  parts.use(startRetention({ config, log, source, store, logger }));
+  const end = new AbortController();
+  const connecting = keepConnecting(
+    async () => {
+      reached = await reach(options, { copy, log, store, redis, problems });
+    },
+    problems,
+    end.signal,
+  );
+  parts.defer(async () => {
+    end.abort();
+    await (await connecting).ended;
+    await reached?.[Symbol.asyncDispose]();
+  });
+  await connecting;
+  const owned = parts.move();
+  return {
+    service: () => {
+      if (reached !== undefined) return reached.service;
+      throw new HoldfastError('DATABASE_UNAVAILABLE', 'the database was not reached yet', {
+        details: { retryAfterMs: RETRY_AFTER_MS },
+      });
+    },
+    ...{ source, rows: store },
+    log: () => reached?.log ?? log,
+    server: () => reached?.server ?? 'MongoDB',
+    problems: () => problems.list(),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+async function openRedis({ config, logger, metrics }: MongoDataOptions): Promise<RedisConnection | undefined> {
+  const { redis: url } = config.changeLog;
+  return url === undefined ? undefined : RedisConnection.open({ url, logger, metrics: metricsOf(metrics) });
+}
+
+function stageOf(copy: LiveCopy): SourceStage {
+  if (!copy.isComplete) return SourceStage.EMPTY;
+  return copy.isSettled ? SourceStage.EQUAL : SourceStage.SETTLING;
+}
+
+/**
+ * Tries until it works. Resolves after the first try, with a promise for the end of the others.
+ * @throws what the first try throws, unless the database could only not be reached
+ */
+async function keepConnecting(
+  attempt: () => Promise<void>,
+  problems: Problems,
+  signal: AbortSignal,
+): Promise<{ readonly ended: Promise<void> }> {
+  const what = 'the database cannot be used';
+  try {
+    await attempt();
+    return { ended: Promise.resolve() };
+  } catch (error) {
+    if (!isHoldfastError(error, 'DATABASE_UNAVAILABLE')) throw error;
+    problems.set(what, error);
+  }
+  const backoff = new Backoff({ baseMs: 250, maxMs: 2_000 });
+  const goOn = async (): Promise<void> => {
+    while (!signal.aborted) {
+      await pause(backoff.next(), signal);
+      if (signal.aborted) return;
+      try {
+        await attempt();
+        problems.set(what, null);
+        return;
+      } catch (error) {
+        problems.set(what, error);
+      }
+    }
+  };
+  return { ended: goOn() };
+}
+
+interface Local {
+  readonly copy: LiveCopy;
+  /** The copied log. */
+  readonly log: SqliteChangeLog;
+  /** The copied documents. */
+  readonly store: SqliteStore;
+  readonly redis: RedisConnection | undefined;
+  readonly problems: Problems;
+}
+
+/** Connects and starts everything that needs the database. */
+async function reach(options: MongoDataOptions, local: Local): Promise<Reached> {
+  const { config, model, logger } = options;
+  const { copy, problems } = local;
+  await using parts = new AsyncDisposableStack();
+  const connection = parts.use(await connectMongo(options.url));
+  const cache = new LateCache();
+  const log = parts.use(
+    await MongoChangeLog.open({
+      ...{ database: connection.database, cache },
+      onTrouble: (error) => problems.set('the database does not answer', error),
+      onRecovered: () => problems.set('the database does not answer', null),
+    }),
+  );
+  const store = await MongoStore.open({
+    ...{ connection, log, collections: collectionSpecs(model) },
+    onTrouble: (error) => logger.warn({ err: error }, 'an index that makes reads faster could not be built'),
+  });
+  parts.adopt(store, (opened) => opened.close());
+  const rows = new MongoRows(store);
+  if (local.redis !== undefined) parts.use(fanOut(local.redis, log, cache));
+  const sweeper = parts.use(new MongoSweeper({ store, onTrouble: (error) => problems.warn('sweep', error) }));
+  parts.use(
+    new MongoScrub({
+      store,
+      baseline: local.store,
+      isSettled: () => copy.isSettled,
+      onTrouble: (error) => problems.warn('scrub', error),
+    }),
+  );
+  parts.use(
+    new Retention({
+      log,
+      // Those who follow are served from the copy, and resume there.
+      followers: { lowestApplied: () => null },
+      policy: { ...DEFAULT_RETENTION, ...config.changeLog.retention },
+      clock: systemClock,
+      prune: async (logFloor) => {
+        await sweeper.prune({ logFloor });
+        await log.pruneKeys(Date.now() - KEY_RETENTION_MS);
+      },
+      onError: (error) => problems.warn('trim', error),
+    }),
+  );
+  parts.defer(() => copy.stop());
+  // Last: what fails before is tried again with the same copy.
+  await copy.follow({
+    log,
+    onEntries: (listener) => log.onEntries(({ entries }) => listener(entries)),
+    page: (...page) => rows.page(...page),
+    existing: (collection, ids) => rows.existing(collection, ids),
+  });
+  const owned = parts.move();
+  return {
+    log,
+    server: connection.capabilities.server,
+    service: new PrimaryService({ store, log, feed: local.log }),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+/** Hands what is appended here to Redis, and lets Redis wake us when others appended. */
+function fanOut(redis: RedisConnection, log: MongoChangeLog, late: LateCache): AsyncDisposable {
+  const { logId } = log;
+  const doorbell = new RedisDoorbell({ connection: redis, logId });
+  const cache = new RedisLogCache({
+    ...{ connection: redis, logId },
+    holds: async ({ sequence, epoch, chain }) => {
+      const ours = await log.entry(sequence);
+      return ours?.epoch === epoch && ours.chain === chain;
+    },
+  });
+  late.cache = cache;
+  const ends = [
+    log.onEntries(({ entries, own }) => {
+      const last = entries.at(-1);
+      if (!own || last === undefined) return;
+      cache.offer(entries);
+      doorbell.ring(last);
+    }),
+    doorbell.onRing(({ sequence }) => log.poke(sequence)),
+  ];
+  return {
+    [Symbol.asyncDispose]: async () => {
+      for (const end of ends) end();
+      late.cache = undefined;
+      await Promise.all([doorbell.close(), cache.close()]);
+    },
+  };
+}
+
+/** A cache that is known only after the log whose it is. */
+class LateCache implements LogCache {
+  cache: LogCache | undefined;
+
+  offer(...entries: Parameters<LogCache['offer']>): void {
+    this.cache?.offer(...entries);
+  }
+
+  async read(...range: Parameters<LogCache['read']>): ReturnType<LogCache['read']> {
+    return this.cache?.read(...range);
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+/** What is wrong, each told to the log once when it begins and once when it ends. */
+class Problems {
+  readonly #logger: MongoDataOptions['logger'];
+  readonly #now = new Map<string, string>();
+
+  constructor({ logger }: Pick<MongoDataOptions, 'logger'>) {
+    this.#logger = logger;
+  }
+
+  set(what: string, error: unknown): void {
+    const known = this.#now.has(what);
+    if (error === null) {
+      if (this.#now.delete(what)) this.#logger.info(`no longer: ${what}`);
+      return;
+    }
+    this.#now.set(what, error instanceof Error ? error.message : String(error));
+    if (!known) this.#logger.error({ err: error }, what);
+  }
+
+  /** For work in the background that is tried again by itself. */
+  warn(work: string, error: unknown): void {
+    this.#logger.warn({ err: error }, `the ${work} of the database did not end; the next one tries again`);
+  }
+
+  list(): string[] {
+    return Array.from(this.#now, ([what, cause]) => `${what}: ${cause}`);
+  }
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const finish = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', finish);
+      resolve();
+    };
+    const timer = setTimeout(finish, ms);
+    signal.addEventListener('abort', finish, { once: true });
+    if (signal.aborted) finish();
+  });
+}
