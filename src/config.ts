@@ -31,6 +31,18 @@ const configuredToken = z.strictObject({
   expiresAt: z.iso.datetime({ offset: true }).optional(),
 });
 
+/** A database that is backed up, or restored into, by name. */
+const configuredSource = z
+  .strictObject({
+    url: z.string().min(1).optional(),
+    sequelize: z.record(z.string(), z.unknown()).optional(),
+    suffixes: z.record(z.string(), z.string()).default({}),
+  })
+  .refine(
+    ({ url, sequelize }) => (url === undefined) !== (sequelize === undefined),
+    'must have url or sequelize, not both',
+  );
+
 /** Every key with its default. */
 function configSchema(role: Role) {
   return z.strictObject({
@@ -89,6 +101,17 @@ function configSchema(role: Role) {
         token: z.string().min(1).optional().describe('token of role replica; file:PATH reads it from a file'),
         data: z.string().min(1).default('./data-replica').describe('where a replica keeps its data'),
         maxLagMs: count.default(10_000).describe('lag beyond which the replica calls itself degraded'),
+      })
+      .prefault({}),
+    dr: z
+      .strictObject({
+        dir: z.string().min(1).default('./backups').describe('where archives lie: a directory or s3://bucket/prefix'),
+        workers: count.max(256).optional().describe('how much is done at once; the number of processors, at most 8'),
+        keyFile: z.string().min(1).optional().describe('file with the key that encrypts archives'),
+        sources: z
+          .record(z.string().regex(/^[\w-]+$/, 'must be made of letters, digits, _ and -'), configuredSource)
+          .default({})
+          .describe('databases by name: url or sequelize (its options), suffixes by table; JSON in the variable'),
       })
       .prefault({}),
     auth: z
@@ -407,7 +430,7 @@ async function readFile(file: string): Promise<unknown> {
 }
 
 function absolute(path: string, value: unknown, directory: string): unknown {
-  if (!PATH_KEYS.has(path) || typeof value !== 'string') return value;
+  if (!PATH_KEYS.has(path) || typeof value !== 'string' || value.startsWith('s3://')) return value;
   const [, scheme, place = ''] = /^(sqlite:|file:)(.+)$/.exec(value) ?? [];
   if (scheme !== undefined) return scheme + resolve(directory, place);
   return path === 'replica.token' || URL.canParse(value) ? value : resolve(directory, value);
@@ -416,7 +439,8 @@ function absolute(path: string, value: unknown, directory: string): unknown {
 /** Text of a variable or flag as the value its key wants; text that does not fit is left for zod to refuse. */
 function fromText(type: z.ZodType, text: string): unknown {
   if (type instanceof z.ZodNumber) return /^-?\d+(\.\d+)?$/.test(text.trim()) ? Number(text) : text;
-  if (type instanceof z.ZodArray && text.trimStart().startsWith('[')) return fromJson(text);
+  if (type instanceof z.ZodRecord || (type instanceof z.ZodArray && text.trimStart().startsWith('[')))
+    return fromJson(text);
   if (type instanceof z.ZodArray)
     return text
       .split(',')

@@ -46,7 +46,8 @@ function configurationPage(): string {
     const value = path
       .split('.')
       .reduce((node: unknown, name) => (node as Record<string, unknown> | undefined)?.[name], defaults);
-    const shown = value === undefined || (Array.isArray(value) && value.length === 0) ? '' : `\`${value}\``;
+    const shown =
+      value === undefined || (typeof value === 'object' && Object.keys(value ?? {}).length === 0) ? '' : `\`${value}\``;
     return `| \`${path}\` | \`${variable}\` | ${shown} | ${description} |`;
   });
   return `# Configuration

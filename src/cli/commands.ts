@@ -1,4 +1,5 @@
 import type { CommandDefinition, CommandOption } from './command.ts';
+import { DR_COMMANDS } from './dr-commands.ts';
 
 const text = (given: string) => given;
 
@@ -209,6 +210,7 @@ export const COMMANDS: readonly CommandDefinition[] = [
     example: 'holdfast token revoke 9f86d081884c7d65 --data ./data',
     load: async () => (await import('./token-revoke.ts')).tokenRevoke,
   },
+  ...DR_COMMANDS,
   {
     name: 'config print',
     summary: 'print the configuration with the origin of each value',
@@ -250,5 +252,6 @@ export const COMMANDS: readonly CommandDefinition[] = [
 export const GROUPS: Readonly<Record<string, string>> = {
   schema: 'work with SDL',
   token: 'give and take API tokens',
+  dr: 'back up and restore relational databases',
   config: 'look at the configuration',
 };

@@ -28,5 +28,6 @@ function masked(path: string, value: unknown): unknown {
 }
 
 function textOf(value: unknown): string {
-  return Array.isArray(value) ? value.join(',') || '-' : String(value);
+  if (Array.isArray(value)) return value.join(',') || '-';
+  return typeof value === 'object' ? JSON.stringify(value) : String(value);
 }

@@ -1,10 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { HoldfastError } from '../errors.ts';
 
+const SECRET = /token|secret|password/i;
+
 /** The value of a setting as it may be shown: passwords and tokens, also those inside URLs, are replaced by `***`. */
 export function maskSecrets(name: string, value: unknown): string {
-  const text = typeof value === 'string' ? value : JSON.stringify(value);
-  if (/token|secret|password/i.test(name)) return '***';
+  if (SECRET.test(name)) return '***';
+  const text =
+    typeof value === 'string' ? value : JSON.stringify(value, (key, item) => (SECRET.test(key) ? '***' : item));
   return text
     .replace(/(\/\/[^/@:\s]*:)[^\s"]+@/g, '$1***@')
     .replace(/([?&][^=&\s]*(?:token|secret|password)[^=&\s]*=)[^&\s"]+/gi, '$1***');
