@@ -9,7 +9,10 @@ const MAX_BATCH_BYTES = 256 * 1024;
 export interface Batch {
   /** `<epoch>-<sequence>` of its last change: the stream refuses what is not beyond its top. */
   readonly id: string;
-  readonly text: string;
+  /** JSON: everything but the images. */
+  readonly changes: string;
+  /** The images, a line for each change, empty where there is none. Document text has no line breaks. */
+  readonly images: string;
 }
 
 /** How many leading `entries`, at least one, go into one batch: dense, of one epoch, of bounded size. */
@@ -27,30 +30,30 @@ export function batchLength(entries: readonly LogEntry[]): number {
 
 /** Writes a batch. `entries` are not empty, dense and of one epoch. */
 export function encodeBatch(entries: readonly LogEntry[]): Batch {
-  const last = entries.at(-1) as LogEntry;
-  const rows = entries.map(rowOf);
-  return { id: `${last.epoch}-${last.sequence}`, text: JSON.stringify(rows) };
+  const { epoch, sequence } = entries.at(-1) as LogEntry;
+  return {
+    id: `${epoch}-${sequence}`,
+    changes: JSON.stringify(entries.map(rowOf)),
+    images: entries.map(({ image }) => image ?? '').join('\n'),
+  };
 }
 
 /**
  * Reads a batch; undefined for anything that is none: not of this form, or not dense, or under an id that is not that of its last
  * change. Whether chain and image are what the log holds is for the reader to check.
  */
-export function decodeBatch({ id, text }: Batch): readonly LogEntry[] | undefined {
-  const place = /^(\d{1,15})-(\d{1,16})$/.exec(id);
-  const epoch = Number(place?.[1]);
-  let rows: unknown;
-  try {
-    rows = JSON.parse(text);
-  } catch {
+export function decodeBatch({ id, changes, images }: Batch): readonly LogEntry[] | undefined {
+  const [epoch, last] = id.split('-').map(Number);
+  const rows = parsed(changes);
+  const lines = images.split('\n');
+  if (epoch === undefined || last === undefined || !Array.isArray(rows) || rows.length !== lines.length)
     return undefined;
-  }
-  if (place === null || !Array.isArray(rows) || rows.length === 0) return undefined;
-  const first = Number(place[2]) - rows.length + 1;
+  const first = last - rows.length + 1;
   const entries: LogEntry[] = [];
-  for (const row of rows as unknown[]) {
-    if (!isRow(row) || row[0] !== first + entries.length) return undefined;
-    const [sequence, operation, collection, documentId, version, at, before, after, image, key, chain] = row;
+  for (const [index, row] of (rows as unknown[]).entries()) {
+    if (!isRow(row) || row[0] !== first + index) return undefined;
+    const [sequence, operation, collection, documentId, version, at, before, after, key, chain] = row;
+    const image = lines[index] || null;
     entries.push({
       epoch,
       sequence,
@@ -69,6 +72,14 @@ export function decodeBatch({ id, text }: Batch): readonly LogEntry[] | undefine
   return entries;
 }
 
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
 type Row = readonly [
   sequence: number,
   operation: Operation,
@@ -78,23 +89,22 @@ type Row = readonly [
   at: number,
   before: string | null,
   after: string | null,
-  image: string | null,
   key: string | null,
   chain: string,
 ];
 
 function rowOf(entry: LogEntry): Row {
-  const { sequence, operation, collection, id, version, at, before, after, image, key, chain } = entry;
-  return [sequence, operation, collection, id, version, at, before, after, image, key, chain];
+  const { sequence, operation, collection, id, version, at, before, after, key, chain } = entry;
+  return [sequence, operation, collection, id, version, at, before, after, key, chain];
 }
 
 function isRow(row: unknown): row is Row {
-  if (!Array.isArray(row) || row.length !== 11) return false;
-  const [sequence, operation, collection, id, version, at, before, after, image, key, chain] = row as unknown[];
+  if (!Array.isArray(row) || row.length !== 10) return false;
+  const [sequence, operation, collection, id, version, at, before, after, key, chain] = row as unknown[];
   return (
     [sequence, version, at].every(Number.isSafeInteger) &&
     [collection, id, chain].every(isText) &&
-    [before, after, image, key].every(isTextOrNull) &&
+    [before, after, key].every(isTextOrNull) &&
     isText(operation) &&
     Object.hasOwn(Operation, operation)
   );

@@ -14,9 +14,9 @@ export interface RedisLogCacheOptions {
   /** Identity of the log. */
   readonly logId: string;
   /**
-   * Whether the log of record holds exactly this entry: same epoch, sequence and chain. Asked for the newest entry in Redis on
-   * every new connection, and now and then when Redis is ahead of what is offered. A stream whose newest entry the log does not
-   * hold is removed. May reject: then Redis is not used until it can be asked again.
+   * Whether the log of record holds exactly this entry: the same chain at its sequence, asked of the database itself. Asked for the
+   * newest entry in Redis on every new connection, and now and then when Redis is ahead of what is offered. A stream whose newest
+   * entry the log does not hold is removed. May reject: then Redis is not used until it can be asked again.
    */
   readonly holds: (entry: LogEntry) => Promise<boolean>;
   /** Memory the stream may take in Redis, approximately. Default 64 MiB. */
@@ -32,8 +32,8 @@ export interface RedisLogCacheOptions {
  * the id `<epoch>-<sequence>` of its last one. Redis refuses what is not beyond its top, so every primary offers what it
  * appended and none waits for another: what comes too late is missing, and a reader sees the gap and reads the database.
  *
- * What is read continues `after` without a gap, and is what some primary offered. A reader verifies the chain, and takes nothing
- * beyond the head it knows from the database.
+ * What is read continues `after` without a gap, and is what some primary offered. A reader verifies the chain, and that the log
+ * holds the last change: Redis may remember what the database was before it was restored.
  */
 export class RedisLogCache implements LogCache {
   readonly #stream: RedisStream;

@@ -2,10 +2,11 @@ import type { LogEntry } from '../model/change.ts';
 import type { RedisConnection } from '../pubsub/redis-connection.ts';
 import { RedisRetry } from '../pubsub/redis-retry.ts';
 import type { ReadLimits } from './change-log.ts';
+import { decodeBatch } from './redis-batch.ts';
 import type { RedisStream } from './redis-stream.ts';
 
 /** Batches asked for at first: a reader near the head needs no more. */
-const FIRST_BATCHES = 4;
+const FIRST_BATCHES = 2;
 const MOST_BATCHES = 256;
 
 export interface RedisLogReaderOptions {
@@ -85,17 +86,22 @@ export class RedisLogReader {
     const entries: LogEntry[] = [];
     let bytes = 0;
     let count = FIRST_BATCHES;
-    while (!time.over) {
+    while (!time.over && entries.length < Math.max(1, limits.maxChanges)) {
       const batches = await this.#options.stream.range(entries.at(-1)?.sequence ?? after, count);
-      for (const entry of batches.flat()) {
-        const previous = entries.at(-1);
-        const last = previous?.sequence ?? after;
-        // Batches of several primaries may overlap.
-        if (entry.sequence <= last) continue;
-        if (entry.sequence !== last + 1 || !followsEpoch(previous, entry)) return entries;
-        bytes += entry.image?.length ?? 0;
-        if (entries.length > 0 && (bytes > limits.maxBytes || entries.length >= limits.maxChanges)) return entries;
-        entries.push(entry);
+      for (const batch of batches) {
+        const decoded = decodeBatch(batch);
+        // What comes before it is as good as ever; the rest is as if it were not there.
+        if (decoded === undefined) return entries;
+        for (const entry of decoded) {
+          const previous = entries.at(-1);
+          const last = previous?.sequence ?? after;
+          // Batches of several primaries may overlap.
+          if (entry.sequence <= last) continue;
+          if (entry.sequence !== last + 1 || !followsEpoch(previous, entry)) return entries;
+          bytes += entry.image?.length ?? 0;
+          if (entries.length > 0 && (bytes > limits.maxBytes || entries.length >= limits.maxChanges)) return entries;
+          entries.push(entry);
+        }
       }
       if (batches.length < count || entries.length === 0) break;
       // As many as will do when the next ones are like these.

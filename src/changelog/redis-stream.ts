@@ -6,7 +6,6 @@ import { type Batch, decodeBatch, encodeBatch } from './redis-batch.ts';
 const SUSPICION_MS = 1_000;
 /** Changes over which the size of one is averaged. */
 const AVERAGED_CHANGES = 1_000;
-const FIELD = 'changes';
 
 export interface RedisStreamOptions {
   readonly connection: RedisConnection;
@@ -67,12 +66,15 @@ export class RedisStream {
   async add(entries: readonly LogEntry[]): Promise<void> {
     const { connection, maxBytes } = this.#options;
     const batch = encodeBatch(entries);
-    this.#average(batch.text.length / entries.length, entries.length);
+    this.#average(batch.changes.length + batch.images.length, entries.length);
     const { epoch, sequence } = entries.at(-1) as LogEntry;
     const oldest = Math.max(0, sequence - Math.ceil(maxBytes / this.#changeBytes));
     this.#epoch = Math.max(this.#epoch, epoch);
     try {
-      await connection.run('xadd', this.#key, 'MINID', '~', `${epoch}-${oldest}`, batch.id, FIELD, batch.text);
+      await connection.run(
+        ...(['xadd', this.#key, 'MINID', '~', `${epoch}-${oldest}`] as const),
+        ...[batch.id, 'changes', batch.changes, 'images', batch.images],
+      );
     } catch (error) {
       if (!isRefusedId(error)) throw error;
       this.#suspect();
@@ -80,18 +82,9 @@ export class RedisStream {
   }
 
   /** Up to `count` batches that end after `after`, oldest first. Rejects when Redis does not give them. */
-  async range(after: number, count: number): Promise<readonly (readonly LogEntry[])[]> {
+  async range(after: number, count: number): Promise<readonly Batch[]> {
     if (this.#epoch === 0) await this.#top();
-    const found = await this.#ask('xrange', `(${this.#epoch}-${after}`, '+', count);
-    const batches: (readonly LogEntry[])[] = [];
-    for (const batch of found) {
-      const entries = batch && decodeBatch(batch);
-      // Readers take what comes before it; the rest is as if it were not there.
-      if (entries === undefined) break;
-      this.#epoch = Math.max(this.#epoch, entries[0]?.epoch ?? 0);
-      batches.push(entries);
-    }
-    return batches;
+    return this.#ask('xrange', `(${this.#epoch}-${after}`, '+', count);
   }
 
   close(): void {
@@ -128,25 +121,20 @@ export class RedisStream {
 
   /** The newest change, if there is one. */
   async #top(): Promise<LogEntry | 'damaged' | undefined> {
-    const found = await this.#ask('xrevrange', '+', '-', 1);
-    if (found.length === 0) return undefined;
-    const newest = found[0] && decodeBatch(found[0])?.at(-1);
-    if (newest === undefined) return 'damaged';
-    this.#epoch = Math.max(this.#epoch, newest.epoch);
-    return newest;
+    const [batch] = await this.#ask('xrevrange', '+', '-', 1);
+    return batch && (decodeBatch(batch)?.at(-1) ?? 'damaged');
   }
 
-  /** The entries of a part of the stream; undefined in place of one that is not of ours. */
-  async #ask(command: string, from: string, to: string, count: number): Promise<readonly (Batch | undefined)[]> {
+  async #ask(command: string, from: string, to: string, count: number): Promise<readonly Batch[]> {
     const reply = await this.#options.connection.run(command, this.#key, from, to, 'COUNT', count);
-    return (reply as readonly (readonly [string, readonly string[]])[]).map(([id, [field, text]]) =>
-      field === FIELD && text !== undefined ? { id, text } : undefined,
-    );
+    const batches = (reply as readonly StreamEntry[]).map(([id, fields]) => batchOf(id, fields));
+    for (const { id } of batches) this.#epoch = Math.max(this.#epoch, Number.parseInt(id, 10));
+    return batches;
   }
 
   #average(bytes: number, changes: number): void {
     const weight = this.#changeBytes === 0 ? 1 : changes / (changes + AVERAGED_CHANGES);
-    this.#changeBytes += (bytes - this.#changeBytes) * weight;
+    this.#changeBytes += (bytes / changes - this.#changeBytes) * weight;
   }
 
   #suspect(): void {
@@ -155,6 +143,15 @@ export class RedisStream {
     this.#suspectedAt = now;
     this.#trusted = false;
   }
+}
+
+/** An entry as XRANGE answers: its id, then fields and values in turn. */
+type StreamEntry = readonly [id: string, fields: readonly string[]];
+
+/** An entry that is not of ours becomes a batch that cannot be decoded. */
+function batchOf(id: string, [changesField, changes = '', imagesField, images = '']: readonly string[]): Batch {
+  const ours = changesField === 'changes' && imagesField === 'images';
+  return { id, changes: ours ? changes : '', images };
 }
 
 /** Redis says so of an id that is not beyond the top of the stream. */

@@ -80,10 +80,10 @@ export class RedisConnection {
     const refusal = await connection.#firstAnswer();
     if (refusal === undefined) return connection;
     await connection.close();
+    // Without the error as its cause: that holds the command, and the command holds the password.
     throw new HoldfastError(
       'CONFIG_INVALID',
-      `changeLog.redis: ${connection.#target.shown} refuses this user, password or database: ${refusal.message}`,
-      { cause: refusal },
+      `changeLog.redis: ${connection.#target.shown} refuses this user, password or database: ${refusal}`,
     );
   }
 
@@ -174,22 +174,23 @@ export class RedisConnection {
     });
   }
 
-  /** Waits for the first answer; the error with which Redis refused us, or undefined: it is there, or away. */
-  #firstAnswer(): Promise<Error | undefined> {
+  /** Waits for the first answer; what Redis said when it refused us, or undefined: it is there, or away. */
+  #firstAnswer(): Promise<string | undefined> {
     return new Promise((resolve) => {
-      const finish = (refusal?: Error): void => {
+      const finish = (refusal?: string): void => {
         endWait();
-        this.commands.off('ready', finish);
+        this.commands.off('ready', ready);
         this.commands.off('error', heard);
         this.commands.off('node error', heard);
         resolve(refusal);
       };
-      const heard = (error: Error & { readonly lastNodeError?: Error }): void => {
-        const { message } = error.lastNodeError ?? error;
-        finish(REFUSAL.test(message) ? (error.lastNodeError ?? error) : undefined);
+      const ready = (): void => finish();
+      const heard = ({ message, lastNodeError }: Error & { readonly lastNodeError?: Error }): void => {
+        const said = lastNodeError?.message ?? message;
+        finish(REFUSAL.test(said) ? said : undefined);
       };
-      const endWait = this.clock.after(OPEN_MS, finish);
-      this.commands.on('ready', finish);
+      const endWait = this.clock.after(OPEN_MS, ready);
+      this.commands.on('ready', ready);
       this.commands.on('error', heard);
       this.commands.on('node error', heard);
     });

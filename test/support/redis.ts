@@ -35,9 +35,15 @@ export async function openConnection(url: string, options: Partial<RedisConnecti
   };
 }
 
-/** A cache on a connection; every history is held unless `holds` says otherwise. */
+/** A cache on a connection; every history is held unless `holds` says otherwise, and a busy machine is waited for. */
 export function openCache(connection: RedisConnection, options: Partial<RedisLogCacheOptions> = {}) {
-  const cache = new RedisLogCache({ connection, logId: LOG_ID, holds: async () => true, ...options });
+  const cache = new RedisLogCache({
+    connection,
+    logId: LOG_ID,
+    holds: async () => true,
+    readTimeoutMs: 5_000,
+    ...options,
+  });
   return Object.assign(cache, { [Symbol.asyncDispose]: () => cache.close() });
 }
 
