@@ -207,6 +207,12 @@ export const ERRORS = {
     retryable: true,
     status: 503,
   },
+  WRITE_CONTENTION: {
+    cause: 'Others kept changing the same document, so that the write could not be made. Nothing was written.',
+    remedy: 'Send the request again; spread writes that all change one document.',
+    retryable: true,
+    status: 503,
+  },
   DR_INCOMPATIBLE: {
     cause:
       'The archive cannot be restored here: another kind of database, an older server, or a statement that this server refuses.',

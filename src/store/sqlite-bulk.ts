@@ -1,19 +1,17 @@
-import { isHoldfastError } from '../errors.ts';
 import { type Document, type DocumentText, decodeDocument } from '../model/document.ts';
-import type { Position } from '../model/position.ts';
 import type { Database, Transaction } from '../sqlite/database.ts';
 import { documentKey, rememberEnd, rememberedOperation, rememberedWrite } from './idempotency.ts';
+import { prepareDocument } from './prepared-document.ts';
 import { read } from './slices.ts';
 import { Query, rowsOf } from './sqlite-query.ts';
 import type { StoredRow, Table } from './sqlite-table.ts';
-import { prepareDocument, type SqliteWriter, type WriteMark } from './sqlite-writer.ts';
-import type { BulkResult, Filter, IdempotencyKey, Refusal, WriteResult } from './store.ts';
+import type { SqliteWriter, WriteMark } from './sqlite-writer.ts';
+import type { BulkResult, Filter, IdempotencyKey, WriteResult } from './store.ts';
+import { MAX_DOCUMENTS, Tally } from './tally.ts';
 
 /** A bulk write is cut into transactions of so many documents, or so many characters of text, that nobody waits long for it. */
 const CHUNK_DOCUMENTS = 500;
 const CHUNK_CHARACTERS = 1024 * 1024;
-/** Documents given back. */
-const MAX_DOCUMENTS = 1_000;
 
 /** What a collection writes with. */
 export interface WriteParts {
@@ -114,58 +112,5 @@ class Chunk {
 
   hasRoom(): boolean {
     return this.#documents < CHUNK_DOCUMENTS && this.#characters < CHUNK_CHARACTERS;
-  }
-}
-
-/** Counts what became of the documents. A transaction that fails fails the whole call, so nothing is ever taken back. */
-class Tally {
-  matched = 0;
-  modified = 0;
-  /** Documents found so far. */
-  found = 0;
-  readonly #documents: Document[] = [];
-  readonly #refused: Refusal[] = [];
-  /** Where the log was after the last write. */
-  position: Position;
-
-  constructor(position: Position) {
-    this.position = position;
-  }
-
-  /** Counts what was written before the process died. */
-  recall(documents: readonly (Document | null)[], modified: number): void {
-    this.matched += modified;
-    this.modified += modified;
-    this.#documents.push(...documents.filter((document) => document !== null));
-  }
-
-  /** Runs the write of one document; a refusal is noted and does not stop the others. */
-  attempt(index: number, write: () => WriteResult): void {
-    try {
-      this.add(write());
-    } catch (error) {
-      // What no document could satisfy ends the call, as does everything that is not about this document.
-      const concerns = isHoldfastError(error, 'ALREADY_EXISTS') || isHoldfastError(error, 'VALIDATION_FAILED');
-      if (!concerns) throw error;
-      this.matched += 1;
-      this.#refused.push({ index, code: error.code, message: error.message });
-    }
-  }
-
-  add(result: WriteResult): void {
-    this.matched += result.matchedCount;
-    this.modified += result.modifiedCount;
-    this.position = result.position;
-    if (result.document !== null && this.#documents.length < MAX_DOCUMENTS) this.#documents.push(result.document);
-  }
-
-  result({ matched, position }: Pick<Tally, 'matched' | 'position'> = this): BulkResult {
-    return {
-      matchedCount: matched,
-      modifiedCount: this.modified,
-      documents: this.#documents,
-      refused: this.#refused,
-      position,
-    };
   }
 }

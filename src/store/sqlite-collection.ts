@@ -1,5 +1,6 @@
 import { type Document, decodeDocument } from '../model/document.ts';
 import type { Transaction } from '../sqlite/database.ts';
+import { prepareDocument } from './prepared-document.ts';
 import { compileProjection } from './projection.ts';
 import { read, readNow, stream } from './slices.ts';
 import { insertMany, type WriteFound, type WriteParts, writeMany } from './sqlite-bulk.ts';
@@ -7,7 +8,6 @@ import { findGrouped } from './sqlite-grouped.ts';
 import { singleId } from './sqlite-plan.ts';
 import { countOf, documentsOf, find, Query, rowsOf } from './sqlite-query.ts';
 import type { StoredRow } from './sqlite-table.ts';
-import { prepareDocument } from './sqlite-writer.ts';
 import type {
   BulkOptions,
   BulkResult,

@@ -56,7 +56,10 @@ export class SqliteStore implements Store, RowReader, RowWriter {
     const writer = new SqliteWriter(outbox, this.#clock);
     this.#collections = new Map(tables.map((table) => [table.name, new SqliteCollection({ database, writer, table })]));
     const version = database.reader.prepare('SELECT sqlite_version() AS version').get()?.version;
-    this.capabilities = { transactionalLog: true, server: `SQLite ${version}` };
+    this.capabilities = {
+      ...{ transactionalLog: true, snapshotReads: true, uniqueLists: true, anyText: true },
+      server: `SQLite ${version}`,
+    };
   }
 
   /**

@@ -7,6 +7,7 @@ import type { HybridClock } from './hybrid-clock.ts';
 import { type RememberedWrite, remember, rememberedWrite } from './idempotency.ts';
 import { keyOf, keyOfText } from './key.ts';
 import type { Outbox } from './outbox.ts';
+import type { PreparedDocument } from './prepared-document.ts';
 import type { Reader } from './slices.ts';
 import { bury, deleteRow, insertRow, replaceRow, tombstoneVersion, unbury, valueKeysOf } from './sqlite-mutation.ts';
 import { duplicateOf, type StoredRow, type Table } from './sqlite-table.ts';
@@ -25,30 +26,6 @@ export interface WriteMark {
   /** Key of the bulk operation this write is part of. */
   readonly operationKey?: string | undefined;
   readonly ifVersion?: number | undefined;
-}
-
-/** A document as it will be stored: checked and written as text once, before its transaction. */
-export interface PreparedDocument {
-  readonly id: DocumentText;
-  readonly key: Uint8Array;
-  readonly text: DocumentText;
-  /** Read back from the text: what every reader will get. */
-  readonly document: Document;
-}
-
-/** @throws VALIDATION_FAILED for a document without a usable `_id`, or one that cannot be stored */
-export function prepareDocument(document: Document): PreparedDocument {
-  const { _id } = document;
-  if (_id === undefined || Array.isArray(_id) || isExpression(_id)) {
-    const reason = _id === undefined ? 'has no _id' : 'has an array or a regular expression as _id';
-    throw new HoldfastError('VALIDATION_FAILED', `the document ${reason}; every document needs one value there`);
-  }
-  const text = encodeDocument(document);
-  return { id: encodeValue(_id), key: keyOf(_id), text, document: decodeDocument(text) };
-}
-
-function isExpression(value: unknown): boolean {
-  return value instanceof RegExp || (value as { _bsontype?: unknown } | null)?._bsontype === 'BSONRegExp';
 }
 
 /**

@@ -16,6 +16,18 @@ export interface StoreCapabilities {
   readonly transactionalLog: boolean;
   /** Name for status and logs, e.g. `SQLite 3.53.4`. */
   readonly server: string;
+  /** A long read sees one state of the data. Without, it may or may not see what is written meanwhile, each document whole. */
+  readonly snapshotReads: boolean;
+  /** An index over a list may be unique. The model offers unique scalars only, so nothing depends on it. */
+  readonly uniqueLists: boolean;
+  /** Strings may hold half a surrogate pair, and a document text may have exactly 16 MiB. Without, both are VALIDATION_FAILED. */
+  readonly anyText: boolean;
+  /** How the server is set up; informative. Left out where there is no server. */
+  readonly topology?: 'STANDALONE' | 'REPLICA_SET' | 'SHARDED';
+  /** The server has transactions; informative: nothing here uses them. Default false. */
+  readonly transactions?: boolean;
+  /** The server has change streams; informative: foreign writers are found by the scrub without them. Default false. */
+  readonly changeStreams?: boolean;
 }
 
 /** An index; the name is unique within the collection. */

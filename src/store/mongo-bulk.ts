@@ -1,0 +1,348 @@
+import { MongoBulkWriteError } from 'mongodb';
+import { HoldfastError } from '../errors.ts';
+import { type Document, type DocumentText, decodeValue } from '../model/document.ts';
+import { documentKey } from './idempotency.ts';
+import { READ_OPTIONS, WRITE_OPTIONS } from './mongo-bson.ts';
+import { within } from './mongo-deadline.ts';
+import { type Stored, storedOf } from './mongo-document.ts';
+import { coded, faultOf, indexNamed, MongoFault } from './mongo-errors.ts';
+import { type Draft, type Image, setOperation } from './mongo-image.ts';
+import { requireSame, type WrittenPart } from './mongo-memory.ts';
+import type { MongoQuery } from './mongo-query.ts';
+import {
+  bulkOperation,
+  type Decide,
+  LOOK_OPTIONS,
+  type MongoTable,
+  type MongoWriter,
+  written,
+} from './mongo-writer.ts';
+import type { KeyedEntry } from './outbox.ts';
+import type { PreparedDocument } from './prepared-document.ts';
+import type { BulkResult, IdempotencyKey, WriteResult } from './store.ts';
+import { concernsDocument, MAX_DOCUMENTS, Tally } from './tally.ts';
+
+/** Documents, and characters of text, written in one command and logged as one group. */
+const CHUNK_DOCUMENTS = 500;
+const CHUNK_CHARACTERS = 4 * 1024 * 1024;
+/** What one document adds to the deadline of a command, in ms. */
+const DOCUMENT_MS = 10;
+/** Look-ups under way at once. */
+const AT_ONCE = 32;
+
+/** One document of a batch: what is written, and how it is written alone when the batch could not. */
+interface Part {
+  readonly index: number;
+  readonly image: Image;
+  readonly key: IdempotencyKey | undefined;
+  readonly alone: Decide;
+}
+
+/** See `Collection.insertMany`. Keys that were used with other arguments end the call before anything is written. */
+export async function insertMany(
+  writer: MongoWriter,
+  table: MongoTable,
+  documents: readonly Document[],
+  keys: readonly IdempotencyKey[] | undefined,
+  prepare: (document: Document) => PreparedDocument,
+  inserting: (prepared: PreparedDocument) => Decide,
+): Promise<BulkResult> {
+  const { log } = writer.parts;
+  const tally = new Tally(log.position());
+  const earlier = await entriesUnder(writer, keys ?? []);
+  for (let next = 0; next < documents.length; ) {
+    const results = new Map<number, WriteResult | HoldfastError>();
+    const parts: Part[] = [];
+    const token = writer.newToken();
+    const start = next;
+    for (let characters = 0; next < documents.length && next - start < CHUNK_DOCUMENTS; next++) {
+      if (characters >= CHUNK_CHARACTERS) break;
+      const key = keys?.[next];
+      const entry = earlier.get(key?.key);
+      if (entry !== undefined) {
+        results.set(next, await writer.resultOf(table, entry));
+        continue;
+      }
+      try {
+        const prepared = prepare(documents[next] as Document);
+        const alone = inserting(prepared);
+        const image = writer.image(table, alone(null) as Draft, key, token);
+        parts.push({ index: next, image, key, alone });
+        characters += prepared.text.length;
+      } catch (error) {
+        if (!concernsDocument(error)) throw error;
+        results.set(next, error);
+      }
+    }
+    for (const [index, result] of await writeParts(writer, table, parts)) results.set(index, result);
+    for (let index = start; index < next; index++)
+      count(tally, index, results.get(index) as WriteResult | HoldfastError);
+  }
+  return tally.result();
+}
+
+/**
+ * See `Collection.updateMany` and `deleteMany`: the documents that match at the start, each tested again when it is written. One
+ * operation, known by its key, must not run twice at once in one process; in two, each document is written once.
+ */
+export async function writeMany(
+  writer: MongoWriter,
+  table: MongoTable,
+  query: MongoQuery,
+  operation: IdempotencyKey | undefined,
+  decide: Decide,
+): Promise<BulkResult> {
+  const { log, memory } = writer.parts;
+  const tally = new Tally(log.position());
+  const before: WrittenPart[] = [];
+  const done = new Set<DocumentText>();
+  if (operation !== undefined) {
+    const end = await memory.end(operation);
+    if (end !== undefined) {
+      tally.recall(await documentsOf(writer, table, end.written), end.modified);
+      return tally.result({ matched: end.matched, position: end.position });
+    }
+    const planned = await memory.planned(operation);
+    for (const entry of await entriesOfPlan(writer, table, operation, planned)) {
+      done.add(entry.id);
+      if (before.length < MAX_DOCUMENTS) before.push(entry);
+    }
+    tally.recall(await documentsOf(writer, table, before), done.size);
+  }
+
+  const ids = await idsOf(table, query);
+  let found = 0;
+  for (let next = 0; next < ids.length; ) {
+    const wanted = ids.slice(next, next + CHUNK_DOCUMENTS);
+    if (operation !== undefined) await memory.rememberPlan(operation, wanted);
+    const { documents, passed } = await readChunk(table, wanted);
+    next += passed;
+    const matching = documents.filter(
+      ({ id, document }) => !done.has(id) && document !== null && query.matches(document),
+    );
+    const helped = await writer.help(table, matching);
+    // The plan, then the documents, then the plans of others, then the keys: of two runs at least one sees the other.
+    const twice = operation !== undefined && (await memory.plannedTwice(operation, wanted));
+    const results = new Map<number, WriteResult | HoldfastError>();
+    const parts: Part[] = [];
+    const token = writer.newToken();
+    const first = found;
+    for (const stored of helped) {
+      const index = found++;
+      const key = operation && documentKey(operation, stored.id);
+      const earlier = key && twice ? await writer.repeated(table, key) : undefined;
+      if (earlier !== undefined) {
+        results.set(index, earlier);
+        continue;
+      }
+      const alone: Decide = (now) =>
+        now?.document != null && query.matches(now.document) ? decide(now) : { unchanged: null };
+      try {
+        const draft = decide(stored);
+        if ('unchanged' in draft) results.set(index, unchanged(stored, log.position()));
+        else parts.push({ index, image: writer.image(table, draft, key, token), key, alone });
+      } catch (error) {
+        if (!concernsDocument(error)) throw error;
+        results.set(index, error);
+      }
+    }
+    for (const [index, result] of await writeParts(writer, table, parts)) results.set(index, result);
+    for (let index = first; index < found; index++)
+      count(tally, index, results.get(index) as WriteResult | HoldfastError);
+    for (const { index, image, key } of parts) {
+      const result = results.get(index);
+      if (key === undefined || result === undefined || result instanceof HoldfastError) continue;
+      if (result.modifiedCount > 0 && before.length < MAX_DOCUMENTS) {
+        before.push({ key: key.key, id: image.id, version: result.version as number });
+      }
+    }
+  }
+  if (operation !== undefined) {
+    const { matched, modified, position } = tally;
+    await memory.rememberEnd(operation.key, { digest: operation.digest, matched, modified, position, written: before });
+  }
+  return tally.result();
+}
+
+/** Writes a batch: one command, one group in the log; alone what others were faster with. By the index of the parts. */
+async function writeParts(
+  writer: MongoWriter,
+  table: MongoTable,
+  parts: readonly Part[],
+): Promise<Map<number, WriteResult | HoldfastError>> {
+  const results = new Map<number, WriteResult | HoldfastError>();
+  if (parts.length === 0) return results;
+  const { step } = writer.parts;
+  step('bulk.afterRead');
+  const { outcomes, lost } = await send(writer, table, parts);
+  step('bulk.afterWrite');
+  const made = parts.filter((_, place) => outcomes[place] === 'WRITTEN');
+  const entries = await writer.log(
+    table,
+    made.map(({ image }) => image),
+  );
+  step('bulk.afterAppend');
+  for (const [place, { index, image }] of made.entries()) {
+    results.set(index, written(image, entries[place] as (typeof entries)[number]));
+  }
+  for (const [place, { index, image, key, alone }] of parts.entries()) {
+    const outcome = outcomes[place];
+    if (outcome instanceof HoldfastError) results.set(index, outcome);
+    if (outcome !== 'STALE') continue;
+    // Without a key nobody could tell a second write from one that is still on its way.
+    if (lost !== undefined && key === undefined) throw lost;
+    const mark = { idempotency: key, partOfBulk: true };
+    results.set(index, await writer.write(table, image._id, mark, alone).catch(refusal));
+  }
+  return results;
+}
+
+type Outcome = 'WRITTEN' | 'STALE' | HoldfastError;
+
+/** Step W of a batch. `lost` is there when the answer was lost: then STALE means not until now. */
+async function send(
+  writer: MongoWriter,
+  table: MongoTable,
+  parts: readonly Part[],
+): Promise<{ readonly outcomes: readonly Outcome[]; readonly lost?: HoldfastError }> {
+  const doing = `write documents of "${table.name}"`;
+  const operations = parts.map(({ image }) => bulkOperation(setOperation(image)));
+  const deadlineMs = writer.parts.deadlineMs + parts.length * DOCUMENT_MS;
+  const outcomes: Outcome[] = parts.map(() => 'WRITTEN');
+  try {
+    const result = await within(deadlineMs, table.raw.bulkWrite(operations, { ...WRITE_OPTIONS, ordered: false }));
+    if (result.insertedCount + result.matchedCount === parts.length) return { outcomes };
+    return { outcomes: await lookUp(table, parts, outcomes) };
+  } catch (error) {
+    const fault = faultOf(error);
+    if (fault === MongoFault.UNAVAILABLE) throw coded(error, doing, 'WRITE');
+    if (fault === MongoFault.UNKNOWN) {
+      const lost = coded(error, doing, 'WRITE');
+      const looked = lookUp(table, parts, outcomes);
+      return { outcomes: await within(deadlineMs, looked).catch(() => Promise.reject(lost)), lost };
+    }
+    if (!(error instanceof MongoBulkWriteError)) throw coded(error, doing, 'WRITE');
+    const refused = [error.writeErrors].flat();
+    for (const { index, code, errmsg } of refused) {
+      if (code !== 11000) throw coded(error, doing, 'WRITE');
+      outcomes[index] = writer.duplicate(table, indexNamed(errmsg)) ?? 'STALE';
+    }
+    const { insertedCount, matchedCount } = error.result;
+    if (insertedCount + matchedCount + refused.length === parts.length) return { outcomes };
+    return { outcomes: await lookUp(table, parts, outcomes) };
+  }
+}
+
+/** Tells by the tokens in the documents which of a batch were written. */
+async function lookUp(
+  table: MongoTable,
+  parts: readonly Part[],
+  outcomes: readonly Outcome[],
+): Promise<readonly Outcome[]> {
+  const ids = parts.map(({ image }) => image._id);
+  const found = await table.raw.find({ _id: { $in: ids } } as Document, LOOK_OPTIONS).toArray();
+  const byId = new Map(found.map((raw) => storedOf(table.name, raw)).map((stored) => [stored.id, stored]));
+  return outcomes.map((outcome, place) => {
+    const { image } = parts[place] as Part;
+    if (outcome !== 'WRITTEN') return outcome;
+    const stored = byId.get(image.id);
+    const ours = stored?.version === image.version && stored.pending?.token === image.pending.token;
+    return ours ? 'WRITTEN' : 'STALE';
+  });
+}
+
+function refusal(error: unknown): HoldfastError {
+  if (concernsDocument(error)) return error;
+  throw error;
+}
+
+function count(tally: Tally, index: number, result: WriteResult | HoldfastError): void {
+  if (result instanceof HoldfastError) tally.refuse(index, result);
+  else tally.add(result);
+}
+
+function unchanged({ document, version }: Stored, position: WriteResult['position']): WriteResult {
+  return { matchedCount: 1, modifiedCount: 0, document, version, position, repeated: false };
+}
+
+/** Ids of the documents that match, in their order. */
+async function idsOf(table: MongoTable, query: MongoQuery): Promise<DocumentText[]> {
+  try {
+    const options = { ...READ_OPTIONS, projection: { _id: 1 }, sort: { _id: 1 } as const };
+    const ids: DocumentText[] = [];
+    for await (const raw of table.raw.find(query.filter, options)) ids.push(storedOf(table.name, raw).id);
+    return ids;
+  } catch (error) {
+    throw coded(error, `find documents of "${table.name}"`, 'READ');
+  }
+}
+
+/** The documents of some ids, as many as fit into a chunk; `passed` of the ids are dealt with then. */
+async function readChunk(
+  table: MongoTable,
+  ids: readonly DocumentText[],
+): Promise<{ readonly documents: Stored[]; readonly passed: number }> {
+  const options = { ...READ_OPTIONS, sort: { _id: 1 } as const, batchSize: CHUNK_DOCUMENTS };
+  const documents: Stored[] = [];
+  let characters = 0;
+  try {
+    for await (const raw of table.raw.find({ _id: { $in: ids.map(decodeValue) } } as Document, options)) {
+      const stored = storedOf(table.name, raw);
+      documents.push(stored);
+      characters += stored.text?.length ?? 0;
+      if (characters >= CHUNK_CHARACTERS) return { documents, passed: ids.indexOf(stored.id) + 1 || ids.length };
+    }
+  } catch (error) {
+    throw coded(error, `read documents of "${table.name}"`, 'READ');
+  }
+  return { documents, passed: ids.length };
+}
+
+/** What a bulk operation wrote of what it had planned, before it was cut off. */
+async function entriesOfPlan(
+  writer: MongoWriter,
+  table: MongoTable,
+  operation: IdempotencyKey,
+  planned: readonly DocumentText[],
+): Promise<(WrittenPart & KeyedEntry)[]> {
+  for (let next = 0; next < planned.length; ) {
+    const { documents, passed } = await readChunk(table, planned.slice(next, next + CHUNK_DOCUMENTS));
+    next += passed;
+    await writer.help(table, documents);
+  }
+  const keys = planned.map((id) => documentKey(operation, id));
+  return [...(await entriesUnder(writer, keys)).values()].sort((a, b) => a.position.sequence - b.position.sequence);
+}
+
+async function documentsOf(
+  writer: MongoWriter,
+  table: MongoTable,
+  parts: readonly WrittenPart[],
+): Promise<(Document | null)[]> {
+  return inTurns(parts, async ({ key, id }) => {
+    const entry = await writer.parts.log.entryOfKey(key);
+    return entry === undefined ? null : writer.documentOf(table, { ...entry, id });
+  });
+}
+
+/** The entries under keys, by key. @throws VALIDATION_FAILED when one was used with other arguments */
+async function entriesUnder(
+  writer: MongoWriter,
+  keys: readonly IdempotencyKey[],
+): Promise<Map<string | undefined, KeyedEntry>> {
+  const entries = await inTurns(keys, async (key) => {
+    const entry = await writer.parts.log.entryOfKey(key.key);
+    if (entry !== undefined) requireSame(entry.digest, key);
+    return entry;
+  });
+  return new Map(entries.flatMap((entry) => (entry === undefined ? [] : [[entry.key, entry] as const])));
+}
+
+/** The results of `work` for each item, some at a time. */
+async function inTurns<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = [];
+  for (let next = 0; next < items.length; next += AT_ONCE) {
+    results.push(...(await Promise.all(items.slice(next, next + AT_ONCE).map(work))));
+  }
+  return results;
+}

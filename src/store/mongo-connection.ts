@@ -1,0 +1,85 @@
+import { type Db, MongoClient, type MongoClientOptions } from 'mongodb';
+import { HoldfastError } from '../errors.ts';
+import { coded } from './mongo-errors.ts';
+import type { StoreCapabilities } from './store.ts';
+
+/** The database of a URL that names none. */
+const DEFAULT_DATABASE = 'holdfast';
+
+export interface MongoConnectionOptions {
+  /** Shown in the server's log and list of connections. Default `holdfast`. */
+  readonly appName?: string | undefined;
+  /** Connections at most. Default 32. */
+  readonly poolSize?: number | undefined;
+  /** Longest wait for a server or a free connection, in ms: after it nothing was sent. Default 600. */
+  readonly reachMs?: number | undefined;
+  /** Longest silence of a server that has an operation, in ms. Default 10,000. */
+  readonly silenceMs?: number | undefined;
+}
+
+/** A connection to one database of a MongoDB server. */
+export interface MongoConnection extends AsyncDisposable {
+  readonly database: Db;
+  readonly capabilities: StoreCapabilities;
+  /** Ends the connections; what is under way fails. */
+  close(): Promise<void>;
+}
+
+/**
+ * Connects and asks the server what it can. Nothing of the gateway needs what the flags report; they are for status and logs.
+ * Writes are acknowledged by a majority and its journals. The driver retries no write: whether to send one again is decided where
+ * its outcome can be found out. It retries reads once.
+ * @throws CONFIG_INVALID for a URL that is none, or refused credentials; DATABASE_UNAVAILABLE
+ */
+export async function connectMongo(url: string, options: MongoConnectionOptions = {}): Promise<MongoConnection> {
+  const { appName = 'holdfast', poolSize = 32, reachMs = 600, silenceMs = 10_000 } = options;
+  const client = clientOf(url, {
+    ...{ appName, maxPoolSize: poolSize, retryWrites: false, retryReads: true },
+    ...{ serverSelectionTimeoutMS: reachMs, waitQueueTimeoutMS: reachMs, socketTimeoutMS: silenceMs },
+    writeConcern: { w: 'majority', journal: true },
+  });
+  try {
+    const database = client.db(hasDatabase(url) ? undefined : DEFAULT_DATABASE);
+    const hello = await database.admin().command({ hello: 1 });
+    const close = () => client.close();
+    return { database, capabilities: await probe(database, hello), close, [Symbol.asyncDispose]: close };
+  } catch (error) {
+    await client.close();
+    throw coded(error, 'connect to the store', 'READ');
+  }
+}
+
+function clientOf(url: string, options: MongoClientOptions): MongoClient {
+  try {
+    return new MongoClient(url, options);
+  } catch (cause) {
+    // The driver's message may repeat the URL, which has a password.
+    throw new HoldfastError(
+      'CONFIG_INVALID',
+      'the URL of the store is no MongoDB URL; one looks like mongodb://host:27017/name',
+      {
+        cause,
+      },
+    );
+  }
+}
+
+function hasDatabase(url: string): boolean {
+  return /^mongodb(?:\+srv)?:\/\/[^/?]+\/[^/?]+/.test(url);
+}
+
+async function probe(database: Db, hello: Readonly<Record<string, unknown>>): Promise<StoreCapabilities> {
+  const info = await database
+    .admin()
+    .command({ buildInfo: 1 })
+    .catch(() => ({}) as Record<string, unknown>);
+  const sharded = hello.msg === 'isdbgrid';
+  const replicaSet = typeof hello.setName === 'string';
+  return {
+    ...{ transactionalLog: false, snapshotReads: false, uniqueLists: false, anyText: false },
+    server: `MongoDB ${typeof info.version === 'string' ? info.version : 'of unknown version'}${sharded ? ' (sharded)' : replicaSet ? ' (replica set)' : ''}`,
+    topology: sharded ? 'SHARDED' : replicaSet ? 'REPLICA_SET' : 'STANDALONE',
+    transactions: (sharded || replicaSet) && hello.logicalSessionTimeoutMinutes !== undefined,
+    changeStreams: sharded || replicaSet,
+  };
+}

@@ -1,0 +1,369 @@
+import { randomBytes } from 'node:crypto';
+import type { AnyBulkWriteOperation } from 'mongodb';
+import { HoldfastError, isHoldfastError } from '../errors.ts';
+import type { LogEntry } from '../model/change.ts';
+import { type Document, type DocumentText, decodeDocument, decodeValue } from '../model/document.ts';
+import type { HybridClock } from './hybrid-clock.ts';
+import { keyOf } from './key.ts';
+import { type Raw, READ_OPTIONS, WRITE_OPTIONS } from './mongo-bson.ts';
+import type { MongoClearer } from './mongo-clearer.ts';
+import { within } from './mongo-deadline.ts';
+import { METADATA, pendingChange, type Stored, storedOf } from './mongo-document.ts';
+import { coded, duplicateKeyIndex, faultOf, MongoFault } from './mongo-errors.ts';
+import {
+  changeOf,
+  type Draft,
+  type Image,
+  imageOf,
+  type SetOperation,
+  setOperation,
+  storedAfter,
+} from './mongo-image.ts';
+import { KeyedLock, type Slot } from './mongo-lock.ts';
+import { type MongoMemory, requireSame } from './mongo-memory.ts';
+import type { KeyedEntry, LogAppender } from './outbox.ts';
+import type { IdempotencyKey, WriteOptions, WriteResult } from './store.ts';
+
+/** How often a document that others keep changing is tried again. */
+const ATTEMPTS = 50;
+/** Longest pause before the next attempt, in ms. */
+const MOST_PAUSE_MS = 40;
+/** How often a write is sent again while it is known that it has not happened. */
+const SENDS = 3;
+
+/** One collection of the store. */
+export interface MongoTable {
+  readonly name: string;
+  readonly raw: Raw;
+  /** Paths of unique indexes, where null is not stored. */
+  readonly uniquePaths: readonly string[];
+  /** By the name that a unique index has on the server, its paths. */
+  readonly uniqueIndexes: ReadonlyMap<string, readonly string[]>;
+}
+
+/** What marks one write, beside its document. */
+export interface WriteMark extends WriteOptions {
+  /** Whether it is part of a bulk operation, which remembers what it left unchanged as a whole. */
+  readonly partOfBulk?: boolean | undefined;
+}
+
+/** What is to be done about a document as it was found; null when there is neither document nor tombstone. */
+export type Decide = (stored: Stored | null) => Draft | Unchanged;
+
+/** Nothing: it is as it should be (`stored`), or it is not there (null). */
+export interface Unchanged {
+  readonly unchanged: Stored | null;
+}
+
+export interface WriterParts {
+  readonly log: LogAppender;
+  readonly memory: MongoMemory;
+  readonly clearer: MongoClearer;
+  readonly clock: HybridClock;
+  /** Bound of the commands of one write, in ms; finding out what became of one may take as long again. */
+  readonly deadlineMs: number;
+  /** Called after each step; see the failpoints of the store. */
+  readonly step: (name: string) => void;
+  readonly pause: (ms: number) => Promise<void>;
+}
+
+/** The steps R, H, I, W, L, A and C of SPEC.md. */
+export class MongoWriter {
+  readonly #parts: WriterParts;
+  readonly #locks = new KeyedLock<Stored | null>();
+
+  constructor(parts: WriterParts) {
+    this.#parts = parts;
+  }
+
+  get parts(): WriterParts {
+    return this.#parts;
+  }
+
+  /**
+   * Writes what `decide` makes of the document `_id`. `assumed` is what it probably is (null: not there), which saves reading it: only
+   * a compare-and-set may rest on it, every other answer is given on what was read.
+   * @throws what `decide` throws; ALREADY_EXISTS, DATABASE_UNAVAILABLE, WRITE_OUTCOME_UNKNOWN, WRITE_CONTENTION
+   */
+  write(
+    table: MongoTable,
+    _id: unknown,
+    mark: WriteMark,
+    decide: Decide,
+    assumed?: Stored | null,
+  ): Promise<WriteResult> {
+    const key = `${table.name}\0${Buffer.from(keyOf(_id)).toString('latin1')}`;
+    return this.#locks.run(key, (slot) => this.#attempts(table, _id, mark, decide, slot, slot.known ?? assumed));
+  }
+
+  /** Reads a document with its metadata; null when there is neither document nor tombstone. */
+  async read(table: MongoTable, _id: unknown, deadlineMs = this.#parts.deadlineMs): Promise<Stored | null> {
+    try {
+      const raw = await within(deadlineMs, table.raw.findOne({ _id } as Document, READ_OPTIONS));
+      return raw === null ? null : storedOf(table.name, raw);
+    } catch (error) {
+      throw coded(error, `read a document of "${table.name}"`, 'READ');
+    }
+  }
+
+  /** Step H for many: sees to it that pending versions are in the log, in the order given, and returns the documents with the hashes logged. */
+  async help(table: MongoTable, documents: readonly Stored[]): Promise<Stored[]> {
+    const { clearer, log, memory } = this.#parts;
+    const open = documents.filter(
+      ({ pending, id, version }) => pending !== undefined && !clearer.knows(table.raw, id, version),
+    );
+    if (open.length === 0) return [...documents];
+    await memory.rememberRemoved(open.flatMap(({ pending }) => removedOf(pending)));
+    const found = await Promise.all(open.map(({ id, version }) => log.entryOfVersion(table.name, id, version)));
+    const missing = open.filter((_, place) => found[place] === undefined);
+    const appended = await this.#appendAll(
+      missing.map((stored) => pendingChange(table.name, stored, stored.pending as NonNullable<Stored['pending']>)),
+    );
+    const entries = new Map([...found, ...appended].flatMap((entry) => (entry ? [[entry.id, entry] as const] : [])));
+    return documents.map((stored) => {
+      const entry = entries.get(stored.id);
+      if (entry === undefined) return stored;
+      this.#logged(table, stored, entry);
+      return { ...stored, hash: entry.after };
+    });
+  }
+
+  /** Step I: the answer given before under the same key. @throws VALIDATION_FAILED when it was used with other arguments */
+  async repeated(table: MongoTable, key: IdempotencyKey): Promise<WriteResult | undefined> {
+    const { log, memory } = this.#parts;
+    const [entry, unchanged] = await Promise.all([log.entryOfKey(key.key), memory.unchanged(key)]);
+    if (entry !== undefined) {
+      requireSame(entry.digest, key);
+      return this.resultOf(table, entry);
+    }
+    if (unchanged === undefined) return undefined;
+    const { version, position, document } = unchanged;
+    return { matchedCount: 1, modifiedCount: 0, document: decodeDocument(document), version, position, repeated: true };
+  }
+
+  /** What the write that became `entry` answered. The document is that of its version while the log has it, else the one there is now. */
+  async resultOf(table: MongoTable, entry: KeyedEntry): Promise<WriteResult> {
+    const { version, position } = entry;
+    const document = await this.documentOf(table, entry);
+    return { matchedCount: 1, modifiedCount: 1, document, version, position, repeated: true };
+  }
+
+  /** The document that a write under a key answered. */
+  async documentOf(
+    table: MongoTable,
+    { operation, key, id, image }: Pick<KeyedEntry, 'operation' | 'key' | 'id' | 'image'>,
+  ): Promise<Document | null> {
+    if (operation === 'DELETED') {
+      const removed = await this.#parts.memory.removed(key);
+      return removed === undefined ? null : decodeDocument(removed);
+    }
+    if (image !== null) return decodeDocument(image);
+    return (await this.read(table, decodeValue(id)))?.document ?? null;
+  }
+
+  /** Gives drafts their versions. `token` marks the attempt, so that it can be told from others when an answer is lost. */
+  image(table: MongoTable, draft: Draft, key: IdempotencyKey | undefined, token: string): Image {
+    const { clock } = this.#parts;
+    const version = clock.next(draft.base?.version ?? 0);
+    return imageOf(table.name, draft, { version, at: clock.now(), token, key });
+  }
+
+  newToken(): string {
+    return randomBytes(8).toString('hex');
+  }
+
+  /** Steps L, A and C for images that were written. In their order, with one entry for each. */
+  async log(table: MongoTable, images: readonly Image[]): Promise<readonly LogEntry[]> {
+    const { memory } = this.#parts;
+    const [entries] = await Promise.all([
+      this.#appendAll(images.map((image) => changeOf(table.name, image))),
+      memory.rememberRemoved(images.flatMap(({ pending }) => removedOf(pending))),
+    ]);
+    for (const [place, entry] of entries.entries()) this.#logged(table, images[place] as Image, entry);
+    return entries;
+  }
+
+  /** The error for a value that another document has in a unique field; null when it is the id. */
+  duplicate(table: MongoTable, index: string | undefined): HoldfastError | null {
+    if (index === undefined || index === '_id_') return null;
+    const fields = table.uniqueIndexes.get(index) ?? [index];
+    const message = `another document of "${table.name}" has the same ${fields.join(', ')}`;
+    return new HoldfastError('ALREADY_EXISTS', message, { details: { fields } });
+  }
+
+  async #attempts(
+    table: MongoTable,
+    _id: unknown,
+    mark: WriteMark,
+    decide: Decide,
+    slot: Slot<Stored | null>,
+    first: Stored | null | undefined,
+  ): Promise<WriteResult> {
+    const { step, pause, log, memory } = this.#parts;
+    const { idempotency } = mark;
+    const token = this.newToken();
+    let assumed = first;
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      slot.known = undefined;
+      const read = assumed === undefined ? await this.read(table, _id) : assumed;
+      const certain = assumed === undefined;
+      assumed = undefined;
+      step('write.afterRead');
+      const [stored = null] = read === null ? [] : await this.help(table, [read]);
+      step('write.afterHelp');
+      const earlier = idempotency && (await this.repeated(table, idempotency));
+      if (earlier !== undefined) return earlier;
+
+      let decision: ReturnType<Decide>;
+      try {
+        decision = decide(stored);
+      } catch (error) {
+        if (certain) throw error;
+        continue;
+      }
+      if ('unchanged' in decision) {
+        if (!certain) continue;
+        const { unchanged } = decision;
+        if (unchanged === null) return notFound(log);
+        const result = unchangedResult(unchanged, log);
+        if (idempotency === undefined || mark.partOfBulk === true) return result;
+        const { position } = result;
+        const { version, text } = unchanged;
+        const made = { digest: idempotency.digest, version, position, document: text as DocumentText };
+        const kept = await memory.rememberUnchanged(idempotency.key, made);
+        requireSame(kept.digest, idempotency);
+        return { ...result, version: kept.version, position: kept.position, document: decodeDocument(kept.document) };
+      }
+
+      const image = this.image(table, decision, idempotency, token);
+      const outcome = await this.#compareAndSet(table, image);
+      if (outcome instanceof HoldfastError && certain) throw outcome;
+      if (outcome !== 'WRITTEN') {
+        if (certain) await pause(Math.random() * Math.min(MOST_PAUSE_MS, 2 ** attempt));
+        continue;
+      }
+      step('write.afterWrite');
+      const [entry] = (await this.log(table, [image])) as [LogEntry];
+      step('write.afterAppend');
+      slot.known = { ...storedAfter(image), hash: entry.after };
+      return written(image, entry);
+    }
+    throw new HoldfastError(
+      'WRITE_CONTENTION',
+      `a document of "${table.name}" was changed by others ${ATTEMPTS} times before this write could be made`,
+    );
+  }
+
+  /** Step W. A HoldfastError is returned, not thrown, when a unique field refused the image. */
+  async #compareAndSet(table: MongoTable, image: Image): Promise<'WRITTEN' | 'STALE' | HoldfastError> {
+    const { deadlineMs } = this.#parts;
+    const operation = setOperation(image);
+    const doing = `write a document of "${table.name}"`;
+    for (let sent = 1; ; sent++) {
+      let lost: unknown;
+      try {
+        if (await within(deadlineMs, send(table.raw, operation))) return 'WRITTEN';
+      } catch (error) {
+        const fault = faultOf(error);
+        const refusal = fault === MongoFault.DUPLICATE ? this.duplicate(table, duplicateKeyIndex(error)) : null;
+        if (refusal !== null) return refusal;
+        if (fault === MongoFault.UNAVAILABLE && sent === 1) throw coded(error, doing, 'WRITE');
+        if (fault === MongoFault.UNAVAILABLE || fault === MongoFault.UNKNOWN) lost = error;
+        else if (fault !== MongoFault.DUPLICATE) throw coded(error, doing, 'WRITE');
+      }
+      if (lost === undefined && sent === 1) return 'STALE';
+      // An answer was lost: only the document and the log tell what became of the write.
+      const found = await this.#lookUp(table, image).catch(() => 'UNKNOWN' as const);
+      if (found === 'WRITTEN' || found === 'STALE') return found;
+      if (found === 'UNKNOWN' || sent === SENDS) throw outcomeUnknown(doing, lost);
+    }
+  }
+
+  /** Whether a write whose answer was lost happened. PENDING: not until now; it may still, so it may only be sent as it was. */
+  async #lookUp(table: MongoTable, { base, _id, id, version, hash, pending }: Image): Promise<Found> {
+    const stored = await this.read(table, _id);
+    if (stored?.pending?.token === pending.token && stored.version === version) return 'WRITTEN';
+    const asBefore = stored === null ? base === null : stored.version === base?.version;
+    if (asBefore) return 'PENDING';
+    // Others have written since. Had it happened before, it would be in the log.
+    const { log } = this.#parts;
+    if (pending.key !== null) {
+      const entry = await log.entryOfKey(pending.key);
+      return entry === undefined ? 'STALE' : entry.version === version && entry.id === id ? 'WRITTEN' : 'STALE';
+    }
+    const entry = await log.entryOfVersion(table.name, id, version);
+    return entry !== undefined && entry.after === hash ? 'UNKNOWN' : 'STALE';
+  }
+
+  async #appendAll(changes: Parameters<LogAppender['append']>[0]): Promise<readonly LogEntry[]> {
+    if (changes.length === 0) return [];
+    try {
+      return await this.#parts.log.append(changes);
+    } catch (error) {
+      // The document is written: whatever the log says, that will be logged some time.
+      if (isHoldfastError(error, 'DATABASE_UNAVAILABLE')) throw outcomeUnknown('append to the change log', error);
+      throw error;
+    }
+  }
+
+  #logged(table: MongoTable, { _id, id, version, hash }: Stored | Image, entry: LogEntry): void {
+    const rehash = entry.after !== hash && entry.after !== null ? entry.after : undefined;
+    this.#parts.clearer.add(table.raw, { _id, id, version, rehash });
+  }
+}
+
+type Found = 'WRITTEN' | 'STALE' | 'PENDING' | 'UNKNOWN';
+
+/** One write as part of a bulk command. */
+export function bulkOperation(operation: SetOperation): AnyBulkWriteOperation<Document> {
+  if ('insert' in operation) return { insertOne: { document: operation.insert } };
+  if ('update' in operation) return { updateOne: operation };
+  return { replaceOne: operation };
+}
+
+/** Result of a write that was made. A deletion answers the document removed. */
+export function written(image: Image, entry: LogEntry): WriteResult {
+  return {
+    matchedCount: 1,
+    modifiedCount: 1,
+    document: image.document ?? image.base?.document ?? null,
+    version: image.version,
+    position: { epoch: entry.epoch, sequence: entry.sequence },
+    repeated: false,
+  };
+}
+
+/** Result of a write that found nothing. */
+export function notFound(log: LogAppender): WriteResult {
+  const position = log.position();
+  return { matchedCount: 0, modifiedCount: 0, document: null, version: null, position, repeated: false };
+}
+
+function unchangedResult({ document, version }: Stored, log: LogAppender): WriteResult {
+  return { matchedCount: 1, modifiedCount: 0, document, version, position: log.position(), repeated: false };
+}
+
+/** Sends step W; whether it met the version it was made for. */
+async function send(raw: Raw, operation: SetOperation): Promise<boolean> {
+  if ('insert' in operation) return (await raw.insertOne(operation.insert, WRITE_OPTIONS)).acknowledged;
+  const { filter } = operation;
+  const result =
+    'update' in operation
+      ? await raw.updateOne(filter, operation.update, WRITE_OPTIONS)
+      : await raw.replaceOne(filter, operation.replacement, WRITE_OPTIONS);
+  return result.matchedCount === 1;
+}
+
+function removedOf(pending: Stored['pending']): { readonly key: string; readonly document: DocumentText }[] {
+  if (pending?.removed === undefined || pending.key === null) return [];
+  return [{ key: pending.key, document: pending.removed }];
+}
+
+function outcomeUnknown(doing: string, cause: unknown): HoldfastError {
+  return new HoldfastError('WRITE_OUTCOME_UNKNOWN', `${doing}: MongoDB did not answer; it may have happened`, {
+    cause,
+  });
+}
+
+/** Fields a look at a batch needs: whether each write of it happened. */
+export const LOOK_OPTIONS = { ...READ_OPTIONS, projection: { [METADATA]: 1 } } as const;
