@@ -104,7 +104,7 @@ async function writeBackup(storage: ArchiveStorage, options: BackupOptions): Pro
   const signal = options.signal ?? new AbortController().signal;
   const progress = new ProgressTracker(options.onProgress ?? (() => {}));
   signal.throwIfAborted();
-  await using sql = openSql(options.source, { connections: workers + 1, applicationName: 'holdfast backup' });
+  await using sql = openSql(options.source, { connections: workers + 2, applicationName: 'holdfast backup' });
   await using source = await openPostgresSource(sql, {
     workers,
     suffixes: options.suffixes ?? {},

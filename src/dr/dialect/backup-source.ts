@@ -6,8 +6,8 @@ export interface SourceChunk {
   readonly range: string | null;
   /** Estimate of the bytes of its rows. */
   readonly bytes: number;
-  /** How the source reads it; only the source that made it understands it. */
-  readonly select: string;
+  /** The statement that reads it; only the source that made it understands it. Called when the chunk is read: it may be long. */
+  readonly select: () => string;
 }
 
 /** A table of a backup before its rows are read. */

@@ -20,6 +20,8 @@ export interface CatalogTable {
   readonly kind: 'r' | 'p';
   /** The topmost partitioned table; its own oid for a table that is no partition. */
   readonly root: number;
+  /** The partitioned tables it is a partition of, also of partitions. */
+  readonly ancestors: readonly number[];
   /** Pages of rows, and bytes with everything that is stored apart (TOAST). */
   readonly pages: number;
   readonly bytes: number;
@@ -41,6 +43,8 @@ export interface CatalogKey {
   readonly deferrable: boolean;
   readonly validated: boolean;
   readonly match: 'SIMPLE' | 'FULL';
+  /** How the server compares each parent column with its child column: `OPERATOR(pg_catalog.=)`. */
+  readonly operators: readonly string[];
 }
 
 export interface CatalogSequence {
@@ -88,6 +92,7 @@ const TABLES = `
 SELECT coalesce(json_agg(x ORDER BY x.schema COLLATE "C", x.name COLLATE "C"), '[]')::text AS json FROM (
   SELECT c.oid::int8 AS oid, n.nspname AS schema, c.relname AS name, c.relkind AS kind,
     coalesce((SELECT relid::oid::int8 FROM pg_partition_ancestors(c.oid) WITH ORDINALITY a(relid, i) ORDER BY i DESC LIMIT 1), c.oid::int8) AS root,
+    coalesce((SELECT json_agg(a.relid::oid::int8) FROM pg_partition_ancestors(c.oid) a(relid) WHERE a.relid <> c.oid), '[]') AS ancestors,
     CASE c.relkind WHEN 'r' THEN pg_relation_size(c.oid) / current_setting('block_size')::int ELSE 0 END AS pages,
     CASE c.relkind WHEN 'r' THEN pg_table_size(c.oid) ELSE 0 END AS bytes,
     has_table_privilege(c.oid, 'SELECT') AND has_schema_privilege(n.oid, 'USAGE') AS readable,
@@ -113,7 +118,8 @@ SELECT coalesce(json_agg(x ORDER BY x.child, x.name COLLATE "C"), '[]')::text AS
   SELECT k.conname AS name, k.conrelid::int8 AS child, k.confrelid::int8 AS parent, k.condeferrable AS deferrable, k.convalidated AS validated,
     CASE k.confmatchtype WHEN 'f' THEN 'FULL' ELSE 'SIMPLE' END AS match,
     (SELECT json_agg(a.attname ORDER BY i) FROM unnest(k.conkey) WITH ORDINALITY u(n, i) JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.n) AS "childColumns",
-    (SELECT json_agg(a.attname ORDER BY i) FROM unnest(k.confkey) WITH ORDINALITY u(n, i) JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.n) AS "parentColumns"
+    (SELECT json_agg(a.attname ORDER BY i) FROM unnest(k.confkey) WITH ORDINALITY u(n, i) JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.n) AS "parentColumns",
+    (SELECT json_agg(format('OPERATOR(%I.%s)', o.oprnamespace::regnamespace, o.oprname) ORDER BY i) FROM unnest(k.conpfeqop) WITH ORDINALITY u(op, i) JOIN pg_operator o ON o.oid = u.op) AS operators
   FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
   WHERE k.contype = 'f' AND k.conparentid = 0 AND ${USER_SCHEMA}
 ) x`;

@@ -24,7 +24,7 @@ export interface SnapshotOptions {
   readonly workers: number;
   readonly signal: AbortSignal;
   /** Checks the catalog before anything is locked. */
-  readonly check: (catalog: PostgresCatalog) => void;
+  readonly check: (catalog: PostgresCatalog) => Promise<void>;
   /** More that must be read in the snapshot while tables are locked; when it fails for a lock, everything starts over. */
   readonly alongside?: (snapshot: { readonly name: string }) => Promise<void>;
 }
@@ -83,7 +83,7 @@ async function attemptSnapshot(sql: SqlConnections, options: SnapshotOptions): P
   try {
     const coordinator = await open();
     const planned = await readCatalog(coordinator);
-    check(planned);
+    await check(planned);
     await coordinator.query(`BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY`);
     await coordinator.query(`SET LOCAL lock_timeout = ${LOCK_WAIT_MS}`);
     await lockTables(coordinator, planned.tables, '');

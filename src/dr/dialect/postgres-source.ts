@@ -6,6 +6,7 @@ import { Dialect, type ManifestColumn, type RowFormat, type SequenceValue } from
 import { ancestors, type ForeignKey, tableGraph } from '../graph/table-graph.ts';
 import { isBinaryStable } from '../plan/binary-types.ts';
 import { chunkBytes, pageRanges } from '../plan/page-ranges.ts';
+import type { TidSet } from '../plan/tid-set.ts';
 import type {
   BackupSource,
   SourceChunk,
@@ -15,11 +16,12 @@ import type {
   SourceTable,
 } from './backup-source.ts';
 import { type CatalogTable, type PostgresCatalog, readTableOfObjects } from './postgres-catalog.ts';
-import { copyRows } from './postgres-copy.ts';
+import { type CopyRows, copyRows } from './postgres-copy.ts';
 import { type DumpEntry, readDumpFile } from './postgres-dump-file.ts';
 import { largeObjects, objectsOf, refreshObjects, schemaObjects } from './postgres-objects.ts';
 import { dumpSchema, findPgDump } from './postgres-pg-dump.ts';
 import { LOCK_WAIT_MS, type PostgresSnapshot, takeSnapshot } from './postgres-snapshot.ts';
+import { findSubset, prepareSuffixes, resolveSuffixes, type Subset } from './postgres-subset.ts';
 
 /** First version that scans a range of pages without reading the others. */
 const TID_RANGE_SCAN = 140_000;
@@ -28,18 +30,29 @@ const SEQUENCES_AT_ONCE = 200;
 /** Tables smaller than this are kept as text: there is little to win. */
 const SAMPLED_BYTES = 8 << 20;
 const SAMPLED_PAGES = 64;
+/** Rows that one chunk of selected rows holds. */
+const SELECTED_AT_ONCE = 50_000;
+/** A guess, for the estimate of bytes alone. */
+const ROWS_OF_A_PAGE = 60;
 
 /** Holds a PostgreSQL database still and plans what is read of it. @throws what `backup` names */
 export async function openPostgresSource(sql: SqlConnections, options: SourceOptions): Promise<BackupSource> {
+  if (options.closure && Object.keys(options.suffixes).length === 0) {
+    throw new HoldfastError('VALIDATION_FAILED', 'A closure needs at least one suffix to begin with.');
+  }
   options.onPhase('connecting');
-  const server = await readServer(sql);
+  await using planner = await PostgresSession.open(sql);
+  const server = await readServer(planner);
   const tool = await findPgDump(server.version, options.signal);
   options.onPhase('locking');
   let entries: readonly DumpEntry[] = [];
   const snapshot = await takeSnapshot(sql, {
     workers: options.workers,
     signal: options.signal,
-    check: assertReadable,
+    check: async (catalog) => {
+      assertReadable(catalog);
+      await prepareSuffixes(planner, resolveSuffixes(catalog, options.suffixes));
+    },
     alongside: async ({ name }) => {
       const { signal } = options;
       entries = await readSchema(() =>
@@ -64,8 +77,7 @@ interface ServerFacts {
   readonly encoding: string;
 }
 
-async function readServer(sql: SqlConnections): Promise<ServerFacts> {
-  await using session = await PostgresSession.open(sql);
+async function readServer(session: PostgresSession): Promise<ServerFacts> {
   const [row] = await session.query(
     `SELECT current_setting('server_version') AS version, current_database() AS database`,
   );
@@ -129,7 +141,9 @@ async function planSource(
   const ids = new Map(catalog.tables.map(({ oid }, index) => [oid, index + 1]));
   const keys = catalog.keys
     .filter(({ child, parent }) => ids.has(child) && ids.has(parent))
-    .map((key): ForeignKey => ({ ...key, child: ids.get(key.child)!, parent: ids.get(key.parent)! }));
+    .map(
+      ({ operators: _, ...key }): ForeignKey => ({ ...key, child: ids.get(key.child)!, parent: ids.get(key.parent)! }),
+    );
   const chosen = chooseTables(catalog, ids, keys, options.tables);
   const tables = catalog.tables.filter(({ oid }) => chosen.has(ids.get(oid)!));
   const rootOf = new Map(catalog.tables.map(({ oid, root }) => [ids.get(oid)!, ids.get(root) ?? ids.get(oid)!]));
@@ -140,14 +154,22 @@ async function planSource(
     tableOf: (object) => ids.get(tableOf.get(object) ?? 0) ?? null,
     tableName: (table) => nameOf.get(table)!,
   });
-  const whole = options.tables === null;
-  const objects = whole
-    ? [...all, ...refreshObjects(catalog.views, all), ...largeObjects(catalog.largeObjects)]
-    : objectsOf(all, chosen);
+  // Rows point to large objects by plain numbers: of a subset nobody can tell which ones belong to it.
+  const withLargeObjects = options.tables === null && !options.closure && catalog.largeObjects.length > 0;
+  const objects =
+    options.tables === null
+      ? [...all, ...refreshObjects(catalog.views, all), ...(withLargeObjects ? largeObjects(catalog.largeObjects) : [])]
+      : objectsOf(all, chosen);
   const named = new Set(
     objects.filter(({ kind }) => kind === 'SEQUENCE').map(({ schema, name }) => `${schema}.${name}`),
   );
   const sequences = catalog.sequences.filter(({ schema, name }) => named.has(`${schema}.${name}`));
+
+  const selections = resolveSuffixes(catalog, options.suffixes);
+  if (selections.length > 0) options.onPhase('selecting rows');
+  const subset: Subset =
+    selections.length === 0 ? new Map() : await findSubset(coordinator, catalog, selections, options.closure);
+  const suffixOf = new Map(selections.map(({ table, suffix }) => [table.oid, suffix]));
 
   const target = chunkBytes(
     tables.reduce((sum, { bytes }) => sum + bytes, 0),
@@ -162,13 +184,12 @@ async function planSource(
       name: table.name,
       columns: columnsOf(table),
       format,
-      suffix: null,
+      suffix: suffixOf.get(table.oid) ?? (subset.has(table.oid) ? 'closure' : null),
       engine: null,
-      chunks: planChunks(table, format, target, server.version),
+      chunks: planChunks(table, { format, target, version: server.version, rows: subset.get(table.oid) }),
     });
   }
-  if (whole && catalog.largeObjects.length > 0)
-    planned.push(await largeObjectRows(coordinator, catalog.tables.length + 1));
+  if (withLargeObjects) planned.push(await largeObjectRows(coordinator, catalog.tables.length + 1));
 
   const facts: SourceFacts = {
     dialect: Dialect.POSTGRES,
@@ -179,7 +200,7 @@ async function planSource(
       encoding: server.encoding,
     },
     position: await readPosition(snapshot),
-    consistency: { grade: 'A', notes: [] },
+    consistency: { grade: 'A', notes: notesOf(catalog, withLargeObjects) },
     graph: tableGraph(
       planned.map(({ id }) => id),
       keys,
@@ -196,6 +217,12 @@ async function planSource(
     extension: 'copy',
     [Symbol.asyncDispose]: () => snapshot[Symbol.asyncDispose](),
   };
+}
+
+function notesOf(catalog: PostgresCatalog, withLargeObjects: boolean): string[] {
+  return catalog.largeObjects.length > 0 && !withLargeObjects
+    ? [`${catalog.largeObjects.length} large objects are left out: they belong to no table`]
+    : [];
 }
 
 /** The tables asked for, with their partitions and those whose partitions they are, and every table they refer to. */
@@ -253,19 +280,45 @@ async function chooseFormat(
   return (await size('binary')) <= (await size('text')) ? 'binary' : 'text';
 }
 
-function planChunks(table: CatalogTable, format: 'text' | 'binary', target: number, version: number): SourceChunk[] {
+interface ChunkOptions {
+  readonly format: 'text' | 'binary';
+  /** Bytes of a chunk. */
+  readonly target: number;
+  readonly version: number;
+  /** The selected rows; undefined for all. */
+  readonly rows: TidSet | undefined;
+}
+
+function planChunks(table: CatalogTable, { format, target, version, rows }: ChunkOptions): SourceChunk[] {
   if (table.kind === 'p') return [];
+  const chunk = (range: string | null, bytes: number, copied: CopyRows): SourceChunk => ({
+    range,
+    bytes,
+    select: () => copyRows(table, copied, format),
+  });
+  if (rows !== undefined) return planSelected(table, format, rows);
   if (table.condition !== null) {
     const condition = table.condition.replace(/^\s*WHERE\s/i, '');
-    const rows = condition === '' ? {} : { condition };
-    return [{ range: table.condition || null, bytes: table.bytes, select: copyRows(table, rows, format) }];
+    return [chunk(table.condition || null, table.bytes, condition === '' ? {} : { condition })];
   }
   const ranges = pageRanges(table, version < TID_RANGE_SCAN ? Number.POSITIVE_INFINITY : target);
-  if (ranges.length === 1) return [{ range: null, bytes: table.bytes, select: copyRows(table, {}, format) }];
-  return ranges.map((pages) => ({
-    range: `ctid [${pages.from},${pages.to ?? ''})`,
-    bytes: pages.bytes,
-    select: copyRows(table, { pages }, format),
+  if (ranges.length === 1) return [chunk(null, table.bytes, {})];
+  return ranges.map((pages) => chunk(`ctid [${pages.from},${pages.to ?? ''})`, pages.bytes, { pages }));
+}
+
+/** Selected rows by their places, a fixed number in each chunk. */
+function planSelected(table: CatalogTable, format: 'text' | 'binary', rows: TidSet): SourceChunk[] {
+  const count = Math.ceil(rows.size / SELECTED_AT_ONCE);
+  const bytes = Math.round(
+    (table.bytes * Math.min(1, rows.size / (table.pages * ROWS_OF_A_PAGE))) / Math.max(1, count),
+  );
+  return Array.from({ length: count }, (_, index) => ({
+    range: `selected rows [${index * SELECTED_AT_ONCE},${Math.min(rows.size, (index + 1) * SELECTED_AT_ONCE)})`,
+    bytes,
+    select: () => {
+      const places = rows.slice(index * SELECTED_AT_ONCE, SELECTED_AT_ONCE);
+      return copyRows(table, { condition: `t.ctid = ANY ('${places}'::tid[])` }, format);
+    },
   }));
 }
 
@@ -291,7 +344,7 @@ async function largeObjectRows(session: PostgresSession, id: number): Promise<So
       {
         range: null,
         bytes: Number(row?.bytes ?? 0),
-        select: 'COPY (SELECT loid, pageno, data FROM pg_catalog.pg_largeobject) TO STDOUT (FORMAT text)',
+        select: () => 'COPY (SELECT loid, pageno, data FROM pg_catalog.pg_largeobject) TO STDOUT (FORMAT text)',
       },
     ],
   };
@@ -324,5 +377,5 @@ async function readPosition(snapshot: PostgresSnapshot): Promise<Record<string, 
 }
 
 function readerOf(session: PostgresSession): SourceReader {
-  return { read: (chunk, onRows) => session.copyOut(chunk.select, onRows) };
+  return { read: (chunk, onRows) => session.copyOut(chunk.select(), onRows) };
 }
