@@ -4,8 +4,7 @@ import { describeWith } from '../../support/servers/describe-with.ts';
 import { startMongo, withDatabase } from '../../support/servers/mongo.ts';
 import { behavesAsServer } from './behaviour.ts';
 
-describeWith('mongodb', 'a MongoDB server of a test', ({ killable }) => {
-  if (!killable) return;
+const behaves = () => {
   behavesAsServer(startMongo, async (server) => {
     const client = new MongoClient(server.urlOf('test'), { serverSelectionTimeoutMS: 5000, retryWrites: false });
     const numbers = client
@@ -17,7 +16,8 @@ describeWith('mongodb', 'a MongoDB server of a test', ({ killable }) => {
       close: () => client.close(),
     };
   });
-});
+};
+describeWith('mongodb', 'a MongoDB server of a test', behaves, { killable: true });
 
 describeWith('mongodb', 'the databases of a MongoDB server', () => {
   it('are apart by name', async () => {
