@@ -4,8 +4,8 @@ import { compileFilter, type Matcher } from './filter.ts';
 import { keyOf } from './key.ts';
 import { valuesAt } from './path.ts';
 import type { Reader } from './slices.ts';
-import { indexOn, planByValue } from './sqlite-plan.ts';
-import { candidatesOf, matchesOf, type Query } from './sqlite-query.ts';
+import { indexOn, isPlainId, planByValue } from './sqlite-plan.ts';
+import { type Candidate, candidatesOf, matchesOf, type Query } from './sqlite-query.ts';
 import type { IndexTable, Table } from './sqlite-table.ts';
 
 /**
@@ -19,10 +19,31 @@ export function findGrouped(
   keys: readonly unknown[],
   query: Query,
 ): Generator<number, Match[][], void> {
+  if (path === '_id' && query.matches === undefined && query.skip === 0 && query.limit > 0 && keys.every(isPlainId)) {
+    return byId(reader, table, keys);
+  }
   const index = path === '_id' ? undefined : indexOn(table, path);
   return path === '_id' || index !== undefined
     ? lookups(reader, table, path, keys, query, index)
     : scan(reader, table, path, keys, query);
+}
+
+/** What a relation to one document asks for: each document by its id. */
+function* byId(reader: Reader, table: Table, keys: readonly unknown[]): Generator<number, Match[][], void> {
+  const statement = reader.prepare(table.pointSql);
+  statement.setReturnArrays(true);
+  const groups: Match[][] = [];
+  for (const key of keys) {
+    const found = statement.get(keyOf(key)) as unknown as Candidate | undefined;
+    if (found === undefined) {
+      groups.push([]);
+      continue;
+    }
+    const [row, text] = found;
+    groups.push([{ row, document: decodeDocument(text) }]);
+    yield text.length;
+  }
+  return groups;
 }
 
 function* lookups(

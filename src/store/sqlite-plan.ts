@@ -102,7 +102,7 @@ export function singleId(filter: Filter): Uint8Array | undefined {
 }
 
 /** Whether a value is of the usual types of an id, which mean nothing but themselves in a filter. */
-function isPlainId(value: unknown): boolean {
+export function isPlainId(value: unknown): boolean {
   return typeof value === 'string' || typeof value === 'number' || value instanceof ObjectId || value instanceof Long;
 }
 

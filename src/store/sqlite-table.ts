@@ -105,6 +105,8 @@ export class Table {
   readonly byKeySql: string;
   readonly byRowSql: string;
   readonly textByKeySql: string;
+  /** As {@link RangeSql.ascending}, for one key. */
+  readonly pointSql: string;
   readonly pageSql: string;
   readonly bucketSql: string;
   readonly bucketRowsSql: string;
@@ -131,6 +133,7 @@ export class Table {
     this.byKeySql = `SELECT ${columns} FROM ${this.table} WHERE key = ?`;
     this.byRowSql = `SELECT ${columns} FROM ${this.table} WHERE row = ?`;
     this.textByKeySql = `SELECT text FROM ${this.table} WHERE key = ?`;
+    this.pointSql = `SELECT row, text FROM ${this.table} WHERE key = ?`;
     this.pageSql = `SELECT key, id, version, text FROM ${this.table} WHERE key > ? ORDER BY key`;
     this.bucketSql = `SELECT id, version, hash FROM ${this.table} WHERE bucket = ?`;
     this.bucketRowsSql = `SELECT ${columns} FROM ${this.table} WHERE bucket = ?`;
