@@ -40,7 +40,7 @@ export interface AppendingOptions {
   readonly storage: LogStorage;
   readonly clock: Clock;
   readonly random: () => number;
-  /** How long a change is tried, in ms from its arrival. */
+  /** How long a change is tried, in ms from its arrival or from the last group that went in before it. */
   readonly deadlineMs: number;
 }
 
@@ -56,7 +56,8 @@ interface Call {
 interface Waiting {
   readonly change: KeyedChange;
   readonly bytes: number;
-  readonly deadlineMs: number;
+  /** When it is given up, by the clock. */
+  untilMs: number;
   /** It was sent and no answer came: the server may append it even after we looked. */
   uncertain: boolean;
   entry?: LogEntry;
@@ -87,9 +88,9 @@ export class LogAppending {
   /** See LogAppender. */
   append(changes: readonly KeyedChange[]): Promise<readonly LogEntry[]> {
     if (changes.length === 0) return Promise.resolve([]);
-    const deadlineMs = this.#options.clock.now() + this.#options.deadlineMs;
+    const untilMs = this.#options.clock.now() + this.#options.deadlineMs;
     const waiting = changes.map(
-      (change): Waiting => ({ change, bytes: messageBytes(change.image), deadlineMs, uncertain: false }),
+      (change): Waiting => ({ change, bytes: messageBytes(change.image), untilMs, uncertain: false }),
     );
     return new Promise((resolve, reject) => {
       const call: Call = { waiting, resolve, reject, left: waiting.length };
@@ -137,7 +138,8 @@ export class LogAppending {
 
   /** One try with the changes that wait longest. */
   async #appendGroup(): Promise<void> {
-    const { log, storage } = this.#options;
+    const { log, storage, clock, deadlineMs } = this.#options;
+    const begunMs = clock.now();
     let group = this.#nextGroup();
     if (!log.fresh) {
       await log.catchUp();
@@ -162,8 +164,11 @@ export class LogAppending {
     failpoint('log.afterAppend');
     const taken = refusal === undefined ? entries : entries.slice(0, refusal.index);
     for (const one of group.slice(0, taken.length)) one.uncertain = true;
-    if (await log.accept(taken)) for (const [place, entry] of taken.entries()) (group[place] as Waiting).entry = entry;
-    else for (const one of group.slice(0, taken.length)) one.failure = outcomeUnknown(undefined);
+    if (await log.accept(taken)) {
+      for (const [place, entry] of taken.entries()) (group[place] as Waiting).entry = entry;
+      // Who waits behind many others is not late as long as it goes on.
+      if (taken.length > 0) for (const one of this.#queue) one.untilMs = Math.max(one.untilMs, begunMs + deadlineMs);
+    } else for (const one of group.slice(0, taken.length)) one.failure = outcomeUnknown(undefined);
     if (refusal !== undefined) await this.#refused(group[refusal.index] as Waiting, refusal.error);
   }
 
@@ -213,7 +218,7 @@ export class LogAppending {
     const group: Waiting[] = [];
     let bytes = 0;
     for (const one of this.#queue) {
-      if (now >= one.deadlineMs) {
+      if (now >= one.untilMs) {
         one.failure ??= one.uncertain ? outcomeUnknown(undefined) : notAppended();
         continue;
       }

@@ -26,7 +26,7 @@ export interface LogOptions {
   readonly cache?: LogCache;
   /** Pause in ms between two looks for entries of others while anybody listens; {@link MongoChangeLog.poke} is faster. Default 100. */
   readonly tailMs?: number;
-  /** How long in ms a change is tried to be appended. Default 5,000. */
+  /** How long in ms a change is tried to be appended while nothing goes into the log from here. Default 5,000. */
   readonly appendMs?: number;
   /** Called when the database does not answer or the log turns out damaged; once until `onRecovered`. */
   readonly onTrouble?: (error: HoldfastError) => void;

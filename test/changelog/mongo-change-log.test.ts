@@ -1,0 +1,83 @@
+import { describe, expect, it } from 'vitest';
+import type { LogCache } from '../../src/changelog/log-cache.ts';
+import type { EntryBatch } from '../../src/changelog/log-following.ts';
+import { MongoChangeLog } from '../../src/changelog/mongo-change-log.ts';
+import { chainHash, GENESIS_CHAIN, type LogEntry } from '../../src/model/change.ts';
+import { chained, change } from '../support/entries.ts';
+import { ManualClock, settle } from '../support/manual-clock.ts';
+import { MemoryLogServer, MemoryLogStorage } from '../support/memory-log-storage.ts';
+
+const ALL = { maxChanges: 1_000, maxBytes: 1e9 };
+
+const changes = [1, 2, 3, 4].map((number) => ({ ...change({ id: `"${number}"`, version: number }), digest: null }));
+
+/** A log that somebody else writes to, and one here that follows it with `read` as its cache; nothing is read before it is told. */
+async function follow(read: (real: readonly LogEntry[]) => ReturnType<LogCache['read']>) {
+  const server = new MemoryLogServer();
+  const counts = { reads: 0 };
+  const storage = () => new MemoryLogStorage(server, () => Promise.resolve());
+  const writer = await MongoChangeLog.over(storage());
+  const clock = new ManualClock();
+  const own = storage();
+  const fromDatabase = own.read.bind(own);
+  own.read = (...args) => {
+    counts.reads += 1;
+    return fromDatabase(...args);
+  };
+  const cache: LogCache = { offer: () => {}, close: async () => {}, read: () => read(server.history) };
+  const log = await MongoChangeLog.over(own, { cache, clock });
+  const batches: EntryBatch[] = [];
+  log.onEntries((batch) => batches.push(batch));
+  return { server, writer, log, clock, counts, seen: () => batches.flatMap(({ entries }) => entries) };
+}
+
+describe('following by a cache', () => {
+  it('takes what the cache has, when the database knows it', async () => {
+    const { writer, log, clock, counts, seen } = await follow(async (real) => real);
+    const entries = await writer.append(changes);
+    log.poke(4);
+    await clock.advance(1);
+    expect([seen(), counts.reads]).toEqual([entries, 0]);
+  });
+
+  it('takes the first of it, and the rest from the database', async () => {
+    const { writer, log, clock, seen } = await follow(async (real) => real.slice(0, 2));
+    const entries = await writer.append(changes);
+    log.poke(4);
+    await clock.advance(1);
+    expect(seen()).toEqual(entries);
+  });
+
+  const lies: Record<string, (real: readonly LogEntry[]) => ReturnType<LogCache['read']>> = {
+    'is empty': async () => undefined,
+    'has nothing new': async () => [],
+    fails: async () => Promise.reject(new Error('gone')),
+    'never answers': () => new Promise(() => {}),
+    'begins too late': async (real) => real.slice(1),
+    'has a gap': async (real) => real.filter(({ sequence }) => sequence !== 2),
+    'has another order': async (real) => real.toReversed(),
+    'has a wrong chain': async (real) => real.map((entry) => ({ ...entry, chain: 'f'.repeat(32) })),
+    'has another field': async (real) => real.map((entry) => ({ ...entry, at: entry.at + 1 })),
+    'has a wrong image': async (real) => real.map((entry) => ({ ...entry, image: '{"_id":"eve"}' })),
+    'has lost an image': async (real) => real.map((entry) => ({ ...entry, image: null })),
+    'has an older epoch': async () => chained(changes, 1, GENESIS_CHAIN, 0),
+    'has a newer epoch that nobody began': async () => chained(changes, 1, GENESIS_CHAIN, 2),
+    'remembers the database before it was restored': async () => chained(changes.toReversed()),
+    'knows more than the database': async (real) => {
+      const { chain = GENESIS_CHAIN } = real.at(-1) ?? {};
+      const more = { ...change({ id: '"5"', version: 5 }), epoch: 1, sequence: 5 };
+      return [...real, { ...more, chain: chainHash(chain, 1, 5, more) }];
+    },
+  };
+
+  it.each(Object.entries(lies))('follows the database when the cache %s', async (_, read) => {
+    const { writer, log, clock, seen } = await follow(read);
+    const entries = await writer.append(changes);
+    log.poke(4);
+    await settle();
+    await clock.advance(60);
+    expect(seen()).toEqual(entries);
+    expect(await log.read(0, ALL)).toEqual(entries);
+    expect(log.head()).toEqual(writer.head());
+  });
+});
