@@ -110,10 +110,12 @@ class FullPlan {
     for (const table of tables) {
       if (table.chunks.length > 0) this.#analyze(table);
     }
-    for (const object of later.filter(({ kind }) => kind === REFRESH)) {
+    const refreshed = later.filter(({ kind }) => kind === REFRESH);
+    // They come in no particular order: which others one reads is known by what it depends on.
+    for (const object of refreshed) this.#taskOf.set(object.id, this.#oneObject(object).id);
+    for (const object of refreshed) {
       const dependsOn = [...finished, ...this.#tasksOf(object.dependsOn)];
-      const id = this.#add({ ...this.#oneObject(object), phase: RestorePhase.FINISH, cost: BASE_COST, dependsOn });
-      this.#taskOf.set(object.id, id);
+      this.#add({ ...this.#oneObject(object), phase: RestorePhase.FINISH, cost: BASE_COST, dependsOn });
     }
     const last = later.filter(({ kind }) => kind === LAST);
     this.#batches(
