@@ -9,6 +9,7 @@ import { coded, faultOf, indexNamed, MongoFault } from './mongo-errors.ts';
 import { type Draft, type Image, setOperation } from './mongo-image.ts';
 import { requireSame, type WrittenPart } from './mongo-memory.ts';
 import type { MongoQuery } from './mongo-query.ts';
+import { inTurns } from './mongo-turns.ts';
 import {
   bulkOperation,
   type Decide,
@@ -27,8 +28,6 @@ const CHUNK_DOCUMENTS = 500;
 const CHUNK_CHARACTERS = 4 * 1024 * 1024;
 /** What one document adds to the deadline of a command, in ms. */
 const DOCUMENT_MS = 10;
-/** Look-ups under way at once. */
-const AT_ONCE = 32;
 
 /** One document of a batch: what is written, and how it is written alone when the batch could not. */
 interface Part {
@@ -197,6 +196,19 @@ async function writeParts(
   return results;
 }
 
+/** Captures what is no write of a gateway, as far as nobody was faster; how many it were. For each the content is as it was read. */
+export async function capture(writer: MongoWriter, table: MongoTable, drafts: readonly Draft[]): Promise<number> {
+  if (drafts.length === 0) return 0;
+  const token = writer.newToken();
+  const parts = drafts.map((draft, index): Part => {
+    return { index, image: writer.image(table, draft, undefined, token), key: undefined, alone: () => draft };
+  });
+  const { outcomes } = await send(writer, table, parts);
+  const made = parts.filter((_, place) => outcomes[place] === 'WRITTEN').map(({ image }) => image);
+  await writer.log(table, made);
+  return made.length;
+}
+
 type Outcome = 'WRITTEN' | 'STALE' | HoldfastError;
 
 /** Step W of a batch. `lost` is there when the answer was lost: then STALE means not until now. */
@@ -336,13 +348,4 @@ async function entriesUnder(
     return entry;
   });
   return new Map(entries.flatMap((entry) => (entry === undefined ? [] : [[entry.key, entry] as const])));
-}
-
-/** The results of `work` for each item, some at a time. */
-async function inTurns<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
-  const results: R[] = [];
-  for (let next = 0; next < items.length; next += AT_ONCE) {
-    results.push(...(await Promise.all(items.slice(next, next + AT_ONCE).map(work))));
-  }
-  return results;
 }

@@ -28,6 +28,8 @@ export interface Draft {
   readonly id: DocumentText;
   readonly document: Document | null;
   readonly text: DocumentText | null;
+  /** The version before as the log has it, where `base` does not say: content that was changed beside the gateway. */
+  readonly previous?: { readonly version: number; readonly hash: Hash | null };
 }
 
 /** Longest document in characters that a tombstone keeps beside itself until it is remembered elsewhere. */
@@ -48,7 +50,14 @@ export function imageOf(
   const { version, at, token, key } = stamp;
   const keeps = operation === 'DELETED' && key !== undefined && (base?.text?.length ?? MOST_REMOVED) < MOST_REMOVED;
   const pending: Pending = {
-    ...{ operation, key: key?.key ?? null, digest: key?.digest ?? null, at, before: base?.hash ?? null, token },
+    ...{
+      operation,
+      key: key?.key ?? null,
+      digest: key?.digest ?? null,
+      at,
+      before: (draft.previous ?? base)?.hash ?? null,
+      token,
+    },
     ...(keeps ? { removed: base?.text as DocumentText } : {}),
   };
   const hash = text === null ? null : documentHash(collection, id, version, text);
@@ -81,7 +90,7 @@ export type SetOperation =
 export function setOperation(image: Image): SetOperation {
   const { base, document, _id } = image;
   const metadata: Metadata = metadataFor(image.version, image.hash, image.pending);
-  if (base === null) return { insert: { ...document, [METADATA]: metadata } };
+  if (base === null) return { insert: { ...(document ?? { _id }), [METADATA]: metadata } };
   const filter = unchangedSince(base);
   if (document === null) return { filter, replacement: { _id, [METADATA]: metadata } };
   const before = base.document;

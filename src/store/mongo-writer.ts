@@ -5,6 +5,7 @@ import type { LogEntry } from '../model/change.ts';
 import { type Document, type DocumentText, decodeDocument, decodeValue } from '../model/document.ts';
 import type { HybridClock } from './hybrid-clock.ts';
 import { keyOf } from './key.ts';
+import { assertLoggable } from './loggable.ts';
 import { type Raw, READ_OPTIONS, WRITE_OPTIONS } from './mongo-bson.ts';
 import type { MongoClearer } from './mongo-clearer.ts';
 import { within } from './mongo-deadline.ts';
@@ -21,7 +22,8 @@ import {
 } from './mongo-image.ts';
 import { KeyedLock, type Slot } from './mongo-lock.ts';
 import { type MongoMemory, requireSame } from './mongo-memory.ts';
-import type { KeyedEntry, LogAppender } from './outbox.ts';
+import { inTurns } from './mongo-turns.ts';
+import type { KeyedChange, KeyedEntry, LogAppender } from './outbox.ts';
 import type { IdempotencyKey, WriteOptions, WriteResult } from './store.ts';
 
 /** How often a document that others keep changing is tried again. */
@@ -114,7 +116,7 @@ export class MongoWriter {
     );
     if (open.length === 0) return [...documents];
     await memory.rememberRemoved(open.flatMap(({ pending }) => removedOf(pending)));
-    const found = await Promise.all(open.map(({ id, version }) => log.entryOfVersion(table.name, id, version)));
+    const found = await inTurns(open, ({ id, version }) => log.entryOfVersion(table.name, id, version));
     const missing = open.filter((_, place) => found[place] === undefined);
     const appended = await this.#appendAll(
       missing.map((stored) => pendingChange(table.name, stored, stored.pending as NonNullable<Stored['pending']>)),
@@ -164,7 +166,8 @@ export class MongoWriter {
   /** Gives drafts their versions. `token` marks the attempt, so that it can be told from others when an answer is lost. */
   image(table: MongoTable, draft: Draft, key: IdempotencyKey | undefined, token: string): Image {
     const { clock } = this.#parts;
-    const version = clock.next(draft.base?.version ?? 0);
+    assertLoggable({ collection: table.name, id: draft.id });
+    const version = clock.next((draft.previous ?? draft.base)?.version ?? 0);
     return imageOf(table.name, draft, { version, at: clock.now(), token, key });
   }
 
@@ -245,7 +248,11 @@ export class MongoWriter {
       step('write.afterWrite');
       const [entry] = (await this.log(table, [image])) as [LogEntry];
       step('write.afterAppend');
-      slot.known = { ...storedAfter(image), hash: entry.after };
+      slot.known = { ...storedAfter(image), hash: entry.after, pending: undefined };
+      // Another document was written under the key meanwhile: that is the answer.
+      if (idempotency !== undefined && entry.key === null) {
+        return (await this.repeated(table, idempotency)) ?? written(image, entry);
+      }
       return written(image, entry);
     }
     throw new HoldfastError(
@@ -295,14 +302,20 @@ export class MongoWriter {
     return entry !== undefined && entry.after === hash ? 'UNKNOWN' : 'STALE';
   }
 
-  async #appendAll(changes: Parameters<LogAppender['append']>[0]): Promise<readonly LogEntry[]> {
+  async #appendAll(changes: readonly KeyedChange[]): Promise<readonly LogEntry[]> {
     if (changes.length === 0) return [];
+    const { log } = this.#parts;
     try {
-      return await this.#parts.log.append(changes);
+      return await log.append(changes);
     } catch (error) {
       // The document is written: whatever the log says, that will be logged some time.
       if (isHoldfastError(error, 'DATABASE_UNAVAILABLE')) throw outcomeUnknown('append to the change log', error);
-      throw error;
+      if (!isHoldfastError(error, 'VALIDATION_FAILED')) throw error;
+      const [first, ...others] = changes as readonly [KeyedChange, ...KeyedChange[]];
+      if (others.length > 0) return [...(await this.#appendAll([first])), ...(await this.#appendAll(others))];
+      if (first.key === null) throw error;
+      // Two primaries wrote two documents under one key at the same moment. Both changes are there, so both are logged.
+      return log.append([{ ...first, key: null, digest: null }]);
     }
   }
 

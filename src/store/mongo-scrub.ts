@@ -1,0 +1,188 @@
+import { documentHash, type Hash } from '../model/change.ts';
+import { type DocumentText, decodeValue } from '../model/document.ts';
+import type { Row } from '../protocol/sync-source.ts';
+import { type Clock, systemClock } from '../util/clock.ts';
+import { capture } from './mongo-bulk.ts';
+import { FIRST_VERSION, type Stored } from './mongo-document.ts';
+import type { Draft } from './mongo-image.ts';
+import { idsThere, readPage } from './mongo-rows.ts';
+import type { MongoStore } from './mongo-store.ts';
+import type { MongoTable } from './mongo-writer.ts';
+
+/** Documents, and characters of text, looked at in one step. */
+const PAGE_ROWS = 200;
+const PAGE_BYTES = 1024 * 1024;
+
+/** What the log says is in the database: an embedded copy that follows it. */
+export interface Baseline {
+  page(
+    collection: string,
+    after: string | null,
+    limit: number,
+    maxBytes: number,
+  ): { readonly rows: readonly Row[]; readonly next: string | null };
+  rowState(collection: string, id: DocumentText): { readonly version: number; readonly hash: Hash } | undefined;
+}
+
+export interface MongoScrubOptions {
+  readonly store: MongoStore;
+  /** Without it, only changes to documents that a gateway wrote before are found. */
+  readonly baseline?: Baseline | undefined;
+  /** Whether the baseline can be asked now: it holds everything up to the end of the log. Default: always. */
+  readonly isSettled?: (() => boolean) | undefined;
+  /** Pause in ms between two scrubs. Default 60,000. */
+  readonly everyMs?: number | undefined;
+  /** Pause in ms between two pages of 200 documents. Default 100: 2,000 documents a second. */
+  readonly pauseMs?: number | undefined;
+  /** The time in ms since 1970. Default `Date.now`. */
+  readonly clock?: (() => number) | undefined;
+  readonly timers?: Pick<Clock, 'after' | 'every'> | undefined;
+  /** Told when a scrub failed; the next one tries again. */
+  readonly onTrouble: (error: unknown) => void;
+}
+
+/** What a scrub found and captured; what another primary captured first is not counted. */
+export interface Scrubbed {
+  /** When it began, in ms since 1970: every foreign write before it was seen. */
+  readonly asOf: number;
+  /** Documents looked at. */
+  readonly checked: number;
+  readonly created: number;
+  readonly updated: number;
+  readonly deleted: number;
+}
+
+/**
+ * Finds what writers beside the gateway did, and captures it: a document whose content does not hash to what its metadata says was
+ * updated; one without metadata that the baseline does not have was created, one that the baseline has otherwise was updated;
+ * one that is in the baseline only was deleted. Each becomes a version of its own by the steps W and L, whose compare-and-set
+ * lets one of several scrubs win: it is captured once. Two foreign changes between two scrubs are one.
+ */
+export class MongoScrub implements AsyncDisposable {
+  readonly #options: MongoScrubOptions;
+  readonly #stopTimer: () => void;
+  readonly #stop = new AbortController();
+  #running: Promise<unknown> | undefined;
+
+  /** Begins with the first pause. */
+  constructor(options: MongoScrubOptions) {
+    this.#options = options;
+    const { timers = systemClock, everyMs = 60_000, onTrouble } = options;
+    this.#stopTimer = timers.every(everyMs, () => {
+      this.#running ??= this.scrub()
+        .catch(onTrouble)
+        .finally(() => {
+          this.#running = undefined;
+        });
+    });
+  }
+
+  /** Walks all collections once. @throws DATABASE_UNAVAILABLE, WRITE_OUTCOME_UNKNOWN */
+  async scrub(): Promise<Scrubbed> {
+    const { store, clock = Date.now } = this.#options;
+    const total = { asOf: clock(), checked: 0, created: 0, updated: 0, deleted: 0 };
+    for (const name of store.collections()) {
+      const table = store.table(name);
+      await this.#walkDocuments(table, total);
+      await this.#walkBaseline(table, total);
+    }
+    return total;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopTimer();
+    this.#stop.abort();
+    await this.#running;
+  }
+
+  async #walkDocuments(table: MongoTable, total: Mutable<Scrubbed>): Promise<void> {
+    const { writer } = this.#options.store;
+    let after: string | null = null;
+    do {
+      const { documents, next }: Awaited<ReturnType<typeof readPage>> = await readPage(
+        table,
+        after,
+        PAGE_ROWS,
+        PAGE_BYTES,
+      );
+      const drafts = documents.flatMap((stored) => this.#examined(table, stored) ?? []);
+      total.checked += documents.length;
+      const created = drafts.filter(({ operation }) => operation === 'CREATED');
+      total.created += await capture(writer, table, created);
+      total.updated += await capture(
+        writer,
+        table,
+        drafts.filter((draft) => !created.includes(draft)),
+      );
+      after = next;
+      await this.#pause();
+    } while (after !== null && !this.#stop.signal.aborted);
+  }
+
+  /** The change that a document shows; undefined when it is as it should be, or on its way. */
+  #examined(table: MongoTable, stored: Stored): Draft | undefined {
+    const { _id, id, document, text, version, hash, touched, pending } = stored;
+    // Whoever helps a pending version into the log does so with the content it has.
+    if (document === null || text === null || pending !== undefined) return undefined;
+    const found = { base: stored, _id, id, document, text };
+    if (touched) {
+      return documentHash(table.name, id, version, text) === hash ? undefined : { operation: 'UPDATED', ...found };
+    }
+    const baseline = this.#baseline();
+    if (baseline === undefined) return undefined;
+    const known = baseline.rowState(table.name, id);
+    if (known === undefined) return { operation: 'CREATED', ...found, previous: { version: 0, hash: null } };
+    if (known.version === FIRST_VERSION && known.hash === hash) return undefined;
+    return { operation: 'UPDATED', ...found, previous: known };
+  }
+
+  async #walkBaseline(table: MongoTable, total: Mutable<Scrubbed>): Promise<void> {
+    const { writer } = this.#options.store;
+    let after: string | null = null;
+    do {
+      const page: ReturnType<Baseline['page']> | undefined = this.#baseline()?.page(
+        table.name,
+        after,
+        PAGE_ROWS,
+        PAGE_BYTES,
+      );
+      if (page === undefined) return;
+      const ids = page.rows.map(({ id }) => id);
+      const there = ids.length === 0 ? new Set(ids) : await idsThere(table, ids);
+      const drafts = ids.filter((id) => !there.has(id)).flatMap((id) => this.#missing(table, id) ?? []);
+      total.deleted += await capture(writer, table, drafts);
+      after = page.next;
+      await this.#pause();
+    } while (after !== null && !this.#stop.signal.aborted);
+  }
+
+  /** The deletion of a document that is neither there nor a tombstone, unless the baseline learnt better meanwhile. */
+  #missing(table: MongoTable, id: DocumentText): Draft | undefined {
+    const known = this.#baseline()?.rowState(table.name, id);
+    if (known === undefined) return undefined;
+    const nothing = { base: null, document: null, text: null };
+    return { operation: 'DELETED', ...nothing, _id: decodeValue(id), id, previous: known };
+  }
+
+  #baseline(): Baseline | undefined {
+    const { baseline, isSettled = () => true } = this.#options;
+    return baseline !== undefined && isSettled() ? baseline : undefined;
+  }
+
+  #pause(): Promise<void> {
+    const { timers = systemClock, pauseMs = 100 } = this.#options;
+    const { signal } = this.#stop;
+    if (signal.aborted || pauseMs === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      const finish = (): void => {
+        cancel();
+        signal.removeEventListener('abort', finish);
+        resolve();
+      };
+      const cancel = timers.after(pauseMs, finish);
+      signal.addEventListener('abort', finish, { once: true });
+    });
+  }
+}
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
