@@ -69,6 +69,17 @@ describe('configuration', () => {
     expect(config.replica.data).toBe('/abs');
   });
 
+  it('knows a Redis URL when it sees one, and shows none of its password', () => {
+    const redis = 'redis+sentinel://user:pass@a:26379,b:26379/main';
+    expect(resolveConfig({ changeLog: { redis } }, {}).changeLog).toMatchObject({
+      redis,
+      redisBytes: 64 * 1024 * 1024,
+    });
+    const mistaken = () => resolveConfig({ changeLog: { redis: 'http://user:hunter2@cache' } }, {});
+    expect(mistaken).toThrow(/changeLog.redis .* is not a Redis URL/);
+    expect(mistaken).not.toThrow(/hunter2/);
+  });
+
   it('limits the rate only when asked, then with defaults', () => {
     expect(resolveConfig({}, {}).limits.rate).toBeUndefined();
     expect(resolveConfig({ limits: { rate: {} } }, {}).limits.rate).toEqual({ perSecond: 100, burst: 200 });

@@ -5,7 +5,14 @@ import { COMMANDS } from '../src/cli/commands.ts';
 import { configKeys, resolveConfig } from '../src/config.ts';
 
 const ROOT = resolve(import.meta.dirname, '..');
-const DOCUMENTS = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'docs/errors.md', 'docs/configuration.md'];
+const DOCUMENTS = [
+  'README.md',
+  'CONTRIBUTING.md',
+  'CHANGELOG.md',
+  'docs/errors.md',
+  'docs/configuration.md',
+  'docs/redis.md',
+];
 
 const textOf = (file: string) => readFileSync(join(ROOT, file), 'utf8');
 
