@@ -1,7 +1,14 @@
 import { writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { type ConfigSources, configKeys, dataDirectory, loadConfig, resolveConfig } from '../src/config.ts';
+import {
+  type ConfigSources,
+  clientToken,
+  configKeys,
+  dataDirectory,
+  loadConfig,
+  resolveConfig,
+} from '../src/config.ts';
 import { temporaryDirectory } from './support/temporary.ts';
 
 const PRIMARY_URL = 'ws://127.0.0.1:4000/graphql';
@@ -13,7 +20,44 @@ async function load(sources: ConfigSources = {}, files: Readonly<Record<string, 
   return { ...(await loadConfig({ env: {}, directory: directory.path, ...sources })), directory: directory.path };
 }
 
+const TOKEN = { name: 'a', hash: 'ab'.repeat(32), roles: ['reader'] };
+
 describe('configuration', () => {
+  it('allows any address when callers need a token, and limits their rate then', async () => {
+    const env = { HOLDFAST_AUTH_MODE: 'token', HOLDFAST_SERVER_HOST: '0.0.0.0' };
+    const { config } = await load({ env });
+    expect(config.limits.rate).toEqual({ perSecond: 100, burst: 200 });
+    expect((await load()).config.limits.rate).toBeUndefined();
+    const chosen = await load({ env: { ...env, HOLDFAST_LIMITS_RATE_PER_SECOND: '7' } });
+    expect(chosen.config.limits.rate).toEqual({ perSecond: 7, burst: 200 });
+  });
+
+  it('takes tokens from a file, or as JSON from the environment', async () => {
+    const env = { HOLDFAST_AUTH_TOKENS: JSON.stringify([TOKEN]) };
+    expect((await load({ env })).config.auth.tokens).toEqual([TOKEN]);
+    const file = `auth: { tokens: [{ name: a, hash: "${TOKEN.hash}", roles: [reader] }] }`;
+    expect((await load({}, { 'holdfast.config.yaml': file })).config.auth.tokens).toEqual([TOKEN]);
+  });
+
+  it('means the file of a token from the directory of the configuration file', async () => {
+    const of = async (token: string) => {
+      const text = `replica: { primary: ["${PRIMARY_URL}"], token: "${token}" }`;
+      const { config, directory } = await load({}, { 'holdfast.config.yaml': text });
+      return [config.replica.token, directory];
+    };
+    const [token, directory] = await of('file:secret/token');
+    expect(token).toBe(`file:${join(directory as string, 'secret/token')}`);
+    expect((await of('hf_abc'))[0]).toBe('hf_abc');
+  });
+
+  it('keeps the token of the command line to the command line', async () => {
+    await load({ env: { HOLDFAST_TOKEN: 'hf_abc' } });
+    expect([clientToken({ HOLDFAST_TOKEN: 'hf_abc' }), clientToken({ HOLDFAST_TOKEN: '' })]).toEqual([
+      'hf_abc',
+      undefined,
+    ]);
+  });
+
   it('needs nothing: an embedded store under ./data on loopback', async () => {
     const { config, file, origins } = await load();
     expect(config.server).toEqual({ host: '127.0.0.1', port: 4000, opsPort: 4001, cors: [] });
@@ -168,6 +212,24 @@ describe('a mistake in the configuration', () => {
       { env: { HOLDFAST_STORE_URL: 'oracle://me:secret@db/x' } },
       {},
       [/store\.url is oracle:\/\/me:\*\*\*@db\/x: .*sqlite:/],
+    ],
+    [
+      'a token in place of its hash',
+      {},
+      { 'holdfast.config.yaml': 'auth: { tokens: [{ name: a, hash: hf_secret, roles: [reader] }] }' },
+      [/auth\.tokens\.0\.hash is \*\*\*: must be the SHA-256/],
+    ],
+    [
+      'one hash twice',
+      { env: { HOLDFAST_AUTH_TOKENS: JSON.stringify([TOKEN, { ...TOKEN, name: 'b' }]) } },
+      {},
+      [/auth\.tokens holds one hash twice \(HOLDFAST_AUTH_TOKENS\)/],
+    ],
+    [
+      'an unknown role',
+      { env: { HOLDFAST_AUTH_TOKENS: JSON.stringify([{ ...TOKEN, roles: ['root'] }]) } },
+      {},
+      [/auth\.tokens\.0\.roles\.0/],
     ],
     ['a replica without a primary', { role: 'replica' }, {}, [/replica\.primary is missing/]],
     [

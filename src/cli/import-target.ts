@@ -3,7 +3,6 @@ import type { Config } from '../config.ts';
 import { HoldfastError, isHoldfastError } from '../errors.ts';
 import type { Model } from '../model/entity.ts';
 import { loadModel, readSchemaDirectory } from '../model/load.ts';
-import { drawToken, tokenHash } from '../service/token.ts';
 import { ask } from './ask.ts';
 import { clientTokenOf } from './client-token.ts';
 import type { CommandContext } from './command.ts';
@@ -20,18 +19,16 @@ export interface Target extends AsyncDisposable {
 const HELLO = z.object({ syncHello: z.object({ sdl: z.string() }) });
 
 /**
- * The running gateway at `--to`; or, with `--data`, one of our own over that directory, on ports and with a token that only we
- * know.
+ * The running gateway at `--to`; or, with `--data`, one of our own over that directory, on ports that only we know.
  * @throws PRIMARY_UNREACHABLE, UNAUTHENTICATED, FORBIDDEN; DATA_LOCKED while another process uses the directory
  */
 export async function openTarget({ config, options }: CommandContext): Promise<Target> {
   if (options.data !== undefined) {
     const [loaded, { createGateway }] = await Promise.all([config('primary'), import('../gateway.ts')]);
-    const token = drawToken();
-    const gateway = await createGateway(privately(loaded.config, token));
+    const gateway = await createGateway(privately(loaded.config));
     const close = () => gateway.stop();
     try {
-      return { url: gateway.url, token, model: await modelAt(gateway.url, token), [Symbol.asyncDispose]: close };
+      return { url: gateway.url, token: undefined, model: await modelAt(gateway.url), [Symbol.asyncDispose]: close };
     } catch (error) {
       await close();
       throw error;
@@ -49,16 +46,17 @@ export async function openTarget({ config, options }: CommandContext): Promise<T
   return { url, token, model, [Symbol.asyncDispose]: async () => undefined };
 }
 
-async function modelAt(url: string, token: string | undefined): Promise<Model> {
+async function modelAt(url: string, token?: string | undefined): Promise<Model> {
   const { syncHello } = await ask(url, { query: '{ syncHello { sdl } }', shape: HELLO, token });
   return loadModel([{ file: url, text: syncHello.sdl }]);
 }
 
-function privately(config: Config, token: string): Config {
+/** On loopback and without tokens, so that every run is the same caller: a second one is known by its idempotency keys. */
+function privately(config: Config): Config {
   return {
     ...config,
     server: { ...config.server, host: '127.0.0.1', port: 0, opsPort: 0 },
-    auth: { ...config.auth, mode: 'token', tokens: [{ name: 'import', hash: tokenHash(token), roles: ['admin'] }] },
+    auth: { ...config.auth, mode: 'none' },
     limits: { ...config.limits, rate: undefined },
     telemetry: { ...config.telemetry, level: 'warn' },
   };

@@ -88,6 +88,19 @@ describe('an error', () => {
 });
 
 describe('holdfast config', () => {
+  it('prints no token, and no hash of one', async () => {
+    const hash = 'ab'.repeat(32);
+    const path = fileWith(
+      'secrets.yaml',
+      `auth: { tokens: [{ name: a, hash: "${hash}", roles: [reader] }] }\nreplica: { token: hf_secret }\n`,
+    );
+    for (const json of [[], ['--json']]) {
+      const { stdout } = await run('config', 'print', '--config', path, ...json);
+      expect(stdout).toContain('***');
+      expect(stdout).not.toMatch(new RegExp(`${hash}|hf_secret`));
+    }
+  });
+
   const file = () =>
     fileWith('c.yaml', 'server: { port: 5000 }\nreplica: { primary: ["wss://me:secret@host/graphql"] }\n');
 
