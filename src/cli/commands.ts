@@ -156,7 +156,10 @@ export const COMMANDS: readonly CommandDefinition[] = [
   {
     name: 'schema infer',
     summary: 'write the SDL that documents suggest',
-    options: [{ flags: '--from <file...>', description: 'files of documents, one per collection' }],
+    options: [
+      { flags: '--from <source...>', description: 'files of documents, one per collection, or a mongodb:// URL' },
+      { flags: '--sample <count>', description: 'documents of a collection of a database to look at (default: 10000)' },
+    ],
     example: 'holdfast schema infer --from teachers.jsonl > schema/teachers.graphql',
     load: async () => (await import('./schema-infer.ts')).schemaInfer,
   },

@@ -20,6 +20,11 @@ export interface InferenceOptions {
    * as a date; documents of a file become dates when they are imported.
    */
   readonly collection?: string | undefined;
+  /**
+   * Stored names of fields that have an index there, and whether it is unique. Given, the SDL says just these: a few documents
+   * prove nothing about the others, and an index on data that is there is its owner's decision.
+   */
+  readonly indexes?: ReadonlyMap<string, { readonly unique: boolean }> | undefined;
 }
 
 /** Non-null values that must differ before a field is taken for unique. */
@@ -44,6 +49,7 @@ export class Inference {
 
   add(document: Document): void {
     this.#documents.add(document, 0, (key, isFirst) => {
+      if (this.#options.indexes !== undefined) return false;
       // A key of others is seldom the first: `TrackId` before `AlbumId`.
       return key === 'id' || looksUnique(key, typeNameOf(this.#name)) || (isFirst && looksLikeId(key));
     });
@@ -78,12 +84,14 @@ interface FieldType {
 class SdlWriter {
   readonly #keepsStrings: boolean;
   readonly #collection: string | undefined;
+  readonly #indexes: InferenceOptions['indexes'];
   /** Names of types and, with their root type, of operations. */
   readonly #taken: Set<string>;
   /** Nested types that wait to be written. */
   readonly #nested: { readonly name: string; readonly object: ObjectSummary }[] = [];
 
-  constructor({ collection }: InferenceOptions, taken: Set<string>) {
+  constructor({ collection, indexes }: InferenceOptions, taken: Set<string>) {
+    this.#indexes = indexes;
     this.#keepsStrings = collection !== undefined;
     this.#collection = collection;
     this.#taken = taken;
@@ -132,9 +140,16 @@ class SdlWriter {
     const required = value.present === object.count && value.nulls === 0 ? '!' : '';
     const directives = [
       ...(name === key ? [] : [`@field(name: ${quoted(key)})`]),
-      ...(isEntity && scalar !== undefined ? indexOf(value, key, scalar) : []),
+      ...(isEntity && scalar !== undefined ? this.#indexOf(value, key, scalar) : []),
     ];
     return [`  ${name}: ${text}${required}`, ...directives].join(' ');
+  }
+
+  #indexOf(value: ValueSummary, key: string, scalar: string): string[] {
+    if (this.#indexes === undefined) return indexOf(value, key, scalar);
+    const index = this.#indexes.get(key);
+    if (index === undefined || SCALARS.get(scalar)?.key !== true) return [];
+    return [index.unique ? '@unique' : '@index'];
   }
 
   #typeOf(value: ValueSummary, key: string, owner: string): FieldType {
