@@ -85,7 +85,8 @@ export async function backup(options: BackupOptions): Promise<BackupSummary> {
     try {
       return await writeBackup(storage, options);
     } catch (error) {
-      await storage.removeAll();
+      // What failed matters more than what could not be removed: without a manifest it is no backup.
+      await storage.removeAll().catch(() => {});
       throw error;
     }
   } catch (error) {
@@ -153,17 +154,16 @@ async function writeChunks(
   await runTasks(
     new TaskGraph(tasks),
     readers,
-    async (task, { reader, number }) => {
+    async (task, { reader, number }, stop) => {
       progress.start(task.table.id, number);
       try {
-        const chunk = await writeChunk(storage, task, reader, { compression, key: options.key }, (bytes) =>
-          progress.read(task.table.id, bytes),
-        );
+        const onBytes = (bytes: number): void => progress.read(task.table.id, bytes);
+        const chunk = await writeChunk(storage, task, reader, { compression, key: options.key, onBytes, signal: stop });
         if (chunk !== null) written.set(task.file, chunk);
         progress.finish(task.table.id, chunk?.rows ?? 0);
       } catch (error) {
         progress.fail(task.table.id, error);
-        throw named(task.table, error);
+        throw error;
       }
     },
     signal,
@@ -177,35 +177,34 @@ async function writeChunks(
   );
 }
 
+interface ChunkWriting {
+  readonly compression: Compression;
+  readonly key: EncryptionKey | undefined;
+  readonly onBytes: (bytes: number) => void;
+  readonly signal: AbortSignal;
+}
+
 /** Writes one chunk; null when it has no rows, and then no file either. */
 async function writeChunk(
   storage: ArchiveStorage,
   { file, chunk }: ChunkTask,
   reader: SourceReader,
-  options: { readonly compression: Compression; readonly key: EncryptionKey | undefined },
-  onBytes: (bytes: number) => void,
+  { compression, key, onBytes, signal }: ChunkWriting,
 ): Promise<Chunk | null> {
-  const writer = await openChunk(storage, file, options);
+  const writer = await openChunk(storage, file, { compression, key });
   try {
-    const rows = await reader.read(chunk, (bytes) => {
+    const onRows = (bytes: Buffer): Promise<void> | undefined => {
       onBytes(bytes.length);
       return writer.write(bytes);
-    });
-    if (rows === 0) {
-      await writer.abort();
-      return null;
-    }
-    return { file, rows, ...(await writer.finish()), rowHash: null, range: chunk.range };
+    };
+    const rows = await reader.read(chunk, onRows, signal);
+    if (rows > 0) return { file, rows, ...(await writer.finish()), rowHash: null, range: chunk.range };
   } catch (error) {
     await writer.abort();
     throw error;
   }
-}
-
-function named({ schema, name }: SourceTable, error: unknown): unknown {
-  if (isHoldfastError(error)) return error;
-  const message = error instanceof Error ? error.message : String(error);
-  return new Error(`back up table "${schema}"."${name}": ${message}`, { cause: error });
+  await writer.abort();
+  return null;
 }
 
 function manifestOf(

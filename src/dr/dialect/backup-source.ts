@@ -2,6 +2,8 @@ import type { Manifest, ManifestTable } from '../archive/manifest.ts';
 
 /** Rows that are read in one go and become one file. */
 export interface SourceChunk {
+  /** Of what, for messages: `table "public"."film"`. */
+  readonly of: string;
   /** For people, see `Chunk.range`. */
   readonly range: string | null;
   /** Estimate of the bytes of its rows. */
@@ -19,9 +21,11 @@ export interface SourceTable extends Omit<ManifestTable, 'rows' | 'bytes' | 'chu
 export interface SourceReader {
   /**
    * Hands on the bytes of a chunk, in order; they are reused after the call, or after the promise it returned.
+   * @param signal ends it at once; the reader is of no use afterwards
    * @returns the number of rows
+   * @throws a coded error for what the server says, and what `onRows` threw
    */
-  read(chunk: SourceChunk, onRows: (rows: Buffer) => Promise<void> | undefined): Promise<number>;
+  read(chunk: SourceChunk, onRows: (rows: Buffer) => Promise<void> | undefined, signal: AbortSignal): Promise<number>;
 }
 
 /** What a backup says about its database. */

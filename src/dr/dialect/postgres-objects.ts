@@ -32,10 +32,9 @@ export function schemaObjects(entries: readonly DumpEntry[], context: ObjectCont
     const own = context.tableOf(`${entry.catalog}:${entry.oid}`);
     if (own !== null || entry.catalog !== 0) return own;
     // Comments, grants and attachments are listed nowhere: they belong where what they depend on belongs.
-    const [first] = entry.dependsOn
-      .map((id) => byId.get(id))
-      .filter((other) => other !== undefined && other.id !== entry.id);
-    return first === undefined ? null : context.tableOf(`${first.catalog}:${first.oid}`);
+    const others = entry.dependsOn.map((id) => byId.get(id)).filter((other) => other !== undefined);
+    const attached = others.find(({ tag }) => tag === entry.tag || tag.endsWith(` ${entry.tag}`)) ?? others[0];
+    return attached === undefined ? null : context.tableOf(`${attached.catalog}:${attached.oid}`);
   };
   return kept.map((entry) => {
     const table = tableOf(entry);
@@ -46,7 +45,7 @@ export function schemaObjects(entries: readonly DumpEntry[], context: ObjectCont
       name: nameOf(entry, table === null ? null : context.tableName(table)),
       section: sectionOf(entry, byId),
       statements: statementsOf(entry),
-      dependsOn: entry.dependsOn.filter((id) => byId.has(id)).map(String),
+      dependsOn: [...new Set(entry.dependsOn)].filter((id) => byId.has(id)).map(String),
       table,
       owner: entry.owner,
       ownedAs: ownedAs(entry),

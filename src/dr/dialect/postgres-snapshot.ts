@@ -23,6 +23,8 @@ export interface PostgresSnapshot extends AsyncDisposable {
 export interface SnapshotOptions {
   readonly workers: number;
   readonly signal: AbortSignal;
+  /** How long one lock is waited for. Default {@link LOCK_WAIT_MS}. */
+  readonly lockWaitMs?: number;
   /** Checks the catalog before anything is locked. */
   readonly check: (catalog: PostgresCatalog) => Promise<void>;
   /** More that must be read in the snapshot while tables are locked; when it fails for a lock, everything starts over. */
@@ -85,7 +87,7 @@ async function attemptSnapshot(sql: SqlConnections, options: SnapshotOptions): P
     const planned = await readCatalog(coordinator);
     await check(planned);
     await coordinator.query(`BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY`);
-    await coordinator.query(`SET LOCAL lock_timeout = ${LOCK_WAIT_MS}`);
+    await coordinator.query(`SET LOCAL lock_timeout = ${options.lockWaitMs ?? LOCK_WAIT_MS}`);
     await lockTables(coordinator, planned.tables, '');
     const catalog = await readCatalog(coordinator);
     if (identity(catalog) !== identity(planned)) throw new CatalogChanged('tables were created or dropped meanwhile');

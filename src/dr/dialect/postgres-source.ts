@@ -1,7 +1,7 @@
 import { HoldfastError, isHoldfastError } from '../../errors.ts';
 import type { SqlConnections } from '../../sql/connect.ts';
 import { qualifiedPostgres } from '../../sql/identifiers.ts';
-import { PostgresSession } from '../../sql/postgres-session.ts';
+import { PostgresSession, sqlState } from '../../sql/postgres-session.ts';
 import { Dialect, type ManifestColumn, type RowFormat, type SequenceValue } from '../archive/manifest.ts';
 import { ancestors, type ForeignKey, tableGraph } from '../graph/table-graph.ts';
 import { isBinaryStable } from '../plan/binary-types.ts';
@@ -18,6 +18,7 @@ import type {
 import { type CatalogTable, type PostgresCatalog, readTableOfObjects } from './postgres-catalog.ts';
 import { type CopyRows, copyRows } from './postgres-copy.ts';
 import { type DumpEntry, readDumpFile } from './postgres-dump-file.ts';
+import { targetError } from './postgres-errors.ts';
 import { largeObjects, objectsOf, refreshObjects, schemaObjects } from './postgres-objects.ts';
 import { dumpSchema, findPgDump } from './postgres-pg-dump.ts';
 import { LOCK_WAIT_MS, type PostgresSnapshot, takeSnapshot } from './postgres-snapshot.ts';
@@ -37,6 +38,20 @@ const ROWS_OF_A_PAGE = 60;
 
 /** Holds a PostgreSQL database still and plans what is read of it. @throws what `backup` names */
 export async function openPostgresSource(sql: SqlConnections, options: SourceOptions): Promise<BackupSource> {
+  try {
+    return await openSource(sql, options);
+  } catch (error) {
+    throw sourceError(`prepare the backup of ${sql.location}`, error);
+  }
+}
+
+async function openSource(sql: SqlConnections, options: SourceOptions): Promise<BackupSource> {
+  if (sql.driver !== 'postgres') {
+    throw new HoldfastError(
+      'DR_INCOMPATIBLE',
+      `${sql.location} is of kind ${sql.driver}, which cannot be backed up yet.`,
+    );
+  }
   if (options.closure && Object.keys(options.suffixes).length === 0) {
     throw new HoldfastError('VALIDATION_FAILED', 'A closure needs at least one suffix to begin with.');
   }
@@ -292,6 +307,7 @@ interface ChunkOptions {
 function planChunks(table: CatalogTable, { format, target, version, rows }: ChunkOptions): SourceChunk[] {
   if (table.kind === 'p') return [];
   const chunk = (range: string | null, bytes: number, copied: CopyRows): SourceChunk => ({
+    of: `table ${qualifiedPostgres(table)}`,
     range,
     bytes,
     select: () => copyRows(table, copied, format),
@@ -313,6 +329,7 @@ function planSelected(table: CatalogTable, format: 'text' | 'binary', rows: TidS
     (table.bytes * Math.min(1, rows.size / (table.pages * ROWS_OF_A_PAGE))) / Math.max(1, count),
   );
   return Array.from({ length: count }, (_, index) => ({
+    of: `table ${qualifiedPostgres(table)}`,
     range: `selected rows [${index * SELECTED_AT_ONCE},${Math.min(rows.size, (index + 1) * SELECTED_AT_ONCE)})`,
     bytes,
     select: () => {
@@ -342,6 +359,7 @@ async function largeObjectRows(session: PostgresSession, id: number): Promise<So
     engine: null,
     chunks: [
       {
+        of: 'large objects',
         range: null,
         bytes: Number(row?.bytes ?? 0),
         select: () => 'COPY (SELECT loid, pageno, data FROM pg_catalog.pg_largeobject) TO STDOUT (FORMAT text)',
@@ -377,5 +395,25 @@ async function readPosition(snapshot: PostgresSnapshot): Promise<Record<string, 
 }
 
 function readerOf(session: PostgresSession): SourceReader {
-  return { read: (chunk, onRows) => session.copyOut(chunk.select(), onRows) };
+  return {
+    async read(chunk, onRows, signal) {
+      const cut = (): void => session.destroy();
+      signal.addEventListener('abort', cut, { once: true });
+      try {
+        signal.throwIfAborted();
+        return await session.copyOut(chunk.select(), onRows);
+      } catch (error) {
+        throw sourceError(`read ${chunk.of}`, error);
+      } finally {
+        signal.removeEventListener('abort', cut);
+      }
+    },
+  };
+}
+
+/** What the server said, as an error of ours; other errors as they are. */
+function sourceError(operation: string, error: unknown): unknown {
+  const fromServer =
+    sqlState(error) !== '' || /^Connection terminated/.test(error instanceof Error ? error.message : '');
+  return fromServer ? targetError(operation, error) : error;
 }

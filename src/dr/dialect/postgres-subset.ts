@@ -2,7 +2,7 @@ import { HoldfastError } from '../../errors.ts';
 import { qualifiedPostgres, quotePostgres } from '../../sql/identifiers.ts';
 import { type PostgresSession, sqlState } from '../../sql/postgres-session.ts';
 import { assertSuffix } from '../plan/suffix.ts';
-import { TidSet, tidArray } from '../plan/tid-set.ts';
+import { TidSet } from '../plan/tid-set.ts';
 import type { CatalogKey, CatalogTable, PostgresCatalog } from './postgres-catalog.ts';
 import { suffixCondition } from './postgres-copy.ts';
 
@@ -89,7 +89,8 @@ export async function findSubset(
 ): Promise<Subset> {
   const finder = new SubsetFinder(session, catalog);
   const listed = closure ? catalog.tables.filter(({ kind }) => kind === 'r') : selections.map(({ table }) => table);
-  for (const { oid } of listed) finder.sets.set(oid, new TidSet(await pageBytes(session)));
+  const bytes = await pageBytes(session);
+  for (const { oid } of listed) finder.list(oid, bytes, closure);
   await finder.select(selections);
   if (closure) await finder.follow();
   else await finder.assertNoneDangles();
@@ -106,13 +107,19 @@ class SubsetFinder {
   readonly #session: PostgresSession;
   readonly #tables: ReadonlyMap<number, CatalogTable>;
   readonly #keys: readonly CatalogKey[];
-  /** Places of rows whose keys were not followed yet, by table. */
-  readonly #pending = new Map<number, string[]>();
+  /** Kept rows whose keys were not followed yet, by table. */
+  readonly #pending = new Map<number, TidSet>();
 
   constructor(session: PostgresSession, catalog: PostgresCatalog) {
     this.#session = session;
     this.#tables = new Map(catalog.tables.map((table) => [table.oid, table]));
     this.#keys = catalog.keys;
+  }
+
+  /** Keeps only chosen rows of a table; with `follow` also those that their keys refer to. */
+  list(oid: number, bytesOfPage: number, follow: boolean): void {
+    this.sets.set(oid, new TidSet(bytesOfPage));
+    if (follow && this.#keysOf(this.#tables.get(oid)!).length > 0) this.#pending.set(oid, new TidSet(bytesOfPage));
   }
 
   /** Takes the rows that the suffixes select; names in them mean what they mean to the user elsewhere. */
@@ -132,9 +139,14 @@ class SubsetFinder {
   }
 
   async follow(): Promise<void> {
-    for (let next = this.#takePending(); next !== null; next = this.#takePending()) {
-      for (const key of this.#keysOf(next.table)) {
-        await this.#places(this.#parents(next.table, key, tidArray(next.tids)), (oid, tid) => this.#keep(oid, tid));
+    for (;;) {
+      const next = [...this.#pending].find(([, rows]) => rows.size > 0);
+      if (next === undefined) return;
+      const [oid, rows] = next;
+      const table = this.#tables.get(oid)!;
+      const tids = rows.take(FOLLOWED_AT_ONCE);
+      for (const key of this.#keysOf(table)) {
+        await this.#places(this.#parents(table, key, tids), (parent, tid) => this.#keep(parent, tid));
       }
     }
   }
@@ -173,19 +185,7 @@ class SubsetFinder {
   }
 
   #keep(oid: number, tid: string): void {
-    if (!this.sets.get(oid)?.add(tid)) return;
-    const pending = this.#pending.get(oid);
-    if (pending === undefined) this.#pending.set(oid, [tid]);
-    else pending.push(tid);
-  }
-
-  #takePending(): { readonly table: CatalogTable; readonly tids: string[] } | null {
-    for (const [oid, tids] of this.#pending) {
-      const taken = tids.splice(-FOLLOWED_AT_ONCE);
-      if (tids.length === 0) this.#pending.delete(oid);
-      return { table: this.#tables.get(oid)!, tids: taken };
-    }
-    return null;
+    if (this.sets.get(oid)?.add(tid)) this.#pending.get(oid)?.add(tid);
   }
 
   /** Keys of a table and of the partitioned tables it is a part of. */

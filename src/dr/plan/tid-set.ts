@@ -60,6 +60,24 @@ export class TidSet {
     return tidArray(tids);
   }
 
+  /** Removes up to `count` places, and returns them as PostgreSQL reads an array of `tid`. */
+  take(count: number): string {
+    const tids: string[] = [];
+    for (const [group, words] of this.#groups) {
+      let i = 0;
+      for (; i < GROUP && tids.length < count; i++) {
+        const bit = 1 << (i & 31);
+        if ((words[i >>> 5]! & bit) === 0) continue;
+        words[i >>> 5]! &= ~bit;
+        tids.push(this.#place(group * GROUP + i));
+      }
+      if (i === GROUP) this.#groups.delete(group);
+      if (tids.length === count) break;
+    }
+    this.#size -= tids.length;
+    return tidArray(tids);
+  }
+
   #place(key: number): string {
     return `(${Math.floor(key / this.#slots)},${key % this.#slots})`;
   }
