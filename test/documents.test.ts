@@ -12,6 +12,7 @@ const DOCUMENTS = [
   'docs/errors.md',
   'docs/configuration.md',
   'docs/redis.md',
+  'docs/security.md',
 ];
 
 const textOf = (file: string) => readFileSync(join(ROOT, file), 'utf8');
