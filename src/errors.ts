@@ -103,8 +103,8 @@ export const ERRORS = {
     status: 500,
   },
   DATA_UNWRITABLE: {
-    cause: 'The data directory cannot be created or written.',
-    remedy: 'Check owner, permissions and free space of the directory, or choose another with --data.',
+    cause: 'A directory or bucket that data is kept in cannot be created, read or written.',
+    remedy: 'Check its owner, permissions and free space, of a bucket its address and credentials; or choose another.',
     retryable: false,
     status: 500,
   },

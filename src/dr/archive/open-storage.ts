@@ -9,6 +9,11 @@ import type { ArchiveStorage } from './storage.ts';
  * @throws CONFIG_INVALID for another kind of URL
  */
 export async function openStorage(location: string): Promise<ArchiveStorage> {
+  if (location.startsWith('s3://')) {
+    // Loaded when it is needed: the SDK is an optional peer.
+    const { openS3Storage } = await import('./s3-storage.ts');
+    return openS3Storage(location);
+  }
   if (/^[a-z][a-z0-9+.-]*:\/\//i.test(location)) {
     const scheme = location.slice(0, location.indexOf(':'));
     throw new HoldfastError(
@@ -21,6 +26,10 @@ export async function openStorage(location: string): Promise<ArchiveStorage> {
 
 /** The places directly below one, sorted: directories of a directory, or prefixes of a prefix. None when it does not exist. */
 export async function placesIn(location: string): Promise<string[]> {
+  if (location.startsWith('s3://')) {
+    const { prefixesIn } = await import('./s3-storage.ts');
+    return prefixesIn(location);
+  }
   const directory = resolve(location);
   const entries = await readdir(directory, { withFileTypes: true }).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return [];

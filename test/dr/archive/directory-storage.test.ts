@@ -97,8 +97,9 @@ describe('an archive in a directory', () => {
     await using directory = await temporaryDirectory();
     const storage = new DirectoryStorage(join(directory.path, 'archive'));
     await put(storage, 'data/1/0.copy', 'x');
-    await storage.create('data/1/1.copy').then((sink) => sink.write(Buffer.from('unfinished')));
+    const unfinished = await storage.create('data/1/1.copy');
     await storage.removeAll();
+    await unfinished.abort();
     expect(await readdir(directory.path)).toEqual([]);
     await storage.removeAll();
   });
