@@ -62,8 +62,8 @@ export class RedisLogReader {
   }
 
   close(): void {
-    this.#retry.cancel();
-    this.#rest.cancel();
+    this.#retry.close();
+    this.#rest.close();
   }
 
   async #search(
@@ -109,7 +109,7 @@ export class RedisLogReader {
         (limits.maxChanges - entries.length) / (entries.length / count),
         (limits.maxBytes - bytes) / (bytes / count),
       );
-      count = Math.max(1, Math.min(MOST_BATCHES, Math.ceil(wanted)));
+      count = Math.max(1, Math.min(MOST_BATCHES, Math.ceil(wanted) || 1));
     }
     return entries;
   }

@@ -49,8 +49,9 @@ export class RedisLogWriter {
 
   close(): void {
     this.#endReady();
-    this.#retry.cancel();
+    this.#retry.close();
     this.#pending.length = 0;
+    this.#pendingBytes = 0;
   }
 
   /** Sends one batch at a time: what comes meanwhile makes up the next one. Never rejects. */
@@ -91,13 +92,17 @@ export class RedisLogWriter {
   /** What readers want is the newest. */
   #dropOldest(): void {
     let count = 0;
-    for (; this.#pendingBytes > this.#options.maxBytes; count++) this.#pendingBytes -= bytesOf(this.#pending[count]);
+    for (const entry of this.#pending) {
+      if (this.#pendingBytes <= this.#options.maxBytes) break;
+      this.#pendingBytes -= bytesOf(entry);
+      count += 1;
+    }
     if (count === 0) return;
     this.#pending.splice(0, count);
     this.#options.connection.incident.dropped(count);
   }
 }
 
-function bytesOf(entry: LogEntry | undefined): number {
-  return entry === undefined ? 0 : (entry.image?.length ?? 0) + CHANGE_OVERHEAD_BYTES;
+function bytesOf(entry: LogEntry): number {
+  return (entry.image?.length ?? 0) + CHANGE_OVERHEAD_BYTES;
 }

@@ -51,8 +51,8 @@ export class RedisDoorbell implements Doorbell {
 
   async close(): Promise<void> {
     for (const end of this.#ends) end();
-    this.#ringRetry.cancel();
-    this.#listenRetry.cancel();
+    this.#ringRetry.close();
+    this.#listenRetry.close();
     this.#listeners.clear();
     this.#waiting = undefined;
   }

@@ -5,19 +5,20 @@ export class RedisRetry {
   readonly #connection: RedisConnection;
   #tries = 0;
   #endPause: (() => void) | undefined;
+  #closed = false;
 
   constructor(connection: RedisConnection) {
     this.#connection = connection;
   }
 
-  /** Whether the next try is still to come. */
+  /** Whether nothing is to be tried now: the next try is still to come, or there is to be none. */
   get waiting(): boolean {
-    return this.#endPause !== undefined;
+    return this.#closed || this.#endPause !== undefined;
   }
 
   /** It failed: runs `again` after a pause, unless a try is set already. */
   schedule(again: () => void): void {
-    if (this.#endPause !== undefined) return;
+    if (this.waiting) return;
     const { clock, random } = this.#connection;
     this.#tries += 1;
     this.#endPause = clock.after(pauseMs(this.#tries, random), () => {
@@ -35,5 +36,11 @@ export class RedisRetry {
   cancel(): void {
     this.#endPause?.();
     this.#endPause = undefined;
+  }
+
+  /** No more tries. */
+  close(): void {
+    this.#closed = true;
+    this.cancel();
   }
 }

@@ -310,6 +310,20 @@ describeWith('redis', 'an incident with Redis', () => {
     expect(await node.read(0)).toBe(160);
   });
 
+  it('leaves nothing behind of a cache that was closed in it', async () => {
+    await using server = await startRedis();
+    await using node = await primary(server.url);
+    await server.suspend();
+    node.append(10);
+    await node.cache.close();
+    await server.kill();
+    await server.restart();
+    await node.hears();
+    await node.incidentOver();
+    using redis = redisClient(server.url);
+    expect(await redis.exists(STREAM)).toBe(0);
+  });
+
   it('is none when the connection is closed on purpose', async () => {
     await using server: RedisServer = await startRedis();
     const node = await primary(server.url);
