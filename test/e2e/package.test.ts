@@ -68,8 +68,12 @@ it('prints its SDL and finds mistakes in one', async () => {
 it('is a library with types', async () => {
   const use = `
     import { createGateway, type Gateway, resolveConfig } from 'holdfast';
+    import { type ArchiveList, type DrProgress, listArchives } from 'holdfast/dr';
     const config = resolveConfig({ server: { port: 0, opsPort: 0 }, store: { url: 'sqlite:./library' }, telemetry: { level: 'silent' } });
     const gateway: Gateway = await createGateway(config);
+    const found: ArchiveList = await listArchives('./no-archives');
+    const percent = ({ percent }: DrProgress): number => percent;
+    if (found.archives.length > 0) console.log(percent);
     console.log(gateway.url);
     await gateway.stop();
   `;
