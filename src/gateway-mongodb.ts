@@ -75,7 +75,7 @@ export async function openMongoData(options: MongoDataOptions): Promise<PrimaryD
   );
   parts.use(startRetention({ config, log, source, store, logger }));
   const end = new AbortController();
-  const connecting = keepConnecting(
+  const { ended } = await keepConnecting(
     async () => {
       reached = await reach(options, { copy, log, store, redis, problems });
     },
@@ -84,10 +84,9 @@ export async function openMongoData(options: MongoDataOptions): Promise<PrimaryD
   );
   parts.defer(async () => {
     end.abort();
-    await (await connecting).ended;
+    await ended;
     await reached?.[Symbol.asyncDispose]();
   });
-  await connecting;
   const owned = parts.move();
   return {
     service: () => {
@@ -178,7 +177,7 @@ async function reach(options: MongoDataOptions, local: Local): Promise<Reached> 
   });
   parts.adopt(store, (opened) => opened.close());
   const rows = new MongoRows(store);
-  if (local.redis !== undefined) parts.use(fanOut(local.redis, log, cache));
+  if (local.redis !== undefined) parts.use(fanOut(options, local.redis, log, cache));
   const sweeper = parts.use(new MongoSweeper({ store, onTrouble: (error) => problems.warn('sweep', error) }));
   parts.use(
     new MongoScrub({
@@ -220,15 +219,17 @@ async function reach(options: MongoDataOptions, local: Local): Promise<Reached> 
 }
 
 /** Hands what is appended here to Redis, and lets Redis wake us when others appended. */
-function fanOut(redis: RedisConnection, log: MongoChangeLog, late: LateCache): AsyncDisposable {
+function fanOut(
+  { config }: MongoDataOptions,
+  redis: RedisConnection,
+  log: MongoChangeLog,
+  late: LateCache,
+): AsyncDisposable {
   const { logId } = log;
   const doorbell = new RedisDoorbell({ connection: redis, logId });
   const cache = new RedisLogCache({
-    ...{ connection: redis, logId },
-    holds: async ({ sequence, epoch, chain }) => {
-      const ours = await log.entry(sequence);
-      return ours?.epoch === epoch && ours.chain === chain;
-    },
+    ...{ connection: redis, logId, maxBytes: config.changeLog.redisBytes },
+    holds: (entry) => log.holds(entry),
   });
   late.cache = cache;
   const ends = [

@@ -156,6 +156,11 @@ export class MongoChangeLog implements ChangeLog, LogAppender, AsyncDisposable {
     return reading('read the change log', async () => (await this.#storage.read(sequence - 1, sequence, one))[0]);
   }
 
+  /** Whether the database holds exactly this entry, known here or not. The chain binds everything else of it. */
+  holds({ sequence, chain }: Pick<LogEntry, 'sequence' | 'chain'>): Promise<boolean> {
+    return reading('read the change log', async () => (await this.#storage.chainAt(sequence)) === chain);
+  }
+
   trim(floor: number): Promise<number> {
     return reading('trim the change log', async () => {
       await this.#check();
