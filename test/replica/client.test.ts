@@ -8,29 +8,50 @@ import { buildSyncSchema } from '../../resolvers/sync.ts';
 import { HoldfastError, isHoldfastError } from '../../src/errors.ts';
 import type { Frame, SyncSource } from '../../src/protocol/sync-source.ts';
 import { startHttp } from '../../src/server/http.ts';
+import type { HttpOptions } from '../../src/server/options.ts';
+import type { Token } from '../../src/service/token.ts';
 import { createLogger } from '../../src/telemetry/logger.ts';
 import { createRegistry } from '../../src/telemetry/metrics.ts';
 import { eventually } from '../support/eventually.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
 import { contents, Follower, Primary } from './support.ts';
 
+const TOKEN: Token = {
+  ...{ id: 'ab'.repeat(8), name: 'ci', hash: 'ab'.repeat(32), roles: ['reader'] },
+  ...{ createdAt: null, expiresAt: null, revokedAt: null },
+};
+
+async function* toldTokens(): AsyncGenerator<readonly Token[]> {
+  yield [TOKEN];
+  yield [];
+}
+
 /** The sync API of `source` on a free port. */
-async function served(source: SyncSource): Promise<{ readonly url: string } & AsyncDisposable> {
+async function served(
+  source: SyncSource,
+  options: Partial<HttpOptions> = {},
+): Promise<{ readonly url: string } & AsyncDisposable> {
   const server = await startHttp({
     host: '127.0.0.1',
     port: 0,
-    schema: buildSyncSchema({ source, async *tokens() {} }),
+    schema: buildSyncSchema({ source, tokens: toldTokens }),
     context: (request) => ({ request }),
     logger: createLogger({ level: 'silent' }),
     metrics: createRegistry(),
     exempt: () => true,
     formatError,
+    ...options,
   });
   return {
     url: `${server.url.replace(/^http/, 'ws')}/graphql`,
     [Symbol.asyncDispose]: () => server.stop({ graceMs: 0 }),
   };
 }
+
+const HELLO = {
+  status: 'OK' as const,
+  ...{ logId: 'ab'.repeat(16), epoch: 1, head: 7, floor: 1, cursor: 'AQ', sdl: 'type T', sdlHash: 'cd'.repeat(16) },
+};
 
 const FRAME: Frame = {
   epoch: 1,
@@ -210,3 +231,45 @@ test('aborting ends the iteration quietly', async () => {
   expect(await next).toMatchObject({ done: true });
   client.close();
 });
+
+test('shows its token on every connection, and hears which tokens the source accepts', async () => {
+  const shown: unknown[] = [];
+  await using server = await served(sourceWith({ chain: async () => [], hello: async () => HELLO }), {
+    authenticate: ({ headers }) => {
+      shown.push(headers.authorization);
+      return { principal: 'replica', roles: ['replica'] };
+    },
+  });
+  const source = await connect(server.url, { token: 'hf_x' });
+  try {
+    expect(await source.hello(null, SHAPE)).toEqual(HELLO);
+    expect(await source.chain([1])).toEqual([]);
+    const told: (readonly Token[])[] = [];
+    const heard = (async () => {
+      for await (const tokens of source.tokens(new AbortController().signal)) told.push(tokens);
+    })();
+    // The subscription ends after two, which a replica takes for a lost connection.
+    await expect(heard).rejects.toMatchObject({ code: 'PRIMARY_UNREACHABLE' });
+    expect(told).toEqual([[TOKEN], []]);
+  } finally {
+    source.close();
+  }
+  expect(shown).toEqual(['Bearer hf_x', 'Bearer hf_x']);
+});
+
+test.each(['UNAUTHENTICATED', 'FORBIDDEN'] as const)(
+  'a source that answers %s names the token, and not what it is',
+  async (code) => {
+    await using server = await served(sourceWith({}), {
+      authenticate: () => {
+        throw new HoldfastError(code, 'no');
+      },
+    });
+    const refused = connect(server.url, { token: 'hf_secret' });
+    await expect(refused).rejects.toMatchObject({
+      code,
+      message: expect.stringMatching(/refuses the token of this replica .*--token or replica\.token$/),
+    });
+    await expect(refused).rejects.not.toMatchObject({ message: expect.stringContaining('hf_secret') });
+  },
+);
