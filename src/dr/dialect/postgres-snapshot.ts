@@ -84,10 +84,11 @@ async function attemptSnapshot(sql: SqlConnections, options: SnapshotOptions): P
   };
   try {
     const coordinator = await open();
+    // Asking a table for its size waits for whoever alters it, too.
+    await coordinator.query(`SET lock_timeout = ${options.lockWaitMs ?? LOCK_WAIT_MS}`);
     const planned = await readCatalog(coordinator);
     await check(planned);
     await coordinator.query(`BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY`);
-    await coordinator.query(`SET LOCAL lock_timeout = ${options.lockWaitMs ?? LOCK_WAIT_MS}`);
     await lockTables(coordinator, planned.tables, '');
     const catalog = await readCatalog(coordinator);
     if (identity(catalog) !== identity(planned)) throw new CatalogChanged('tables were created or dropped meanwhile');
