@@ -19,7 +19,7 @@ const LONGEST_PAUSE_MS = 250;
 /** What the appender needs of the log that it appends to. */
 export interface AppendedLog {
   readonly state: LogState;
-  /** Whether it was looked at a short time ago, and nothing went wrong since. */
+  /** Whether its end was known a short time ago, and nothing went wrong since. */
   readonly fresh: boolean;
   /** Runs `step` while nobody else reads on or appends here. */
   exclusive<T>(step: () => Promise<T>): Promise<T>;
@@ -27,8 +27,11 @@ export interface AppendedLog {
   catchUp(): Promise<void>;
   /** Verifies what is known, and learns the floor. */
   check(): Promise<void>;
-  /** Takes over what was appended here; `false` when it does not count and was removed, because its place had been trimmed before. */
-  accept(entries: readonly LogEntry[]): Promise<boolean>;
+  /**
+   * Takes over what was appended here after `begunMs`; `false` when it does not count and was removed, because its place had
+   * been trimmed before.
+   */
+  accept(entries: readonly LogEntry[], begunMs: number): Promise<boolean>;
   /** What is known may be wrong: the next step looks first. */
   doubt(): void;
   /** The database cannot be reached. */
@@ -139,7 +142,6 @@ export class LogAppending {
   /** One try with the changes that wait longest. */
   async #appendGroup(): Promise<void> {
     const { log, storage, clock, deadlineMs } = this.#options;
-    const begunMs = clock.now();
     let group = this.#nextGroup();
     if (!log.fresh) {
       await log.catchUp();
@@ -150,6 +152,7 @@ export class LogAppending {
     if (group.length === 0) return;
     const changes = group.map(({ change }) => change);
     const entries = numbered(log.state.head, changes);
+    const begunMs = clock.now();
     failpoint('log.beforeAppend');
     const refusal = await storage
       .append(
@@ -164,7 +167,7 @@ export class LogAppending {
     failpoint('log.afterAppend');
     const taken = refusal === undefined ? entries : entries.slice(0, refusal.index);
     for (const one of group.slice(0, taken.length)) one.uncertain = true;
-    if (await log.accept(taken)) {
+    if (await log.accept(taken, begunMs)) {
       for (const [place, entry] of taken.entries()) (group[place] as Waiting).entry = entry;
       // Who waits behind many others is not late as long as it goes on.
       if (taken.length > 0) for (const one of this.#queue) one.untilMs = Math.max(one.untilMs, begunMs + deadlineMs);

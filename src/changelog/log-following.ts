@@ -18,6 +18,12 @@ const PAGE: ReadLimits = { maxChanges: 1_000, maxBytes: 8 * 1024 * 1024 };
 /** What is known of the end of the log is verified before it is relied on when this long has passed. */
 const FRESH_MS = 5_000;
 
+/**
+ * An append is believed when our head was the end of the log at most this long before its answer. Must be well below the time
+ * that entries are kept at least.
+ */
+const BELIEVED_MS = 2 * FRESH_MS;
+
 /** A cache that has not answered by then is passed over. */
 const CACHE_MS = 50;
 
@@ -33,6 +39,8 @@ export interface FollowingOptions {
   readonly clock: Clock;
   readonly cache: LogCache | undefined;
   readonly tailMs: number;
+  /** Entries are kept until they were known here for this long. */
+  readonly keepMs: number;
   /** Whether an entry that was read is a change on its way from here. */
   readonly claim: (entry: LogEntry) => boolean;
   /** Whether changes are on their way from here: then entries of others are found by them. */
@@ -71,6 +79,10 @@ export class LogFollowing implements AppendedLog {
   #state: LogState;
   /** When the database was last seen to hold our head; undefined when that is in doubt. */
   #checkedMs: number | undefined;
+  /** When our head was last known to be the end of the log. */
+  #endMs: number;
+  /** Where our head was at some moments of the past, the oldest one at least `keepMs` ago if there is one. */
+  #marks: { readonly ms: number; readonly sequence: number }[] = [];
   /** Ends with the step that runs; steps follow each other. */
   #lock: Promise<unknown> = Promise.resolve();
   #callOff: (() => void) | undefined;
@@ -84,6 +96,8 @@ export class LogFollowing implements AppendedLog {
     this.#state = state;
     this.#options = options;
     this.#checkedMs = options.clock.now();
+    this.#endMs = this.#checkedMs;
+    this.#mark();
   }
 
   get state(): LogState {
@@ -91,7 +105,14 @@ export class LogFollowing implements AppendedLog {
   }
 
   get fresh(): boolean {
-    return this.#checkedWithin(FRESH_MS);
+    return this.#checked && this.#options.clock.now() - this.#endMs < FRESH_MS;
+  }
+
+  /** The floor that the log may have: what lies below was known here for `keepMs`. */
+  get highestFloor(): number {
+    const { clock, keepMs } = this.#options;
+    const known = this.#marks.findLast(({ ms }) => clock.now() - ms >= keepMs);
+    return Math.min(this.#state.head.sequence, known === undefined ? 0 : known.sequence + 1);
   }
 
   exclusive<T>(step: () => Promise<T>): Promise<T> {
@@ -101,8 +122,9 @@ export class LogFollowing implements AppendedLog {
   }
 
   async catchUp(): Promise<void> {
-    if (!this.fresh) await this.check();
+    if (!this.#checked) await this.check();
     for (;;) {
+      const begunMs = this.#options.clock.now();
       const { sequence } = this.#state.head;
       const entries = await this.#options.storage.read(sequence, Number.MAX_SAFE_INTEGER, PAGE);
       if (entries.length > 0 && !this.#take(entries, this.#options.claim)) {
@@ -111,17 +133,22 @@ export class LogFollowing implements AppendedLog {
         if (this.#state.generation !== generation || this.#state.head.sequence !== sequence) return;
         throw damaged(`entry ${sequence + 1} of the change log in ${this.#options.storage.name} does not continue it`);
       }
-      if (entries.length < PAGE.maxChanges) break;
+      if (entries.length === 0) {
+        this.#endMs = begunMs;
+        break;
+      }
+      // Probably all; only that nothing comes proves it.
+      if (entries.length < PAGE.maxChanges && this.fresh) break;
     }
     this.#recovered();
   }
 
-  async accept(entries: readonly LogEntry[]): Promise<boolean> {
+  async accept(entries: readonly LogEntry[], begunMs: number): Promise<boolean> {
     const [first] = entries;
     if (first === undefined) return true;
+    const { storage, clock } = this.#options;
     // A process that was stopped between its look and its append may have taken a place that was trimmed meanwhile.
-    if (!this.#checkedWithin(2 * FRESH_MS)) {
-      const { storage } = this.#options;
+    if (clock.now() - this.#endMs >= BELIEVED_MS) {
       const { floor } = await storage.facts();
       if (floor > first.sequence) {
         this.doubt();
@@ -130,6 +157,7 @@ export class LogFollowing implements AppendedLog {
       }
     }
     this.#take(entries, () => true);
+    this.#endMs = begunMs;
     this.#recovered();
     return true;
   }
@@ -159,9 +187,11 @@ export class LogFollowing implements AppendedLog {
       const outrun = facts.logId === logId && held === undefined && before > head.sequence;
       this.#state = await loadState(storage, outrun ? generation : generation + 1);
       this.recent.clear();
+      this.#marks = [];
       this.#announce();
     }
     this.#checkedMs = clock.now();
+    this.#mark();
   }
 
   /** Follows a floor that was raised, here or elsewhere. */
@@ -202,8 +232,17 @@ export class LogFollowing implements AppendedLog {
     return this.#told > this.#state.head.sequence;
   }
 
-  #checkedWithin(ms: number): boolean {
-    return this.#checkedMs !== undefined && this.#options.clock.now() - this.#checkedMs < ms;
+  get #checked(): boolean {
+    return this.#checkedMs !== undefined && this.#options.clock.now() - this.#checkedMs < FRESH_MS;
+  }
+
+  /** Remembers where our head is, now and then. */
+  #mark(): void {
+    const { clock, keepMs } = this.#options;
+    const now = clock.now();
+    if (now - (this.#marks.at(-1)?.ms ?? Number.NEGATIVE_INFINITY) < keepMs / 10) return;
+    this.#marks.push({ ms: now, sequence: this.#state.head.sequence });
+    while (now - (this.#marks[1]?.ms ?? now) > keepMs) this.#marks.shift();
   }
 
   /** Sees to it that somebody looks for entries of others in a while. */
@@ -265,6 +304,7 @@ export class LogFollowing implements AppendedLog {
     if (state === undefined) return false;
     this.#state = state;
     this.recent.add(entries);
+    this.#mark();
     for (const batch of batchesOf(entries, claim)) for (const listener of [...this.#entryListeners]) listener(batch);
     this.#announce();
     return true;

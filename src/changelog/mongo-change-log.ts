@@ -28,6 +28,11 @@ export interface LogOptions {
   readonly tailMs?: number;
   /** How long in ms a change is tried to be appended while nothing goes into the log from here. Default 5,000. */
   readonly appendMs?: number;
+  /**
+   * Entries are not trimmed before this process knew them for this long, in ms, so that nobody is still about to append them,
+   * or what comes after them. Must be longer than a sweep of pending changes takes, and than 20 s. Default 60,000.
+   */
+  readonly keepMs?: number;
   /** Called when the database does not answer or the log turns out damaged; once until `onRecovered`. */
   readonly onTrouble?: (error: HoldfastError) => void;
   readonly onRecovered?: () => void;
@@ -52,12 +57,12 @@ export class MongoChangeLog implements ChangeLog, LogAppender, AsyncDisposable {
 
   private constructor(storage: LogStorage, state: LogState, options: LogOptions) {
     const { clock = systemClock, random = Math.random, cache, tailMs = 100, appendMs: deadlineMs = 5_000 } = options;
-    const { onTrouble = () => {}, onRecovered = () => {} } = options;
+    const { keepMs = 60_000, onTrouble = () => {}, onRecovered = () => {} } = options;
     this.#storage = storage;
     const claim = (entry: LogEntry): boolean => this.#appending.claim(entry);
     const busy = (): boolean => this.#appending.busy;
     this.#following = new LogFollowing(state, {
-      ...{ storage, clock, cache, tailMs, claim, busy, onTrouble, onRecovered },
+      ...{ storage, clock, cache, tailMs, keepMs, claim, busy, onTrouble, onRecovered },
     });
     this.#appending = new LogAppending({ log: this.#following, storage, clock, random, deadlineMs });
   }
@@ -161,11 +166,12 @@ export class MongoChangeLog implements ChangeLog, LogAppender, AsyncDisposable {
     return reading('read the change log', async () => (await this.#storage.chainAt(sequence)) === chain);
   }
 
+  /** See ChangeLog. What is too young for it stays until a later call. */
   trim(floor: number): Promise<number> {
     return reading('trim the change log', async () => {
       await this.#check();
       const { generation } = this;
-      const target = Math.min(floor, this.head().sequence);
+      const target = Math.min(floor, this.#following.highestFloor);
       // What was left by a trim that was stopped after it had raised the floor.
       await this.#storage.removeBelow(this.floor());
       let removed = 0;

@@ -11,7 +11,7 @@ import { seededRandom } from '../support/random.ts';
 const SEEDS = Number(process.env.SIMULATION_SEEDS ?? 40);
 
 /** Longer than anything is on its way, shorter than a suspended process sleeps. */
-const RETENTION_MS = 60_000;
+const KEEP_MS = 30_000;
 
 const FAULTS: readonly Fate[] = ['lost', 'lost after', 'late', 'unsent'];
 
@@ -46,7 +46,7 @@ async function simulate(seed: number): Promise<void> {
     const waiting: (() => void)[] = [];
     const turn = () => new Promise<void>((resolve) => void waiting.push(resolve));
     const storage = new MemoryLogStorage(server, turn, fate);
-    const opening = MongoChangeLog.over(storage, { clock, random });
+    const opening = MongoChangeLog.over(storage, { clock, random, keepMs: KEEP_MS });
     const before = calm;
     calm = true;
     let log: MongoChangeLog | undefined;
@@ -91,10 +91,11 @@ async function simulate(seed: number): Promise<void> {
   /** Sweepers know what is in the log long before it is trimmed. */
   const swept = (change: KeyedChange): boolean => {
     const entry = server.history.find((one) => name(one) === name(change));
-    return entry !== undefined && clock.now() - (bornMs.get(entry.sequence) ?? 0) > RETENTION_MS / 2;
+    return entry !== undefined && clock.now() - (bornMs.get(entry.sequence) ?? 0) > KEEP_MS / 2;
   };
   const trim = (): void => {
-    const old = server.history.findLast(({ sequence }) => clock.now() - (bornMs.get(sequence) ?? 0) > RETENTION_MS);
+    // However much is asked for: what is young stays.
+    const old = server.history[Math.floor(random() * server.history.length)];
     if (old === undefined) return;
     const awake = processes.find(({ asleepUntilMs }) => clock.now() >= asleepUntilMs);
     awake?.log.trim(old.sequence + 1).catch(() => undefined);
@@ -113,9 +114,9 @@ async function simulate(seed: number): Promise<void> {
         }),
       );
     } else if (draw < 0.45) {
-      (processes[process] as Process).asleepUntilMs = clock.now() + RETENTION_MS * 2 * random();
+      (processes[process] as Process).asleepUntilMs = clock.now() + KEEP_MS * 2 * random();
     } else if (draw < 0.5) {
-      await clock.advance(random() * RETENTION_MS);
+      await clock.advance(random() * KEEP_MS);
     } else if (draw < 0.6) {
       trim();
     } else if (draw < 0.65) {

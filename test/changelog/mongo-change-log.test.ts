@@ -3,6 +3,7 @@ import type { LogCache } from '../../src/changelog/log-cache.ts';
 import type { EntryBatch } from '../../src/changelog/log-following.ts';
 import { MongoChangeLog } from '../../src/changelog/mongo-change-log.ts';
 import { chainHash, GENESIS_CHAIN, type LogEntry } from '../../src/model/change.ts';
+import type { KeyedChange } from '../../src/store/outbox.ts';
 import { chained, change } from '../support/entries.ts';
 import { ManualClock, settle } from '../support/manual-clock.ts';
 import { MemoryLogServer, MemoryLogStorage } from '../support/memory-log-storage.ts';
@@ -79,5 +80,29 @@ describe('following by a cache', () => {
     expect(seen()).toEqual(entries);
     expect(await log.read(0, ALL)).toEqual(entries);
     expect(log.head()).toEqual(writer.head());
+  });
+});
+
+describe('trimming', () => {
+  it('keeps what was not known for a while, whatever is asked for', async () => {
+    const clock = new ManualClock();
+    const log = await MongoChangeLog.over(new MemoryLogStorage(new MemoryLogServer(), () => Promise.resolve()), {
+      clock,
+    });
+    const [first, second, third, fourth] = changes as [KeyedChange, KeyedChange, KeyedChange, KeyedChange];
+    await log.append([first, second]);
+    await clock.advance(30_000);
+    await log.append([third]);
+    expect(await log.trim(4)).toBe(0);
+    await clock.advance(30_000);
+    await log.append([fourth]);
+    expect(await log.trim(4)).toBe(0);
+    await clock.advance(10_000);
+    expect(await log.trim(4)).toBe(0);
+    await clock.advance(30_000);
+    expect(await log.trim(4)).toBe(2);
+    await clock.advance(60_000);
+    expect(await log.trim(4)).toBe(1);
+    expect([log.floor(), log.head().sequence]).toEqual([4, 4]);
   });
 });

@@ -69,7 +69,7 @@ describeWith('mongodb', 'the change log on MongoDB', ({ killable }) => {
 
   async function open(): Promise<ChangeLogFixture> {
     const logs = await mongoLogs(server.url);
-    const patient = { commandMs: 20_000, appendMs: 60_000 };
+    const patient = { commandMs: 20_000, appendMs: 60_000, keepMs: 0 };
     const fixture = {
       log: await logs.open(patient),
       append: (...changes: Change[]) => fixture.log.append(changes.map(keyed)),
@@ -221,7 +221,7 @@ describeWith('mongodb', 'the change log on MongoDB', ({ killable }) => {
         const key = (number: number) => number.toString(16).padStart(32, '0');
         await log.append([1, 2, 3, 4].map((number) => keyed({ ...changeOf(number), key: key(number) })));
         const storage = new MongoLogStorage({ database: logs.database, timeoutMs: 2_000, newLogId: '' });
-        const trimming = await MongoChangeLog.over(storage);
+        const trimming = await MongoChangeLog.over(storage, { keepMs: 0 });
         const done = storage[step].bind(storage) as (...args: unknown[]) => Promise<unknown>;
         let calls = 0;
         Object.assign(storage, {

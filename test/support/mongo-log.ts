@@ -29,7 +29,7 @@ export async function mongoLogs(url: string): Promise<MongoLogs> {
     async open(options = {}) {
       const client = mongoClient(url);
       clients.push(client);
-      const log = await MongoChangeLog.open({ database: client.db(name), ...options });
+      const log = await MongoChangeLog.open({ database: client.db(name), keepMs: 0, ...options });
       logs.push(log);
       return log;
     },
