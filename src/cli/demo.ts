@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline';
 import { z } from 'zod';
 import { type Config, dataDirectory, environmentWith, exampleSchemaDirectory, type LoadedConfig } from '../config.ts';
 import { createGateway } from '../gateway.ts';
-import { type CommandContext, ExitCode, Failure } from './command.ts';
+import { type CommandContext, ExitCode, Failure, UsageError } from './command.ts';
 import { fillWithExample } from './demo-data.ts';
 import { Lifetime } from './lifetime.ts';
 import { type Addresses, addressesOf } from './ready.ts';
@@ -17,6 +17,8 @@ export async function demo(context: CommandContext): Promise<ExitCode> {
   using lifetime = new Lifetime(terminal.note);
   const loaded = await context.config('primary');
   const config = quiet(loaded);
+  if (config.auth.mode !== 'none')
+    throw new UsageError('the demo serves everybody on this machine: leave auth.mode at none');
   await using gateway = await createGateway(config);
   // The second process compiles what this one has compiled already.
   flushCompileCache();

@@ -127,8 +127,9 @@ export class Access implements TokenService, AsyncDisposable {
     add('HERE', tokens);
     for (const { id } of broken) known.delete(id);
     this.#tell(broken.map(({ error }) => error));
+    const changed = textOf(known) !== textOf(this.#tokens);
     this.#tokens = known;
-    for (const listener of this.#listeners) listener();
+    if (changed) for (const listener of this.#listeners) listener();
   }
 
   /**
@@ -267,6 +268,11 @@ interface Known {
   readonly origin: TokenInfo['origin'];
   /** The bytes of its hash. */
   readonly digest: Buffer;
+}
+
+/** The same for the same tokens. */
+function textOf(known: ReadonlyMap<string, Known>): string {
+  return JSON.stringify([...known.values()].map(({ token }) => token));
 }
 
 function tokenOf({ name, hash, roles, expiresAt = undefined }: ConfiguredToken): Token {

@@ -91,3 +91,16 @@ it('names a file of a token that cannot be read, and lists the others', async ()
   expect(stdout).toContain('good');
   expect(stderr).toContain(`warning: ${broken} is no file of tokens`);
 });
+
+it('keeps the demo, which serves everybody, from starting where callers need a token', async () => {
+  const file = join(data, '..', 'config.yaml');
+  writeFileSync(file, 'auth: { mode: token }');
+  const text: string[] = [];
+  const write = (chunk: unknown, _encoding: unknown, done: () => void) => {
+    text.push(String(chunk));
+    done();
+  };
+  const streams = { stdout: new Writable({ write }), stderr: new Writable({ write }) };
+  expect(await main(['demo', '--config', file, '--data', data], streams)).toBe(2);
+  expect(text.join('')).toContain('leave auth.mode at none');
+});
