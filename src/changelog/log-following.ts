@@ -80,7 +80,7 @@ export class LogFollowing implements AppendedLog {
   /** When the database was last seen to hold our head; undefined when that is in doubt. */
   #checkedMs: number | undefined;
   /** When our head was last known to be the end of the log. */
-  #endMs: number;
+  #endMs = Number.NEGATIVE_INFINITY;
   /** Where our head was at some moments of the past, the oldest one at least `keepMs` ago if there is one. */
   #marks: { readonly ms: number; readonly sequence: number }[] = [];
   /** Ends with the step that runs; steps follow each other. */
@@ -96,7 +96,6 @@ export class LogFollowing implements AppendedLog {
     this.#state = state;
     this.#options = options;
     this.#checkedMs = options.clock.now();
-    this.#endMs = this.#checkedMs;
     this.#mark();
   }
 
@@ -179,12 +178,13 @@ export class LogFollowing implements AppendedLog {
     // In this order: an entry that is not there because it was trimmed lies below the floor read afterwards.
     const chain = await storage.chainAt(head.sequence);
     const facts = await storage.facts();
-    const before = facts.floor - 1;
-    const held = chain ?? (before === head.sequence ? facts.floorChain : undefined);
-    if (facts.logId === logId && held === head.chain) {
+    const known = facts.logId === logId;
+    // Trimmed beyond our head: what comes next does not follow, but it is the same history.
+    const outrun = known && facts.floor - 1 > head.sequence;
+    const held = chain ?? (facts.floor - 1 === head.sequence ? facts.floorChain : undefined);
+    if (known && !outrun && held === head.chain) {
       this.raised(facts.floor, facts.floorChain);
     } else {
-      const outrun = facts.logId === logId && held === undefined && before > head.sequence;
       this.#state = await loadState(storage, outrun ? generation : generation + 1);
       this.recent.clear();
       this.#marks = [];
@@ -273,7 +273,7 @@ export class LogFollowing implements AppendedLog {
 
   async #lookOnce(): Promise<void> {
     const { cache } = this.#options;
-    if (cache !== undefined && this.#news && this.fresh && (await this.#readCache(cache))) return;
+    if (cache !== undefined && this.#news && this.#checked && (await this.#readCache(cache))) return;
     await this.catchUp();
   }
 

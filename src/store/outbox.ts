@@ -38,7 +38,9 @@ export interface LogAppender {
   /**
    * Appends in the order given, together with what others append meanwhile; resolves when all are durable. A change whose
    * (collection, id, version) is in the log already is not appended again: the entry found is its answer.
-   * @throws DATABASE_UNAVAILABLE when the server could not be reached before anything was sent; WRITE_OUTCOME_UNKNOWN when it may have been appended
+   * @throws DATABASE_UNAVAILABLE when the server could not be reached before anything was sent; WRITE_OUTCOME_UNKNOWN when it may have been appended;
+   * VALIDATION_FAILED when the key of a change is that of an entry of another document or version ({@link entryOfKey} tells which): that
+   * change is not in the log, the others of the call are
    */
   append(changes: readonly KeyedChange[]): Promise<readonly LogEntry[]>;
   /** What was written under a key, in the log or after it was trimmed; undefined when nothing was. */

@@ -84,6 +84,28 @@ describe('following by a cache', () => {
 });
 
 describe('trimming', () => {
+  it.each(['before', 'after'])(
+    'beyond the head of another process leaves it in the same history, %s the entries are removed',
+    async (when) => {
+      const server = new MemoryLogServer();
+      const storage = new MemoryLogStorage(server, () => Promise.resolve());
+      const clock = new ManualClock();
+      const log = await MongoChangeLog.over(storage, { clock });
+      const [first, second, third, fourth] = changes as [KeyedChange, KeyedChange, KeyedChange, KeyedChange];
+      await log.append([first]);
+      const other = await MongoChangeLog.over(storage, { clock });
+      await other.append([second, third]);
+      await storage.raiseFloor(3, (await storage.chainAt(2)) as string);
+      if (when === 'after') await storage.removeBelow(3);
+      await clock.advance(6_000);
+      expect(await log.append([fourth])).toMatchObject([{ sequence: 4 }]);
+      expect([log.generation, log.floor()]).toEqual([0, 3]);
+      expect(await log.read(2, ALL)).toEqual(
+        await other.read(2, ALL).then((entries) => [...entries, ...server.history.slice(3)]),
+      );
+    },
+  );
+
   it('keeps what was not known for a while, whatever is asked for', async () => {
     const clock = new ManualClock();
     const log = await MongoChangeLog.over(new MemoryLogStorage(new MemoryLogServer(), () => Promise.resolve()), {
