@@ -5,7 +5,9 @@ import { PostgresSession, sqlState } from '../../sql/postgres-session.ts';
 import { type CatalogTable, type PostgresCatalog, readCatalog } from './postgres-catalog.ts';
 
 /** How long one lock is waited for. Whoever waits behind us for the same table waits no longer than that. */
-export const LOCK_WAIT_MS = 5_000;
+const LOCK_WAIT_MS = 5_000;
+/** How a tool of the server says that it could not lock a table in time. */
+export const LOCK_MESSAGE = /lock timeout|could not obtain lock|due to statement timeout/;
 const ATTEMPTS = 3;
 /** Tables in one LOCK statement. */
 const LOCKED_AT_ONCE = 200;
@@ -28,7 +30,7 @@ export interface SnapshotOptions {
   /** Checks the catalog before anything is locked. */
   readonly check: (catalog: PostgresCatalog) => Promise<void>;
   /** More that must be read in the snapshot while tables are locked; when it fails for a lock, everything starts over. */
-  readonly alongside?: (snapshot: { readonly name: string }) => Promise<void>;
+  readonly alongside?: (snapshot: { readonly name: string; readonly signal: AbortSignal }) => Promise<void>;
 }
 
 /**
@@ -62,7 +64,7 @@ class CatalogChanged extends Error {}
 function isContention(error: unknown): boolean {
   const state = sqlState(error);
   if (state === '55P03' || state === '40P01' || state === '42P01' || state === '3F000') return true;
-  return error instanceof CatalogChanged || /lock timeout|could not obtain lock/.test((error as Error).message);
+  return error instanceof CatalogChanged || LOCK_MESSAGE.test((error as Error).message);
 }
 
 async function attemptSnapshot(sql: SqlConnections, options: SnapshotOptions): Promise<PostgresSnapshot> {
@@ -94,13 +96,15 @@ async function attemptSnapshot(sql: SqlConnections, options: SnapshotOptions): P
     if (identity(catalog) !== identity(planned)) throw new CatalogChanged('tables were created or dropped meanwhile');
     const [row] = await coordinator.query('SELECT pg_export_snapshot() AS name');
     const name = row?.name ?? '';
+    const failure = new AbortController();
     const opened = Array.from({ length: options.workers }, async () => {
       const worker = await open();
       await worker.query(`BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT '${name}'`);
       await lockTables(worker, catalog.tables, 'NOWAIT');
       return worker;
     });
-    const alongside = options.alongside?.({ name });
+    for (const worker of opened) worker.catch((error: unknown) => failure.abort(error));
+    const alongside = options.alongside?.({ name, signal: AbortSignal.any([signal, failure.signal]) });
     // All are waited for also when one fails: sessions that are still being opened would be left behind.
     const failed = (await Promise.allSettled([...opened, alongside])).find(({ status }) => status === 'rejected');
     if (failed?.status === 'rejected') throw failed.reason;

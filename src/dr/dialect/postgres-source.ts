@@ -21,11 +21,13 @@ import { type DumpEntry, readDumpFile } from './postgres-dump-file.ts';
 import { targetError } from './postgres-errors.ts';
 import { largeObjects, objectsOf, refreshObjects, schemaObjects } from './postgres-objects.ts';
 import { dumpSchema, findPgDump } from './postgres-pg-dump.ts';
-import { LOCK_WAIT_MS, type PostgresSnapshot, takeSnapshot } from './postgres-snapshot.ts';
+import { LOCK_MESSAGE, type PostgresSnapshot, takeSnapshot } from './postgres-snapshot.ts';
 import { findSubset, prepareSuffixes, resolveSuffixes, type Subset } from './postgres-subset.ts';
 
 /** First version that scans a range of pages without reading the others. */
 const TID_RANGE_SCAN = 140_000;
+/** We hold every lock that pg_dump asks for: it could only wait for somebody who waits for us. */
+const DUMP_LOCK_WAIT_MS = 500;
 /** Sequences asked for in one statement. */
 const SEQUENCES_AT_ONCE = 200;
 /** Tables smaller than this are kept as text: there is little to win. */
@@ -68,10 +70,9 @@ async function openSource(sql: SqlConnections, options: SourceOptions): Promise<
       assertReadable(catalog);
       await prepareSuffixes(planner, resolveSuffixes(catalog, options.suffixes));
     },
-    alongside: async ({ name }) => {
-      const { signal } = options;
+    alongside: async ({ name, signal }) => {
       entries = await readSchema(() =>
-        dumpSchema(tool, sql.endpoint, { snapshot: name, lockWaitMs: LOCK_WAIT_MS, signal }),
+        dumpSchema(tool, sql.endpoint, { snapshot: name, lockWaitMs: DUMP_LOCK_WAIT_MS, signal }),
       );
     },
   });
@@ -140,7 +141,7 @@ async function readSchema(dump: () => Promise<Buffer>): Promise<readonly DumpEnt
     return readDumpFile(await dump());
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
-    if (isHoldfastError(error) || /lock timeout|could not obtain lock/.test(message)) throw error;
+    if (isHoldfastError(error) || LOCK_MESSAGE.test(message)) throw error;
     const code = /permission denied/.test(message) ? 'DR_PRIVILEGE_MISSING' : 'DR_INCOMPATIBLE';
     throw new HoldfastError(code, `pg_dump could not read the schema: ${message}`, { cause: error });
   }
