@@ -1,10 +1,13 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { parseArgs } from 'node:util';
 import { createClient } from 'graphql-ws';
 import { WebSocket } from 'ws';
 import { eventually } from '../support/eventually.ts';
 import { ask } from '../support/graphql.ts';
 import { type HoldfastProcess, startHoldfast } from '../support/holdfast.ts';
+import { startMongo } from '../support/servers/mongo.ts';
+import { startRedis } from '../support/servers/redis.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
 import { cpuMicros, machine, percentile, residentBytes, saveFigures, table } from './table.ts';
 
@@ -17,8 +20,14 @@ const SCHEMA = `type Reading @entity {
   note: String
 }
 `;
-const BATCH = 500;
-const THROUGHPUT_CHANGES = 200_000;
+const { values: flags, positionals } = parseArgs({
+  args: process.argv.slice(3),
+  options: { store: { type: 'string', default: 'sqlite' }, redis: { type: 'boolean', default: false } },
+  allowPositionals: true,
+});
+const ON_MONGODB = flags.store === 'mongodb';
+const BATCH = ON_MONGODB ? 100 : 500;
+const THROUGHPUT_CHANGES = ON_MONGODB ? 5_000 : 200_000;
 const LAG_SECONDS = 8;
 const BOOTSTRAP_DOCUMENTS = Number(process.env.BOOTSTRAP_DOCUMENTS ?? 1_000_000);
 const IDLE_REPLICAS = 1_000;
@@ -33,6 +42,8 @@ const NOTE = 'n'.repeat(220);
 
 interface Cluster extends AsyncDisposable {
   readonly directory: string;
+  /** Process ids by what they are, replicas not among them. */
+  readonly servers: ReadonlyMap<string, number>;
   readonly primary: HoldfastProcess;
   readonly url: string;
   /** Starts a replica, or the one of this number again, and waits until it serves. */
@@ -44,16 +55,18 @@ interface Cluster extends AsyncDisposable {
 /**
  * Replication from HTTP mutation to the replica's durable commit: changes per second, lag at fixed rates, bootstrap under
  * writes, and what idle replicas cost. All processes share this machine, the load generator included.
+ * usage: npm run bench -- replication [throughput] [catch-up] [lag] [bootstrap] [idle] [--store mongodb] [--redis]
  */
 export async function run(): Promise<void> {
-  const only = process.argv.slice(3);
-  const wanted = (part: string): boolean => only.length === 0 || only.includes(part);
+  const wanted = (part: string): boolean => positionals.length === 0 || positionals.includes(part);
   const figures: Record<string, unknown> = {};
   const rows: (string | number)[][] = [['measure', 'figure', 'aim']];
   if (wanted('throughput')) {
-    const perSecond = await throughput();
+    const { perSecond, micros } = await throughput();
     figures.changesPerSecond = perSecond;
-    rows.push(['changes/s, HTTP to replica commit', Math.round(perSecond), '≥ 20,000']);
+    figures.cpuMicrosPerChange = Object.fromEntries(micros);
+    rows.push(['changes/s, HTTP to replica commit', Math.round(perSecond), ON_MONGODB ? '' : '≥ 20,000']);
+    for (const [name, each] of micros) rows.push([`CPU µs per change of that: ${name}`, each.toFixed(1), '']);
   }
   if (wanted('catch-up')) {
     const { perSecond, primaryMicros, replicaMicros } = await catchUp();
@@ -93,18 +106,31 @@ export async function run(): Promise<void> {
     rows.push([`${IDLE_REPLICAS} idle replicas: KiB each on the primary`, (idle.bytesEach / 1024).toFixed(1), '']);
     rows.push([`${IDLE_REPLICAS} idle replicas: CPU of the primary`, `${(idle.cpuShare * 100).toFixed(1)} %`, '']);
   }
-  process.stdout.write(`${machine()}\n\n${table(rows)}\n\nfigures in ${await saveFigures('replication', figures)}\n`);
+  const name = ['replication', ...(ON_MONGODB ? ['mongodb'] : []), ...(flags.redis ? ['redis'] : [])].join('-');
+  process.stdout.write(`${machine()}\n\n${table(rows)}\n\nfigures in ${await saveFigures(name, figures)}\n`);
 }
 
-async function throughput(): Promise<number> {
+async function throughput(): Promise<{ perSecond: number; micros: Map<string, number> }> {
   await using cluster = await startCluster();
   const replica = await cluster.addReplica();
-  await send(cluster.url, 'warm-up', 20 * BATCH);
+  await send(cluster.url, 'warm-up', ON_MONGODB ? 2 * BATCH : 20 * BATCH);
   await caughtUp(cluster.url, replica.opsUrl);
+  const pids = new Map([...cluster.servers, ['replica', replica.process.pid]]);
+  const before = await eachMicros(pids);
   const started = performance.now();
   await send(cluster.url, 'measured', THROUGHPUT_CHANGES);
   await caughtUp(cluster.url, replica.opsUrl);
-  return (THROUGHPUT_CHANGES / (performance.now() - started)) * 1_000;
+  const perSecond = (THROUGHPUT_CHANGES / (performance.now() - started)) * 1_000;
+  const after = await eachMicros(pids);
+  const micros = [...after].map(
+    ([name, each]) => [name, (each - (before.get(name) ?? 0)) / THROUGHPUT_CHANGES] as const,
+  );
+  return { perSecond, micros: new Map(micros) };
+}
+
+/** CPU µs of each process so far. */
+async function eachMicros(pids: ReadonlyMap<string, number>): Promise<Map<string, number>> {
+  return new Map(await Promise.all(Array.from(pids, async ([name, pid]) => [name, await cpuMicros(pid)] as const)));
 }
 
 /** A replica that was away takes in what was written meanwhile; nobody writes then. */
@@ -224,16 +250,31 @@ async function startCluster(): Promise<Cluster> {
   const schema = join(directory.path, 'schema');
   await mkdir(schema);
   await writeFile(join(schema, 'reading.graphql'), SCHEMA);
+  await using parts = new AsyncDisposableStack();
+  const servers = new Map<string, number>();
+  const options: string[] = [];
+  if (ON_MONGODB) {
+    const mongo = parts.use(await startMongo({ fsync: true }));
+    if (mongo.pid > 0) servers.set('MongoDB', mongo.pid);
+    options.push('--store', mongo.urlOf('bench'));
+  }
+  if (flags.redis) {
+    const redis = parts.use(await startRedis());
+    servers.set('Redis', redis.pid);
+    options.push('--redis', redis.url);
+  }
+  const data = join(directory.path, 'primary');
   const primary = startHoldfast(
-    ['start', '--schema', schema, '--port', '0', '--ops-port', '0', '--data', join(directory.path, 'primary')],
+    ['start', '--schema', schema, '--port', '0', '--ops-port', '0', '--data', data, ...options],
     PRODUCTION,
   );
   const { url } = await primary.ready;
+  servers.set('primary', primary.pid);
+  const owned = parts.move();
   const replicas: HoldfastProcess[] = [];
   return {
     directory: directory.path,
-    primary,
-    url,
+    ...{ servers, primary, url },
     addReplica: async (number = replicas.length) => {
       const data = join(directory.path, `replica-${number}`);
       const replica = startHoldfast(
@@ -245,6 +286,7 @@ async function startCluster(): Promise<Cluster> {
     },
     [Symbol.asyncDispose]: async () => {
       await Promise.all([...replicas, primary].map((each) => each.kill()));
+      await owned.disposeAsync();
       await directory[Symbol.asyncDispose]();
     },
   };
@@ -257,7 +299,8 @@ async function send(url: string, name: string, count: number): Promise<void> {
     while (next < count) {
       const first = next;
       next += BATCH;
-      await ask(url, CREATE, { inputs: readings(name, first, Math.min(BATCH, count - first)) });
+      const inputs = readings(name, first, Math.min(BATCH, count - first));
+      await ask(url, CREATE, { inputs }, {}, OVERLOADED_MS);
     }
   };
   await Promise.all(Array.from({ length: 4 }, worker));
