@@ -65,7 +65,7 @@ export async function planDataRestore(session: PostgresSession, manifest: Manife
 
   const loadTogether = (cycle: CycleOrder): void => {
     const members = cycle.tables.flatMap((id) => byId.get(id) ?? []);
-    const loads = members.flatMap((table) => table.chunks.map((chunk) => ({ table, chunk, alone: false })));
+    const loads = members.flatMap((table) => table.chunks.map((chunk) => ({ table, chunk, whole: false })));
     const id = `cycle:${cycle.tables.toSorted((a, b) => a - b).join(',')}`;
     const bytes = members.reduce((sum, table) => sum + table.bytes, 0);
     const work = { kind: 'rows', loads, deferred: true } as const;
@@ -85,7 +85,7 @@ export async function planDataRestore(session: PostgresSession, manifest: Manife
     }
     for (const table of component.flatMap((id) => byId.get(id) ?? [])) {
       const loads = table.chunks.map((chunk, index) => {
-        const work = { kind: 'rows', loads: [{ table, chunk, alone: false }], deferred: false } as const;
+        const work = { kind: 'rows', loads: [{ table, chunk, whole: false }], deferred: false } as const;
         return task(`rows:${table.id}:${index}`, RestorePhase.LOAD, work, chunk.bytes, parentsOf([table.id]));
       });
       tasks.push(...loads);

@@ -17,11 +17,11 @@ export type TargetWork =
   | { readonly kind: 'rows'; readonly loads: readonly RowLoad[]; readonly deferred: boolean }
   | { readonly kind: 'sequences' };
 
-/** A chunk to be loaded; `alone` when it is all its table has, and nobody else can see the table's rows before the end. */
+/** A chunk to be loaded; `whole` when its transaction loads all rows of the table, which has none before. */
 export interface RowLoad {
   readonly table: ManifestTable;
   readonly chunk: Chunk;
-  readonly alone: boolean;
+  readonly whole: boolean;
 }
 
 /** A task of the scheduler (`Task` in dr/scheduler); its cost is in bytes of rows, things are ids of tables. */
@@ -43,6 +43,12 @@ const BASE_COST = 64 << 10;
 const INDEX_COST = 0.15;
 const CHECK_COST = 0.07;
 const ANALYZE_COST = 0.01;
+/**
+ * A table is loaded in one transaction, which saves later work on its rows, up to this size and share of all bytes: a larger one is
+ * spread over the workers. Independent of their number, so that a restore can be resumed with another one.
+ */
+const WHOLE_BYTES = 256 << 20;
+const WHOLE_SHARE = 0.25;
 /** Above this size a table's keys are built as indexes first, side by side with its other indexes. */
 const SIDE_BY_SIDE_BYTES = 32 << 20;
 
@@ -85,7 +91,9 @@ class FullPlan {
       section === 'PRE_DATA' && !LATE.test(kind) && kind !== LAST;
 
     const created = this.#batches('create', RestorePhase.CREATE, objects.filter(isEarly), []);
-    for (const table of tables) this.#loadRows(table, created);
+    const allBytes = tables.reduce((sum, { bytes }) => sum + bytes, 0);
+    const wholeBytes = Math.min(WHOLE_BYTES, allBytes * WHOLE_SHARE);
+    for (const table of tables) this.#loadRows(table, wholeBytes, created);
     const loaded = [...created, ...[...this.#loads.values()].flat()];
 
     const later = objects.filter((object) => !isEarly(object));
@@ -155,19 +163,21 @@ class FullPlan {
     return last;
   }
 
-  #loadRows(table: ManifestTable, created: readonly string[]): void {
-    const alone = table.chunks.length === 1;
-    const tasks = table.chunks.map((chunk, index) =>
+  #loadRows(table: ManifestTable, wholeBytes: number, created: readonly string[]): void {
+    const { id, chunks, bytes } = table;
+    const isWhole = chunks.length === 1 || bytes <= wholeBytes;
+    const parts = isWhole && chunks.length > 0 ? [chunks] : chunks.map((chunk) => [chunk]);
+    const tasks = parts.map((part, index) =>
       this.#add({
-        id: `rows:${table.id}:${index}`,
+        id: `rows:${id}:${isWhole ? 'all' : index}`,
         phase: RestorePhase.LOAD,
-        work: { kind: 'rows', loads: [{ table, chunk, alone }], deferred: false },
-        cost: BASE_COST + chunk.bytes,
-        shared: [`${table.id}`],
+        work: { kind: 'rows', loads: part.map((chunk) => ({ table, chunk, whole: isWhole })), deferred: false },
+        cost: part.reduce((sum, chunk) => sum + chunk.bytes, BASE_COST),
+        shared: [`${id}`],
         dependsOn: created,
       }),
     );
-    this.#loads.set(table.id, tasks);
+    this.#loads.set(id, tasks);
   }
 
   #buildIndex(object: SchemaObject, created: readonly string[]): void {

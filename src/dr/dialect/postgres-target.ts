@@ -206,7 +206,7 @@ export class PostgresTarget implements RestoreTarget<TargetTask, PostgresSession
     return rows.length > 0;
   }
 
-  async #load({ table, chunk, alone }: RowLoad, session: PostgresSession, signal: AbortSignal): Promise<void> {
+  async #load({ table, chunk, whole }: RowLoad, session: PostgresSession, signal: AbortSignal): Promise<void> {
     const { storage, manifest, key, events } = this.#order;
     const name = qualifiedPostgres(table);
     const columns = table.columns.filter(({ generated }) => !generated).map((column) => column.name);
@@ -216,8 +216,8 @@ export class PostgresTarget implements RestoreTarget<TargetTask, PostgresSession
     events.onChunkStart(table, this.#workers.indexOf(session) + 1);
     try {
       // Rows of a table emptied in the same transaction need no visibility check later, and their pages are not read again for it.
-      const freeze = alone && table.schema !== 'pg_catalog';
-      if (freeze) await session.query(`TRUNCATE ONLY ${name}`);
+      const freeze = whole && table.schema !== 'pg_catalog';
+      if (freeze && chunk === table.chunks[0]) await session.query(`TRUNCATE ONLY ${name}`);
       const options = `(FORMAT ${format}${freeze ? ', FREEZE' : ''})`;
       const rows = readChunk(storage, chunk, { manifest, key, signal });
       const onBytes = (bytes: number): void => events.onBytes(table, bytes);
