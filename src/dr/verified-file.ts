@@ -87,10 +87,13 @@ export async function writeReport(
   await storage.replace(VERIFIED_FILE, Buffer.from(`${JSON.stringify(content, null, 1)}\n`));
 }
 
-/** The report says that the archive failed. */
+/** Problems that a message lists; `details` holds all. */
+const LISTED = 5;
+
+/** The error that a failed report becomes. */
 export function failedReport(location: string, report: VerifyReport): HoldfastError {
-  const [first, ...others] = report.problems;
-  const more = others.length === 0 ? '' : `; and ${others.length} more`;
-  const message = `${location} is not what the backup wrote: ${first ?? ''}${more}`;
-  return new HoldfastError('DR_CHECKSUM_MISMATCH', message, { details: { problems: report.problems, report } });
+  const { problems } = report;
+  const more = problems.length > LISTED ? `; and ${problems.length - LISTED} more` : '';
+  const message = `${location} does not hold what it should: ${problems.slice(0, LISTED).join('; ')}${more}`;
+  return new HoldfastError('DR_CHECKSUM_MISMATCH', message, { details: { problems, report } });
 }

@@ -3,7 +3,7 @@ import type { ArchiveProblem } from './archive/archive-check.ts';
 import { readChunk } from './archive/chunk-reader.ts';
 import type { EncryptionKey } from './archive/encryption-key.ts';
 import type { Chunk, Manifest, ManifestTable } from './archive/manifest.ts';
-import { createRowHasher } from './archive/row-hash.ts';
+import { addDigests, createRowHasher, NO_ROWS, type RowDigest } from './archive/row-hash.ts';
 import type { ArchiveStorage } from './archive/storage.ts';
 import type { ProgressTracker } from './track-progress.ts';
 
@@ -16,13 +16,21 @@ export interface VerifyRowsOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** What was found in the rows of an archive. */
+export interface RowFindings {
+  readonly problems: readonly ArchiveProblem[];
+  /** Rows of each table, by its id; wrong where there are problems. */
+  readonly digests: ReadonlyMap<number, RowDigest>;
+}
+
 /** Decrypts, decompresses, counts and hashes the rows of every chunk, and tells what is not as the manifest says. */
 export async function verifyRows(
   storage: ArchiveStorage,
   manifest: Manifest,
   { key, workers, tracker, signal }: VerifyRowsOptions,
-): Promise<ArchiveProblem[]> {
+): Promise<RowFindings> {
   const problems: ArchiveProblem[] = [];
+  const digests = new Map(manifest.tables.map(({ id }) => [id, NO_ROWS]));
   const queue = manifest.tables.flatMap((table) => table.chunks.map((chunk) => ({ table, chunk }))).values();
   const stop = new AbortController();
   const either = signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]);
@@ -31,11 +39,13 @@ export async function verifyRows(
       either.throwIfAborted();
       tracker.start(table.id, number);
       const onBytes = (bytes: number): void => tracker.read(table.id, bytes);
-      const what = await problemOf(storage, manifest, table, chunk, { key, signal: either, onBytes });
-      if (what === undefined) tracker.finish(table.id, chunk.rows);
-      else {
-        problems.push({ file: chunk.file, what });
-        tracker.fail(table.id, `${chunk.file} ${what}`);
+      const found = await readRows(storage, manifest, table, chunk, { key, signal: either, onBytes });
+      if (typeof found === 'string') {
+        problems.push({ file: chunk.file, what: found });
+        tracker.fail(table.id, `${chunk.file} ${found}`);
+      } else {
+        digests.set(table.id, addDigests(digests.get(table.id) ?? NO_ROWS, found));
+        tracker.finish(table.id, chunk.rows);
       }
     }
   };
@@ -48,7 +58,7 @@ export async function verifyRows(
   );
   const outcomes = await Promise.allSettled(workersDone);
   for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
-  return problems;
+  return { problems, digests };
 }
 
 interface ReadingOptions {
@@ -57,13 +67,14 @@ interface ReadingOptions {
   readonly onBytes: (bytes: number) => void;
 }
 
-async function problemOf(
+/** The rows of a chunk, or what is wrong with it. */
+async function readRows(
   storage: ArchiveStorage,
   manifest: Manifest,
   table: ManifestTable,
   chunk: Chunk,
   { key, signal, onBytes }: ReadingOptions,
-): Promise<string | undefined> {
+): Promise<RowDigest | string> {
   const hasher = createRowHasher(table.format);
   let broken: string | undefined;
   try {
@@ -76,14 +87,14 @@ async function problemOf(
     if (!isHoldfastError(error, 'DR_CHECKSUM_MISMATCH')) throw error;
     return error.message.startsWith(`${chunk.file} `) ? error.message.slice(chunk.file.length + 1) : error.message;
   }
-  let found = { rows: 0, hash: '' };
+  let found = NO_ROWS;
   broken ??= attempt(() => {
     found = hasher.finish();
   });
   if (broken !== undefined) return `holds no ${table.format} rows: ${broken}`;
   if (found.rows !== chunk.rows) return `holds ${found.rows} rows instead of ${chunk.rows}`;
   if (chunk.rowHash !== null && found.hash !== chunk.rowHash) return 'holds other rows: their hash differs';
-  return undefined;
+  return found;
 }
 
 function attempt(work: () => void): string | undefined {

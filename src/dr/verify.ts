@@ -1,15 +1,18 @@
 import { hostname, userInfo } from 'node:os';
 import { HoldfastError } from '../errors.ts';
+import type { SqlSource } from '../sql/connect.ts';
 import { packageVersion } from '../util/package-version.ts';
 import { findProblems } from './archive/archive-check.ts';
 import type { EncryptionKey } from './archive/encryption-key.ts';
 import type { Manifest } from './archive/manifest.ts';
 import { keyFor, readManifest } from './archive/manifest-file.ts';
 import { openStorage } from './archive/open-storage.ts';
+import type { RowDigest } from './archive/row-hash.ts';
 import type { ArchiveStorage } from './archive/storage.ts';
+import { drill, scaled } from './drill.ts';
 import type { OnProgress } from './progress.ts';
-import { ProgressTracker } from './track-progress.ts';
-import { failedReport, VerifyLevel, type VerifyReport, writeReport } from './verified-file.ts';
+import { ProgressTracker, type TrackedTable } from './track-progress.ts';
+import { failedReport, type VerifyLevel, type VerifyReport, writeReport } from './verified-file.ts';
 import { verifyRows } from './verify-rows.ts';
 
 const DEFAULT_WORKERS = 2;
@@ -17,8 +20,10 @@ const DEFAULT_WORKERS = 2;
 export interface VerifyOptions {
   /** Directory or `s3://` prefix of the archive. */
   readonly from: string;
-  readonly level: Exclude<VerifyLevel, 'DRILL'>;
-  /** Chunks read at once; default 2. */
+  readonly level: VerifyLevel;
+  /** For a drill: a database on the server it runs on. The scratch database lies beside it. */
+  readonly target?: SqlSource | undefined;
+  /** Chunks read, or restored, at once; default 2. */
   readonly workers?: number | undefined;
   readonly key?: EncryptionKey | undefined;
   readonly onProgress?: OnProgress | undefined;
@@ -30,12 +35,15 @@ interface Findings {
   readonly problems: readonly string[];
   readonly rows: number | null;
   readonly bytes: number;
+  readonly recoveryMs: number | null;
 }
 
 /**
- * Proves that an archive can be relied on. QUICK reads every file; DEEP decodes and counts every row besides; neither asks a database.
+ * Proves that an archive can be relied on. QUICK reads every file; DEEP decodes and counts every row besides; DRILL
+ * restores them into a scratch database, compares that with the archive, and drops it.
  * The report is written into the archive as `verified.json`, unless it is read-only.
- * @throws DR_CHECKSUM_MISMATCH with every problem, DR_NOT_FOUND, DR_INCOMPATIBLE, DR_CANCELLED
+ * @throws DR_CHECKSUM_MISMATCH with every problem, DR_NOT_FOUND, DR_INCOMPATIBLE, DR_CANCELLED; for a drill also CONFIG_INVALID without a
+ *   target, and what `restore` throws
  */
 export async function verify(options: VerifyOptions): Promise<VerifyReport> {
   const storage = await openStorage(options.from);
@@ -57,8 +65,7 @@ async function verifyStorage(storage: ArchiveStorage, options: VerifyOptions): P
   const startedAt = new Date();
   const started = performance.now();
   const manifest = await readManifest(storage, options);
-  const look = options.level === VerifyLevel.QUICK ? quick : deep;
-  const { problems, rows, bytes } = await look(storage, manifest, options);
+  const { problems, rows, bytes, recoveryMs } = await LOOK[options.level](storage, manifest, options);
   const report: VerifyReport = {
     level: options.level,
     result: problems.length === 0 ? 'PASSED' : 'FAILED',
@@ -69,7 +76,7 @@ async function verifyStorage(storage: ArchiveStorage, options: VerifyOptions): P
     durationMs: Math.round(performance.now() - started),
     rows,
     bytes,
-    recoveryMs: null,
+    recoveryMs,
     problems,
   };
   await keepReport(storage, manifest, report);
@@ -90,26 +97,56 @@ async function quick(
   const problems = await findProblems(storage, manifest, { signal, onBytes: (read) => tracker.read(0, read) });
   tracker.finish(0, 0);
   tracker.end('done');
-  return { problems: problems.map(({ file, what }) => `${file} ${what}`), rows: null, bytes };
+  return { problems: problems.map(({ file, what }) => `${file} ${what}`), rows: null, bytes, recoveryMs: null };
 }
 
-async function deep(storage: ArchiveStorage, manifest: Manifest, options: VerifyOptions): Promise<Findings> {
+/** With the rows of each table, for a drill to compare. */
+interface DeepFindings extends Findings {
+  readonly digests: ReadonlyMap<number, RowDigest>;
+}
+
+async function deep(storage: ArchiveStorage, manifest: Manifest, options: VerifyOptions): Promise<DeepFindings> {
   const { signal, onProgress = () => undefined, workers = DEFAULT_WORKERS } = options;
   const key = keyFor(manifest, options.key);
   const tracker = new ProgressTracker(onProgress);
-  const tables = manifest.tables.map(({ id, schema, name, chunks, bytes }) => {
-    return { id, name: schema === '' ? name : `${schema}.${name}`, chunks: chunks.length, bytes };
-  });
-  tracker.plan(tables);
+  tracker.plan(trackedTables(manifest));
   tracker.phase('reading rows');
   // The contents of files are checked with the rows they hold.
   const files = await findProblems(storage, manifest, { signal, namesOnly: true });
   const known = new Set(files.map(({ file }) => file));
-  const rows = await verifyRows(storage, manifest, { key, workers, tracker, signal });
+  const { problems: rows, digests } = await verifyRows(storage, manifest, { key, workers, tracker, signal });
   tracker.end('done');
   const problems = [...files, ...rows.filter(({ file }) => !known.has(file))];
   const sum = (of: 'rows' | 'bytes'): number => manifest.tables.reduce((total, table) => total + table[of], 0);
-  return { problems: problems.map(({ file, what }) => `${file} ${what}`), rows: sum('rows'), bytes: sum('bytes') };
+  return {
+    problems: problems.map(({ file, what }) => `${file} ${what}`),
+    ...{ rows: sum('rows'), bytes: sum('bytes'), recoveryMs: null, digests },
+  };
+}
+
+/** An archive that is not what was written is not restored. */
+async function deepAndDrill(storage: ArchiveStorage, manifest: Manifest, options: VerifyOptions): Promise<Findings> {
+  const { from, target, key, workers = DEFAULT_WORKERS, onProgress = () => undefined } = options;
+  const { signal = new AbortController().signal } = options;
+  if (target === undefined) {
+    throw new HoldfastError('CONFIG_INVALID', 'A drill needs a target: a database of the server that it is to run on.');
+  }
+  const { digests, ...read } = await deep(storage, manifest, { ...options, onProgress: scaled(onProgress, 0, 25) });
+  if (read.problems.length > 0) return read;
+  const found = await drill(manifest, {
+    ...{ from, target, key, workers, digests, signal },
+    tables: trackedTables(manifest),
+    onProgress: scaled(onProgress, 25, 100),
+  });
+  return { ...read, ...found };
+}
+
+const LOOK = { QUICK: quick, DEEP: deep, DRILL: deepAndDrill } as const;
+
+function trackedTables({ tables }: Manifest): TrackedTable[] {
+  return tables.map(({ id, schema, name, chunks, bytes }) => {
+    return { id, name: schema === '' ? name : `${schema}.${name}`, chunks: chunks.length, bytes };
+  });
 }
 
 /** A report that cannot be kept beside the archive changes nothing about what was found. */

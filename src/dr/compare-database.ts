@@ -1,0 +1,128 @@
+import { openSql, type SqlSource } from '../sql/connect.ts';
+import type { Manifest, ManifestTable, RowFormat, SchemaObject, SequenceValue } from './archive/manifest.ts';
+import { addDigests, createRowHasher, NO_ROWS, type RowDigest } from './archive/row-hash.ts';
+import type { BackupSource, SourceFacts, SourceTable } from './dialect/backup-source.ts';
+import { openPostgresSource } from './dialect/postgres-source.ts';
+import type { ProgressTracker } from './track-progress.ts';
+
+export interface CompareOptions {
+  readonly workers: number;
+  /** Rows of each table of the backup, by its id. */
+  readonly digests: ReadonlyMap<number, RowDigest>;
+  /** Differences of these kinds of objects do not count: what a restore could not do and has told. */
+  readonly exemptKinds: ReadonlySet<string>;
+  /** Knows the tables of the backup already. */
+  readonly tracker: ProgressTracker;
+  readonly signal: AbortSignal;
+}
+
+/** Reads a database in the way a backup does and tells in words what is not as in the backup: tables, rows, objects, sequences. */
+export async function compareDatabase(
+  database: SqlSource,
+  manifest: Manifest,
+  options: CompareOptions,
+): Promise<string[]> {
+  const formats = new Set(manifest.tables.map(({ format }) => format));
+  const problems: string[] = [];
+  // The same rows in another format have another hash: each table is read in the one that the backup has.
+  for (const format of formats.size === 0 ? (['text'] as const) : formats) {
+    await using sql = openSql(database, { connections: options.workers + 2, applicationName: 'holdfast drill' });
+    await using source = await openSource(sql, format, options);
+    if (problems.length === 0) problems.push(...factDifferences(manifest, source.facts, options.exemptKinds));
+    const found = new Map(source.tables.map((table) => [nameOf(table), table]));
+    const expected = manifest.tables.filter((table) => table.format === format);
+    for (const table of expected) {
+      const restored = found.get(nameOf(table));
+      if (restored === undefined) problems.push(`table ${nameOf(table)} is missing`);
+    }
+    problems.push(...(await rowDifferences(source, format, expected, found, options)));
+  }
+  return problems;
+}
+
+function openSource(
+  sql: Parameters<typeof openPostgresSource>[0],
+  format: RowFormat,
+  { workers, signal }: CompareOptions,
+): Promise<BackupSource> {
+  return openPostgresSource(sql, {
+    ...{ workers, suffixes: {}, closure: false, tables: null, allowUnsupported: true, signal },
+    format: format === 'binary' ? 'binary' : 'text',
+    onPhase: () => undefined,
+  });
+}
+
+async function rowDifferences(
+  source: BackupSource,
+  format: RowFormat,
+  expected: readonly ManifestTable[],
+  found: ReadonlyMap<string, SourceTable>,
+  { digests, tracker, signal }: CompareOptions,
+): Promise<string[]> {
+  const sums = new Map<number, RowDigest>();
+  const work = expected.flatMap((table) => {
+    return (found.get(nameOf(table))?.chunks ?? []).map((chunk) => ({ table, chunk }));
+  });
+  const queue = work.values();
+  await Promise.all(
+    source.readers.map(async (reader, index) => {
+      for (const { table, chunk } of queue) {
+        tracker.start(table.id, index + 1);
+        const hasher = createRowHasher(format);
+        const onRows = (rows: Buffer): undefined => {
+          hasher.update(rows);
+          tracker.read(table.id, rows.length);
+        };
+        await reader.read(chunk, onRows, signal);
+        sums.set(table.id, addDigests(sums.get(table.id) ?? NO_ROWS, hasher.finish()));
+      }
+    }),
+  );
+  return expected.flatMap((table) => {
+    const [before, after] = [digests.get(table.id) ?? NO_ROWS, sums.get(table.id) ?? NO_ROWS];
+    if (before.rows !== after.rows) return [`table ${nameOf(table)} has ${after.rows} rows instead of ${before.rows}`];
+    return before.hash === after.hash ? [] : [`table ${nameOf(table)} has other rows`];
+  });
+}
+
+function factDifferences(before: SourceFacts, after: SourceFacts, exempt: ReadonlySet<string>): string[] {
+  // Every database has the schema `public`; it is among the objects when its owner is not the usual one.
+  const counted = ({ kind, name }: SchemaObject): boolean =>
+    !exempt.has(kind) && !(kind === 'SCHEMA' && name === 'public');
+  return [
+    ...differences(before.objects.filter(counted), after.objects.filter(counted), objectText, objectName),
+    ...differences(before.sequences, after.sequences, sequenceText, ({ schema, name }) => `value of ${schema}.${name}`),
+  ];
+}
+
+/** What is on one side only, as multisets. */
+function differences<T>(
+  before: readonly T[],
+  after: readonly T[],
+  textOf: (item: T) => string,
+  label: (item: T) => string,
+): string[] {
+  const left = Map.groupBy(after, textOf);
+  const missing = before.filter((item) => left.get(textOf(item))?.pop() === undefined);
+  const added = [...left.values()].flat();
+  return [
+    ...missing.map((item) => `${label(item)} is missing or differs`),
+    ...added.map((item) => `${label(item)} is not as in the backup`),
+  ];
+}
+
+function objectText({ kind, schema, name, statements }: SchemaObject): string {
+  return JSON.stringify([kind, schema, name, statements]);
+}
+
+function objectName({ kind, schema, name }: SchemaObject): string {
+  return `${kind.toLowerCase()} ${schema === null ? '' : `${schema}.`}${name}`;
+}
+
+function sequenceText({ schema, name, lastValue, isCalled }: SequenceValue): string {
+  return JSON.stringify([schema, name, lastValue, isCalled]);
+}
+
+function nameOf({ schema, name }: { readonly schema: string; readonly name: string }): string {
+  return schema === '' ? name : `${schema}.${name}`;
+}
