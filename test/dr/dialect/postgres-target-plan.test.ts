@@ -1,0 +1,177 @@
+import { describe, expect, it } from 'vitest';
+import type { Manifest, ManifestTable, SchemaObject } from '../../../src/dr/archive/manifest.ts';
+import {
+  keyAsIndex,
+  keyUnchecked,
+  planFullRestore,
+  type TargetTask,
+} from '../../../src/dr/dialect/postgres-target-plan.ts';
+import { TaskGraph } from '../../../src/dr/scheduler/task-graph.ts';
+
+const MB = 1 << 20;
+
+function table(id: number, name: string, megabytes: readonly number[]): ManifestTable {
+  const chunks = megabytes.map((size, index) => ({
+    ...{ file: `data/${id}/${index}.copy`, rows: 1, bytes: size * MB, storedBytes: size * MB },
+    ...{ crc32: '', sha256: '', rowHash: null, range: null },
+  }));
+  const bytes = chunks.reduce((sum, chunk) => sum + chunk.bytes, 0);
+  return {
+    id,
+    schema: 'public',
+    name,
+    columns: [],
+    format: 'text',
+    suffix: null,
+    engine: null,
+    rows: 1,
+    bytes,
+    chunks,
+  };
+}
+
+function object(id: string, kind: string, fields: Partial<SchemaObject> = {}): SchemaObject {
+  const section = /^(TABLE|TYPE)$/.test(kind) ? 'PRE_DATA' : 'POST_DATA';
+  return {
+    ...{ id, kind, schema: 'public', name: id, section, statements: [`-- ${id}`], dependsOn: [] },
+    ...{ table: null, owner: null, ownedAs: null, ...fields },
+  };
+}
+
+function plan(
+  tables: readonly ManifestTable[],
+  objects: readonly SchemaObject[],
+  keys: Manifest['graph']['keys'] = [],
+) {
+  const manifest = { tables, objects, sequences: [], graph: { keys, inDegree: {}, order: [], cycles: [] } };
+  const tasks = planFullRestore(manifest as unknown as Manifest, 15);
+  return new Map(tasks.map((task) => [task.id, task]));
+}
+
+/** Every task that is finished before `id` starts. */
+function earlierThan(tasks: ReadonlyMap<string, TargetTask>, id: string): Set<string> {
+  const found = new Set(tasks.get(id)?.dependsOn);
+  for (const earlier of found) for (const next of tasks.get(earlier)?.dependsOn ?? []) found.add(next);
+  return found;
+}
+
+const CHILD = table(1, 'child', [200, 200]);
+const PARENT = table(2, 'parent', [1]);
+const KEY = {
+  ...{ name: 'fk', child: 1, parent: 2, childColumns: ['p'], parentColumns: ['id'] },
+  ...{ deferrable: false, validated: true, match: 'SIMPLE' as const },
+};
+const OBJECTS = [
+  object('t1', 'TABLE', { table: 1 }),
+  object('t2', 'TABLE', { table: 2 }),
+  object('note', 'COMMENT', { section: 'PRE_DATA', dependsOn: ['i1'] }),
+  object('i1', 'INDEX', { table: 1, dependsOn: ['t1'] }),
+  object('pk1', 'CONSTRAINT', {
+    table: 1,
+    dependsOn: ['t1'],
+    statements: ['ALTER TABLE ONLY public.child\n    ADD CONSTRAINT pk1 PRIMARY KEY (id);\n'],
+  }),
+  object('pk2', 'CONSTRAINT', { table: 2, dependsOn: ['t2'] }),
+  object('fk', 'FK CONSTRAINT', {
+    table: 1,
+    dependsOn: ['t1', 't2', 'pk2'],
+    statements: [
+      'ALTER TABLE ONLY public.child\n    ADD CONSTRAINT fk FOREIGN KEY (p) REFERENCES public.parent(id);\n',
+    ],
+  }),
+  object('fires', 'TRIGGER', { table: 1, dependsOn: ['t1'] }),
+  object('fills', 'MATERIALIZED VIEW DATA'),
+  object('ddl', 'EVENT TRIGGER', { section: 'PRE_DATA' }),
+];
+
+describe('planFullRestore', () => {
+  const tasks = plan([CHILD, PARENT], OBJECTS, [KEY]);
+
+  it('splits a table that holds most of the bytes, and loads others at once', () => {
+    const loads = [...tasks.values()].filter(({ work }) => work.kind === 'rows');
+    expect(loads.map(({ id }) => id)).toEqual(['rows:1:0', 'rows:1:1', 'rows:2:all']);
+    const many = plan([table(1, 'a', [1, 1]), table(2, 'b', [5]), table(3, 'c', [5])], []);
+    expect(many.get('rows:1:all')?.work).toMatchObject({ loads: [{ whole: true }, { whole: true }] });
+  });
+
+  it('builds indexes of a table as soon as its own rows are in', () => {
+    expect(earlierThan(tasks, 'object:i1')).toEqual(new Set(['create:0', 'rows:1:0', 'rows:1:1']));
+    expect(earlierThan(tasks, 'object:pk2')).toEqual(new Set(['create:0', 'rows:2:all']));
+  });
+
+  it('builds the key of a large table beside its other indexes', () => {
+    expect(tasks.get('index:pk1')).toMatchObject({ shared: ['1'], exclusive: [] });
+    expect(tasks.get('object:i1')).toMatchObject({ shared: ['1'], exclusive: [] });
+    expect(tasks.get('object:pk1')).toMatchObject({ dependsOn: ['index:pk1'], exclusive: ['1'] });
+  });
+
+  it('adds a foreign key after the rows of both tables and the key it refers to, and checks it with weaker locks', () => {
+    const earlier = earlierThan(tasks, 'object:fk');
+    for (const id of ['rows:1:0', 'rows:1:1', 'rows:2:all', 'object:pk2']) expect(earlier).toContain(id);
+    expect(earlier).not.toContain('object:i1');
+    expect(tasks.get('object:fk')).toMatchObject({ exclusive: ['1', '2'] });
+    expect(tasks.get('check:fk')).toMatchObject({ exclusive: ['1'], shared: ['2'], dependsOn: ['object:fk'] });
+  });
+
+  it('adds the key of a table without rows of its own after everything else', () => {
+    const partitioned = plan([CHILD, table(2, 'parent', [])], OBJECTS, [KEY]);
+    expect(partitioned.has('check:fk')).toBe(false);
+    expect(earlierThan(partitioned, 'object:fk')).toContain('object:i1');
+  });
+
+  it('creates triggers after all rows and keys, fills views after them, and event triggers at the very end', () => {
+    for (const id of ['rows:1:0', 'rows:1:1', 'rows:2:all', 'check:fk', 'object:pk1', 'object:i1']) {
+      expect(earlierThan(tasks, 'finish:0')).toContain(id);
+    }
+    expect(tasks.get('finish:0')?.work).toMatchObject({ objects: [{ id: 'fires' }, { id: 'note' }] });
+    expect(tasks.get('object:fills')?.dependsOn).toEqual(['finish:0']);
+    expect(earlierThan(tasks, 'last:0').size).toBe(tasks.size - 1);
+  });
+
+  it('can be run to its end', () => {
+    const graph = new TaskGraph([...tasks.values()]);
+    while (graph.unfinished > 0) graph.finish(graph.next()?.id ?? '');
+  });
+});
+
+describe('keyAsIndex', () => {
+  const constraint = (definition: string): SchemaObject =>
+    object('k', 'CONSTRAINT', {
+      statements: [`ALTER TABLE ONLY public."T ""x"\n    ADD CONSTRAINT "K" ${definition};\n`],
+    });
+
+  it('takes the index apart from the constraint', () => {
+    expect(keyAsIndex(constraint('PRIMARY KEY (id, "B, b")'))).toEqual({
+      index: 'CREATE UNIQUE INDEX "K" ON ONLY public."T ""x" USING btree (id, "B, b");',
+      constraint: 'ALTER TABLE ONLY public."T ""x" ADD CONSTRAINT "K" PRIMARY KEY USING INDEX "K";',
+    });
+  });
+
+  it.each([
+    'UNIQUE (a) DEFERRABLE',
+    'UNIQUE NULLS NOT DISTINCT (a)',
+    'PRIMARY KEY (a) INCLUDE (b)',
+    "UNIQUE (a) WITH (fillfactor='70')",
+    'EXCLUDE USING gist (during WITH &&)',
+  ])('leaves %s as it is', (definition) => {
+    expect(keyAsIndex(constraint(definition))).toBeUndefined();
+  });
+});
+
+describe('keyUnchecked', () => {
+  const key = (rest: string): SchemaObject =>
+    object('k', 'FK CONSTRAINT', {
+      statements: [`ALTER TABLE ONLY public.a\n    ADD CONSTRAINT k FOREIGN KEY (x) REFERENCES public.b(id)${rest};\n`],
+    });
+
+  it('adds the key without a check, and checks it', () => {
+    expect(keyUnchecked(key(' ON DELETE CASCADE'))).toEqual({
+      add: 'ALTER TABLE ONLY public.a ADD CONSTRAINT k FOREIGN KEY (x) REFERENCES public.b(id) ON DELETE CASCADE NOT VALID;',
+      check: 'ALTER TABLE ONLY public.a VALIDATE CONSTRAINT k;',
+    });
+  });
+
+  it('never checks what the source never checked', () => {
+    expect(keyUnchecked(key(' NOT VALID'))).toBeUndefined();
+  });
+});
