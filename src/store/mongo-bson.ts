@@ -1,4 +1,4 @@
-import type { DBRef, Double, Int32 } from 'bson';
+import { Binary, type DBRef, type Double, type Int32 } from 'bson';
 import type { Collection as DriverCollection } from 'mongodb';
 import { type Document, isInt32 } from '../model/document.ts';
 
@@ -58,6 +58,11 @@ function plainOf(value: object, type: string): unknown {
       const number = (value as Double).value;
       // A double that is also an int32 stays an object, or it would be written as an int32 the next time.
       return isInt32(number) ? value : number;
+    }
+    case 'Binary': {
+      const { buffer, sub_type } = value as Binary;
+      // The driver's UUID is a class of its own.
+      return sub_type === Binary.SUBTYPE_UUID ? new Binary(buffer, sub_type) : value;
     }
     case 'Code':
       return (value as { readonly code: string }).code;

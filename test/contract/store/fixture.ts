@@ -11,6 +11,11 @@ export interface StoreFixture extends AsyncDisposable {
   readonly log: ChangeLog;
   /** The store as rows, when it keeps digests itself. */
   readonly rows?: RowReader | undefined;
+  /**
+   * Whether the server compares and sorts values of different types, and arrays, as MongoDB's documentation says. One that does not
+   * is asked about fields of one type only. Default true.
+   */
+  readonly mixedTypes?: boolean | undefined;
   /** Closes everything and opens it again on the same data; the fields above are new then. */
   reopen(collections: readonly CollectionSpec[]): Promise<void>;
 }
@@ -48,6 +53,6 @@ export async function refusalOf(work: Promise<unknown>, code: ErrorCode): Promis
 }
 
 /** Every entry of the log. */
-export function entriesOf(fixture: StoreFixture): Promise<readonly LogEntry[]> {
+export function entriesOf(fixture: Pick<StoreFixture, 'log'>): Promise<readonly LogEntry[]> {
   return fixture.log.read(fixture.log.floor() - 1, { maxChanges: 1_000_000, maxBytes: 1e9 });
 }

@@ -52,13 +52,23 @@ export function readContract(open: OpenStore): void {
       double: new Double(1),
       decimal: Decimal128.fromString('0.1'),
       date: new Date(0),
-      bytes: new Binary(Buffer.from([0, 255]), 4),
+      bytes: new Binary(Buffer.from([0, 255])),
+      uuid: new Binary(Buffer.alloc(16, 255), 4),
       nested: { list: [null, { deep: [[]] }], $odd: 1, 'a.b': 2 },
-      text: 'z\u0000\u{1f600}\ud800',
+      text: 'z\u0000\u{1f600}',
     };
     await people(fixture).insertOne(document);
     expect(await people(fixture).findOne({ _id: document._id })).toEqual(document);
     expect(await people(fixture).findOne({ long: document.long })).toEqual(document);
+  });
+
+  it('keeps half a surrogate pair, or refuses it', async () => {
+    await using fixture = await open(PLAIN);
+    const document = { _id: 'a', nested: [{ text: 'z\ud800' }] };
+    const inserting = people(fixture).insertOne(document);
+    if (fixture.store.capabilities.anyText) await inserting;
+    else await refusalOf(inserting, 'VALIDATION_FAILED');
+    expect(await people(fixture).find({}).toArray()).toEqual(fixture.store.capabilities.anyText ? [document] : []);
   });
 
   it('finds an id by a number of another type', async () => {
@@ -123,7 +133,8 @@ export function readContract(open: OpenStore): void {
       if (seen.length === 10) await collection.updateMany({}, { $set: { n: 1 } });
       seen.push(document.n);
     }
-    expect(seen).toEqual(Array(500).fill(0));
+    expect(seen).toHaveLength(500);
+    if (fixture.store.capabilities.snapshotReads) expect(seen).toEqual(Array(500).fill(0));
   });
 
   it('counts', async () => {
