@@ -128,3 +128,34 @@ describe('trimming', () => {
     expect([log.floor(), log.head().sequence]).toEqual([4, 4]);
   });
 });
+
+describe('a process that is stopped for as long as the log is kept', () => {
+  it('does not believe an append whose place was trimmed meanwhile, and takes it away', async () => {
+    const server = new MemoryLogServer();
+    const storage = () => new MemoryLogStorage(server, () => Promise.resolve());
+    const clock = new ManualClock();
+    const [first, second, third, fourth] = changes as [KeyedChange, KeyedChange, KeyedChange, KeyedChange];
+    const own = storage();
+    const log = await MongoChangeLog.over(own, { clock, appendMs: 1e9 });
+    const other = await MongoChangeLog.over(storage(), { clock, keepMs: 20_000 });
+    await log.append([first]);
+    const { promise: wakes, resolve: wake } = Promise.withResolvers<void>();
+    const send = own.append.bind(own);
+    own.append = async (...args) => {
+      await wakes;
+      return send(...args);
+    };
+    const unsure = log.append([second]);
+    await clock.advance(4_000);
+    await other.append([third]);
+    await clock.advance(4_000);
+    await other.append([fourth]);
+    await clock.advance(30_000);
+    expect(await other.trim(3)).toBe(2);
+    wake();
+    await expect(unsure).rejects.toMatchObject({ code: 'WRITE_OUTCOME_UNKNOWN' });
+    expect([...server.entries.keys()]).toEqual([3]);
+    expect(await log.append([second])).toMatchObject([{ sequence: 4 }]);
+    expect(log.generation).toBe(0);
+  });
+});
