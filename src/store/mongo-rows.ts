@@ -7,12 +7,12 @@ import type { MongoStore } from './mongo-store.ts';
 import type { MongoTable } from './mongo-writer.ts';
 import { Rank, rankOf } from './value.ts';
 
-/** BSON types of ids by their order; https://www.mongodb.com/docs/manual/reference/bson-types/ has their numbers. */
+/** BSON types of ids by their order, less the symbols that BSON once had and not every server knows; https://www.mongodb.com/docs/manual/reference/bson-types/ has their numbers. */
 const TYPES: readonly (readonly [Rank, readonly number[]])[] = [
   [Rank.MIN_KEY, [-1]],
   [Rank.NULL, [10]],
   [Rank.NUMBER, [1, 16, 18, 19]],
-  [Rank.STRING, [2, 14]],
+  [Rank.STRING, [2]],
   [Rank.OBJECT, [3]],
   [Rank.BINARY, [5]],
   [Rank.OBJECT_ID, [7]],
