@@ -109,7 +109,9 @@ function configSchema(role: Role) {
         workers: count.max(256).optional().describe('how much is done at once; the number of processors, at most 8'),
         keyFile: z.string().min(1).optional().describe('file with the key that encrypts archives'),
         sources: z
-          .record(z.string().regex(/^[\w-]+$/, 'must be made of letters, digits, _ and -'), configuredSource)
+          .record(z.string().regex(/^[\w-]+$/), configuredSource, {
+            error: ({ code }) => (code === 'invalid_key' ? 'names are letters, digits, _ and -' : undefined),
+          })
           .default({})
           .describe('databases by name: url or sequelize (its options), suffixes by table; JSON in the variable'),
       })
