@@ -2,7 +2,13 @@ import { randomBytes } from 'node:crypto';
 import { HoldfastError, isHoldfastError } from '../errors.ts';
 import { openSql, type SqlSource } from '../sql/connect.ts';
 import { packageVersion } from '../util/package-version.ts';
-import { type Compression, DEFAULT_COMPRESSION, openChunk } from './archive/chunk-writer.ts';
+import {
+  type ChunkTotals,
+  type ChunkWriter,
+  type Compression,
+  DEFAULT_COMPRESSION,
+  openChunk,
+} from './archive/chunk-writer.ts';
 import type { EncryptionKey } from './archive/encryption-key.ts';
 import {
   type Chunk,
@@ -150,24 +156,39 @@ async function writeChunks(
     }),
   );
   const written = new Map<string, Chunk>();
-  const readers = source.readers.map((reader, index) => ({ reader, number: index + 1 }));
-  await runTasks(
-    new TaskGraph(tasks),
-    readers,
-    async (task, { reader, number }, stop) => {
-      progress.start(task.table.id, number);
-      try {
-        const onBytes = (bytes: number): void => progress.read(task.table.id, bytes);
-        const chunk = await writeChunk(storage, task, reader, { compression, key: options.key, onBytes, signal: stop });
-        if (chunk !== null) written.set(task.file, chunk);
-        progress.finish(task.table.id, chunk?.rows ?? 0);
-      } catch (error) {
-        progress.fail(task.table.id, error);
-        throw error;
-      }
-    },
-    signal,
-  );
+  const workers = source.readers.map((reader, index) => ({ reader, number: index + 1, closing: Promise.resolve() }));
+  const close = async ({ table, file }: ChunkTask, read: ReadChunk): Promise<void> => {
+    const chunk = await read.close();
+    if (chunk !== null) written.set(file, chunk);
+    progress.finish(table.id, read.rows);
+  };
+  try {
+    await runTasks(
+      new TaskGraph(tasks),
+      workers,
+      async (task, worker, stop) => {
+        progress.start(task.table.id, worker.number);
+        try {
+          const onBytes = (bytes: number): void => progress.read(task.table.id, bytes);
+          const key = options.key;
+          const read = await readChunk(storage, task, worker.reader, { compression, key, onBytes, signal: stop });
+          // The disk takes its time for the end of a file; the worker reads the next chunk meanwhile, but is never two ahead.
+          const before = worker.closing;
+          worker.closing = close(task, read);
+          worker.closing.catch(() => {});
+          await before;
+        } catch (error) {
+          progress.fail(task.table.id, error);
+          throw error;
+        }
+      },
+      signal,
+    );
+    await Promise.all(workers.map(({ closing }) => closing));
+  } finally {
+    // Nothing may still be writing when what is there is removed.
+    await Promise.allSettled(workers.map(({ closing }) => closing));
+  }
   const inOrder = tasks.filter(({ file }) => written.has(file));
   return new Map(
     source.tables.map(({ id }) => [
@@ -184,24 +205,41 @@ interface ChunkWriting {
   readonly signal: AbortSignal;
 }
 
-/** Writes one chunk; null when it has no rows, and then no file either. */
-async function writeChunk(
+/** A chunk that was read; its file is not on disk before it is closed. */
+interface ReadChunk {
+  readonly rows: number;
+  /** Makes the file durable. Null when it has no rows: then there is no file either. */
+  close(): Promise<Chunk | null>;
+}
+
+async function readChunk(
   storage: ArchiveStorage,
   { file, chunk }: ChunkTask,
   reader: SourceReader,
   { compression, key, onBytes, signal }: ChunkWriting,
-): Promise<Chunk | null> {
+): Promise<ReadChunk> {
   const writer = await openChunk(storage, file, { compression, key });
+  const onRows = (bytes: Buffer): Promise<void> | undefined => {
+    onBytes(bytes.length);
+    return writer.write(bytes);
+  };
   try {
-    const onRows = (bytes: Buffer): Promise<void> | undefined => {
-      onBytes(bytes.length);
-      return writer.write(bytes);
-    };
     const rows = await reader.read(chunk, onRows, signal);
-    if (rows > 0) return { file, rows, ...(await writer.finish()), rowHash: null, range: chunk.range };
+    return { rows, close: () => closeChunk(writer, { file, rows, rowHash: null, range: chunk.range }) };
   } catch (error) {
     await writer.abort();
     throw error;
+  }
+}
+
+async function closeChunk(writer: ChunkWriter, facts: Omit<Chunk, keyof ChunkTotals>): Promise<Chunk | null> {
+  if (facts.rows > 0) {
+    try {
+      return { ...facts, ...(await writer.finish()) };
+    } catch (error) {
+      await writer.abort();
+      throw error;
+    }
   }
   await writer.abort();
   return null;
