@@ -3,6 +3,8 @@ import type { Manifest, ManifestTable, RowFormat, SchemaObject, SequenceValue } 
 import { addDigests, createRowHasher, NO_ROWS, type RowDigest } from './archive/row-hash.ts';
 import type { BackupSource, SourceFacts, SourceTable } from './dialect/backup-source.ts';
 import { openPostgresSource } from './dialect/postgres-source.ts';
+import { runTasks } from './scheduler/run-tasks.ts';
+import { TaskGraph } from './scheduler/task-graph.ts';
 import type { ProgressTracker } from './track-progress.ts';
 
 export interface CompareOptions {
@@ -31,11 +33,8 @@ export async function compareDatabase(
     if (problems.length === 0) problems.push(...factDifferences(manifest, source.facts, options.exemptKinds));
     const found = new Map(source.tables.map((table) => [nameOf(table), table]));
     const expected = manifest.tables.filter((table) => table.format === format);
-    for (const table of expected) {
-      const restored = found.get(nameOf(table));
-      if (restored === undefined) problems.push(`table ${nameOf(table)} is missing`);
-    }
-    problems.push(...(await rowDifferences(source, format, expected, found, options)));
+    for (const table of expected) if (!found.has(nameOf(table))) problems.push(`table ${nameOf(table)} is missing`);
+    problems.push(...(await rowDifferences(source, expected, found, options)));
   }
   return problems;
 }
@@ -52,33 +51,44 @@ function openSource(
   });
 }
 
+/** Of the tables that are there on both sides. */
 async function rowDifferences(
   source: BackupSource,
-  format: RowFormat,
   expected: readonly ManifestTable[],
   found: ReadonlyMap<string, SourceTable>,
   { digests, tracker, signal }: CompareOptions,
 ): Promise<string[]> {
   const sums = new Map<number, RowDigest>();
-  const work = expected.flatMap((table) => {
-    return (found.get(nameOf(table))?.chunks ?? []).map((chunk) => ({ table, chunk }));
+  const both = expected.flatMap((table) => {
+    const restored = found.get(nameOf(table));
+    return restored === undefined ? [] : [{ table, restored }];
   });
-  const queue = work.values();
-  await Promise.all(
-    source.readers.map(async (reader, index) => {
-      for (const { table, chunk } of queue) {
-        tracker.start(table.id, index + 1);
-        const hasher = createRowHasher(format);
-        const onRows = (rows: Buffer): undefined => {
-          hasher.update(rows);
-          tracker.read(table.id, rows.length);
-        };
-        await reader.read(chunk, onRows, signal);
-        sums.set(table.id, addDigests(sums.get(table.id) ?? NO_ROWS, hasher.finish()));
-      }
-    }),
+  const tasks = both.flatMap(({ table, restored }) => {
+    return restored.chunks.map((chunk, index) => ({
+      id: `${table.id}/${index}`,
+      cost: chunk.bytes,
+      dependsOn: [],
+      table,
+      chunk,
+    }));
+  });
+  const readers = source.readers.map((reader, index) => ({ reader, number: index + 1 }));
+  await runTasks(
+    new TaskGraph(tasks),
+    readers,
+    async ({ table, chunk }, { reader, number }, stop) => {
+      tracker.start(table.id, number);
+      const hasher = createRowHasher(table.format);
+      const onRows = (rows: Buffer): undefined => {
+        hasher.update(rows);
+        tracker.read(table.id, rows.length);
+      };
+      await reader.read(chunk, onRows, stop);
+      sums.set(table.id, addDigests(sums.get(table.id) ?? NO_ROWS, hasher.finish()));
+    },
+    signal,
   );
-  return expected.flatMap((table) => {
+  return both.flatMap(({ table }) => {
     const [before, after] = [digests.get(table.id) ?? NO_ROWS, sums.get(table.id) ?? NO_ROWS];
     if (before.rows !== after.rows) return [`table ${nameOf(table)} has ${after.rows} rows instead of ${before.rows}`];
     return before.hash === after.hash ? [] : [`table ${nameOf(table)} has other rows`];

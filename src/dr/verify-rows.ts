@@ -5,6 +5,8 @@ import type { EncryptionKey } from './archive/encryption-key.ts';
 import type { Chunk, Manifest, ManifestTable } from './archive/manifest.ts';
 import { addDigests, createRowHasher, NO_ROWS, type RowDigest } from './archive/row-hash.ts';
 import type { ArchiveStorage } from './archive/storage.ts';
+import { runTasks } from './scheduler/run-tasks.ts';
+import { TaskGraph } from './scheduler/task-graph.ts';
 import type { ProgressTracker } from './track-progress.ts';
 
 export interface VerifyRowsOptions {
@@ -31,15 +33,16 @@ export async function verifyRows(
 ): Promise<RowFindings> {
   const problems: ArchiveProblem[] = [];
   const digests = new Map(manifest.tables.map(({ id }) => [id, NO_ROWS]));
-  const queue = manifest.tables.flatMap((table) => table.chunks.map((chunk) => ({ table, chunk }))).values();
-  const stop = new AbortController();
-  const either = signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]);
-  const worker = async (number: number): Promise<void> => {
-    for (const { table, chunk } of queue) {
-      either.throwIfAborted();
-      tracker.start(table.id, number);
+  const tasks = manifest.tables.flatMap((table) => {
+    return table.chunks.map((chunk) => ({ id: chunk.file, cost: chunk.bytes, dependsOn: [], table, chunk }));
+  });
+  await runTasks(
+    new TaskGraph(tasks),
+    Array.from({ length: workers }, (_, index) => index + 1),
+    async ({ table, chunk }, worker, stop) => {
+      tracker.start(table.id, worker);
       const onBytes = (bytes: number): void => tracker.read(table.id, bytes);
-      const found = await readRows(storage, manifest, table, chunk, { key, signal: either, onBytes });
+      const found = await readRows(storage, manifest, table, chunk, { key, signal: stop, onBytes });
       if (typeof found === 'string') {
         problems.push({ file: chunk.file, what: found });
         tracker.fail(table.id, `${chunk.file} ${found}`);
@@ -47,23 +50,15 @@ export async function verifyRows(
         digests.set(table.id, addDigests(digests.get(table.id) ?? NO_ROWS, found));
         tracker.finish(table.id, chunk.rows);
       }
-    }
-  };
-  const workersDone = Array.from({ length: workers }, (_, i) =>
-    worker(i + 1).catch((error) => {
-      // The others stop as well; the first reason is the one that is told.
-      stop.abort(error);
-      throw stop.signal.reason;
-    }),
+    },
+    signal,
   );
-  const outcomes = await Promise.allSettled(workersDone);
-  for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
   return { problems, digests };
 }
 
 interface ReadingOptions {
   readonly key: EncryptionKey | undefined;
-  readonly signal: AbortSignal | undefined;
+  readonly signal: AbortSignal;
   readonly onBytes: (bytes: number) => void;
 }
 
