@@ -1,7 +1,7 @@
 import { HoldfastError } from '../errors.ts';
-import type { Manifest, SchemaObject } from './archive/manifest.ts';
+import type { Manifest } from './archive/manifest.ts';
 import { objectsOf } from './dialect/postgres-objects.ts';
-import { ancestors, tableGraph } from './graph/table-graph.ts';
+import { tableGraph } from './graph/table-graph.ts';
 
 /**
  * The part of a backup that the named tables need: themselves, the tables their keys refer to, and every object that these depend
@@ -9,9 +9,9 @@ import { ancestors, tableGraph } from './graph/table-graph.ts';
  * @throws DR_NOT_FOUND for a name that the backup does not hold, CONFIG_INVALID for one that several schemas have
  */
 export function selectTables(manifest: Manifest, names: readonly string[]): Manifest {
-  const chosen = ancestors(
-    names.flatMap((name) => findTable(manifest, name)),
-    manifest.graph.keys,
+  const chosen = neededBy(
+    names.map((name) => findTable(manifest, name)),
+    manifest,
   );
   const tables = manifest.tables.filter(({ id }) => chosen.has(id));
   const objects = objectsOf(manifest.objects, chosen);
@@ -30,24 +30,42 @@ export function selectTables(manifest: Manifest, names: readonly string[]): Mani
   };
 }
 
-function findTable({ tables, objects, id: backup }: Manifest, wanted: string): number[] {
-  const isNamed = ({ schema, name }: { readonly schema: string | null; readonly name: string }): boolean =>
-    wanted === name || wanted === `${schema}.${name}`;
-  const found = tables.filter(isNamed).map(({ id }) => [id]);
-  const partitioned = objects.filter((object) => object.kind === 'TABLE' && object.table === null && isNamed(object));
-  found.push(...partitioned.map((object) => partitionsOf(object, objects)).filter((ids) => ids.length > 0));
-  if (found.length === 1) return found[0] ?? [];
-  if (found.length === 0) throw new HoldfastError('DR_NOT_FOUND', `Backup ${backup} holds no table ${wanted}.`);
+function findTable({ tables, id: backup }: Manifest, wanted: string): number {
+  const found = tables.filter(({ schema, name }) => wanted === name || wanted === `${schema}.${name}`);
+  const [table] = found;
+  if (table === undefined) throw new HoldfastError('DR_NOT_FOUND', `Backup ${backup} holds no table ${wanted}.`);
+  if (found.length === 1) return table.id;
   throw new HoldfastError('CONFIG_INVALID', `Several schemas have a table ${wanted}: write schema.table.`);
 }
 
-/** Ids of the tables with rows that are attached to a partitioned one, at any depth. */
-function partitionsOf(parent: SchemaObject, objects: readonly SchemaObject[]): number[] {
-  const byId = new Map(objects.map((object) => [object.id, object]));
-  const attached = objects.filter(({ kind, dependsOn }) => kind === 'TABLE ATTACH' && dependsOn[0] === parent.id);
-  return attached.flatMap(({ dependsOn }) => {
-    const child = byId.get(dependsOn[1] ?? '');
-    if (child === undefined) return [];
-    return child.table === null ? partitionsOf(child, objects) : [child.table];
-  });
+/** The tables, their partitions, those that their keys refer to, and those that they are attached to or inherit from. */
+function neededBy(wanted: readonly number[], { objects, graph }: Manifest): ReadonlySet<number> {
+  const tableOf = new Map(objects.map((object) => [object.id, object.kind === 'TABLE' ? object.table : null]));
+  const above: { readonly child: number; readonly parent: number; readonly isPartition: boolean }[] = [];
+  for (const { kind, table: child, dependsOn } of objects) {
+    if (child === null || (kind !== 'TABLE' && kind !== 'TABLE ATTACH')) continue;
+    for (const parent of dependsOn.flatMap((id) => tableOf.get(id) ?? [])) {
+      if (parent !== child) above.push({ child, parent, isPartition: kind === 'TABLE ATTACH' });
+    }
+  }
+  // A table that is only needed because a partition is attached to it does not need its other partitions.
+  const withRows = new Set(wanted);
+  const needed = new Set<number>();
+  const addKeys = (table: number): void => {
+    for (const { child, parent } of graph.keys) if (child === table) withRows.add(parent);
+  };
+  // Sets that grow while they are walked are walked to their end.
+  for (let size = -1; size < needed.size + withRows.size; ) {
+    size = needed.size + withRows.size;
+    for (const table of withRows) {
+      needed.add(table);
+      addKeys(table);
+      for (const { child, parent, isPartition } of above) if (isPartition && parent === table) withRows.add(child);
+    }
+    for (const table of needed) {
+      addKeys(table);
+      for (const { child, parent } of above) if (child === table) needed.add(parent);
+    }
+  }
+  return needed;
 }

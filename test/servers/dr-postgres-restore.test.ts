@@ -255,6 +255,25 @@ describeWith('postgres', 'restoring PostgreSQL', () => {
       expect(keys.map(({ conname }) => conname)).toEqual(['housed', 'owned', 'person_mother_fkey']);
     });
 
+    it('restores a partitioned table with its partitions, and a partition without the others', async () => {
+      const from = join(directory.path, 'everything');
+      await backup({ source: everything, out: from });
+      const rows = async (...tables: string[]): Promise<unknown> => {
+        const target = await databases.create();
+        await restore({ from, target, tables });
+        return databases.query(
+          target,
+          'SELECT tableoid::regclass::text AS name, count(*)::text AS rows FROM measure GROUP BY 1 ORDER BY 1',
+        );
+      };
+      const all = await databases.query(
+        everything,
+        'SELECT tableoid::regclass::text AS name, count(*)::text AS rows FROM measure GROUP BY 1 ORDER BY 1',
+      );
+      expect(await rows('about', 'child_table')).toEqual(all);
+      expect(await rows('public.measure_24_sad')).toEqual(all.filter(({ name }) => name === 'measure_24_sad'));
+    });
+
     describe('into live tables', () => {
       it.each(['', 'DEFERRABLE'])(
         'loads a cycle of keys that are %s, fires no trigger, and leaves all as it was',

@@ -12,7 +12,7 @@ export async function findTableDifferences(session: PostgresSession, { tables }:
        (a.attgenerated <> '')::text AS generated
      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
      LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-     WHERE c.relkind = 'r' ORDER BY c.oid, a.attnum`,
+     WHERE c.relkind IN ('r', 'p') ORDER BY c.oid, a.attnum`,
   );
   const found = Map.groupBy(rows, ({ schema, name }) => `${schema}.${name}`);
   return tables.flatMap((table) => {

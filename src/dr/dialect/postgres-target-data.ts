@@ -53,12 +53,18 @@ export async function prepareTables(session: PostgresSession, manifest: Manifest
 /**
  * The tasks of a restore into existing tables, with their keys and indexes in place: rows in the order of the keys, the tables of a
  * cycle in one transaction with deferred keys; then sequences, what the journal says, and statistics. Planned from the target
- * as it is, after {@link prepareTables}.
+ * as it is, after {@link prepareTables}, and from the marks of tasks that are done: a key between tables that are loaded matters no
+ * more, so it makes no difference whether it has been put back already.
  */
-export async function planDataRestore(session: PostgresSession, manifest: Manifest): Promise<readonly TargetTask[]> {
+export async function planDataRestore(
+  session: PostgresSession,
+  manifest: Manifest,
+  done: ReadonlySet<string>,
+): Promise<readonly TargetTask[]> {
   const tables = await liveTables(session, manifest);
+  const pending = tables.filter(({ id, chunks }) => chunks.some((_, index) => !done.has(loadId(id, index))));
   const byId = new Map(tables.map((table) => [table.id, table]));
-  const { edges, cycles } = await readCycles(session, tables);
+  const { edges, cycles } = await readCycles(session, pending);
   const tasks: TargetTask[] = [];
   const loadsOf = new Map<number, string[]>();
   const together = new Map(cycles.flatMap((cycle) => cycle.tables.map((table) => [table, cycle] as const)));
@@ -69,7 +75,8 @@ export async function planDataRestore(session: PostgresSession, manifest: Manife
     const id = `cycle:${cycle.tables.toSorted((a, b) => a - b).join(',')}`;
     const bytes = members.reduce((sum, table) => sum + table.bytes, 0);
     const work = { kind: 'rows', loads, deferred: true } as const;
-    tasks.push(task(id, RestorePhase.LOAD, work, bytes, parentsOf(cycle.tables)));
+    const marks = members.flatMap((table) => table.chunks.map((_, index) => loadId(table.id, index)));
+    tasks.push({ ...task(id, RestorePhase.LOAD, work, bytes, parentsOf(cycle.tables)), marks });
     for (const member of cycle.tables) loadsOf.set(member, [id]);
   };
   const parentsOf = (children: readonly number[]): string[] => {
@@ -86,7 +93,7 @@ export async function planDataRestore(session: PostgresSession, manifest: Manife
     for (const table of component.flatMap((id) => byId.get(id) ?? [])) {
       const loads = table.chunks.map((chunk, index) => {
         const work = { kind: 'rows', loads: [{ table, chunk, whole: false }], deferred: false } as const;
-        return task(`rows:${table.id}:${index}`, RestorePhase.LOAD, work, chunk.bytes, parentsOf([table.id]));
+        return task(loadId(table.id, index), RestorePhase.LOAD, work, chunk.bytes, parentsOf([table.id]));
       });
       tasks.push(...loads);
       loadsOf.set(
@@ -118,6 +125,10 @@ export async function planDataRestore(session: PostgresSession, manifest: Manife
       tasks.map(({ id }) => id),
     )),
   ];
+}
+
+function loadId(table: number, chunk: number): string {
+  return `rows:${table}:${chunk}`;
 }
 
 async function refreshes(
@@ -153,7 +164,7 @@ function task(
 async function liveTables(session: PostgresSession, { tables }: Manifest): Promise<readonly LiveTable[]> {
   const rows = await session.query(
     `SELECT c.oid::text AS oid, n.nspname AS schema, c.relname AS name
-     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'r'`,
+     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p')`,
   );
   const oids = new Map(rows.map(({ oid, schema, name }) => [`${schema}.${name}`, oid ?? '']));
   return tables.map((table) => ({ ...table, oid: oids.get(`${table.schema}.${table.name}`) ?? '0' }));

@@ -33,6 +33,8 @@ export interface TargetTask {
   readonly exclusive: readonly string[];
   readonly phase: RestorePhase;
   readonly work: TargetWork;
+  /** What is recorded as done besides its id. */
+  readonly marks?: readonly string[];
 }
 
 /** Objects created in one transaction: few enough for the server's lock table, enough to make transactions cheap. */

@@ -57,7 +57,7 @@ export class PostgresTarget implements RestoreTarget<TargetTask, PostgresSession
     const progress = await readProgress(coordinator);
     if (progress !== null) {
       this.#assertOwn(progress, resume);
-      const tasks = await this.#plan();
+      const tasks = await this.#plan(progress.done);
       for (const { id, work } of tasks) if (progress.done.has(id)) this.#tellDone(work, true);
       return { state: 'resumed', tasks, done: progress.done };
     }
@@ -68,7 +68,8 @@ export class PostgresTarget implements RestoreTarget<TargetTask, PostgresSession
       coordinator.query(`BEGIN;\n${createProgress(this.#binding())}\n${preparation}\nCOMMIT`),
     );
     failpoint('restore.afterMark');
-    return { state: 'fresh', tasks: await this.#plan(), done: new Set() };
+    const done = new Set<string>();
+    return { state: 'fresh', tasks: await this.#plan(done), done };
   }
 
   async openWorkers(): Promise<readonly PostgresSession[]> {
@@ -81,7 +82,7 @@ export class PostgresTarget implements RestoreTarget<TargetTask, PostgresSession
       try {
         await session.query('BEGIN');
         await this.#work(task, session, signal);
-        await session.query(markDone([task.id]));
+        await session.query(markDone([task.id, ...(task.marks ?? [])]));
         failpoint('restore.beforeCommit');
         await session.query('COMMIT');
         failpoint('restore.afterCommit');
@@ -154,10 +155,10 @@ export class PostgresTarget implements RestoreTarget<TargetTask, PostgresSession
     return refuseContents(coordinator, manifest, this.location, filled);
   }
 
-  async #plan(): Promise<readonly TargetTask[]> {
+  async #plan(done: ReadonlySet<string>): Promise<readonly TargetTask[]> {
     const { manifest, mode } = this.#order;
     const { coordinator } = this.#sessions;
-    if (mode === 'data') return planDataRestore(coordinator, manifest);
+    if (mode === 'data') return planDataRestore(coordinator, manifest, done);
     return planFullRestore(manifest, Math.floor(coordinator.version / 10_000));
   }
 
