@@ -21,7 +21,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   pubsub: BASE,
   fallback: [...BASE, 'sqlite', 'mask', 'store'],
   replication: [...BASE, 'protocol', 'store', 'changelog', 'pubsub'],
-  service: [...BASE, 'protocol', 'store', 'changelog', 'pubsub', 'fallback', 'replication'],
+  service: [...BASE, 'sqlite', 'protocol', 'store', 'changelog', 'pubsub', 'fallback', 'replication'],
   api: [...BASE, 'protocol', 'store', 'service'],
   resolvers: [...BASE, 'protocol', 'store', 'service', 'api'],
   server: [...BASE, 'service', 'api'],
@@ -36,6 +36,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
     ...['dr/graph', 'dr/plan', 'dr/archive', 'dr/dialect', 'dr/scheduler', 'dr/worker'],
   ],
   replica: [...BASE, 'sqlite', 'protocol', 'store', 'changelog', 'service'],
+  'dr/jobs': [...BASE, 'dr', 'dr/graph', 'dr/archive', 'dr/dialect'],
   roots: [],
 };
 
