@@ -1,8 +1,6 @@
 import { literalPostgres } from '../../sql/identifiers.ts';
 import type { PostgresSession } from '../../sql/postgres-session.ts';
-
-/** Schema of the target that holds how far a restore is; never part of a backup, dropped last. */
-export const PROGRESS_SCHEMA = 'holdfast_dr';
+import { PROGRESS_SCHEMA } from './postgres-catalog.ts';
 
 /** What a restore is bound to: only the same one may go on with its progress. */
 export interface RestoreBinding {

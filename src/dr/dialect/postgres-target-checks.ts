@@ -2,7 +2,7 @@ import { HoldfastError } from '../../errors.ts';
 import { literalPostgres } from '../../sql/identifiers.ts';
 import { type PostgresSession, sqlState } from '../../sql/postgres-session.ts';
 import type { Manifest } from '../archive/manifest.ts';
-import { PROGRESS_SCHEMA } from './postgres-progress.ts';
+import { PROGRESS_SCHEMA } from './postgres-catalog.ts';
 
 /** Objects that a message lists. */
 const LISTED = 5;

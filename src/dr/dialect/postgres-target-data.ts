@@ -3,7 +3,7 @@ import { literalPostgres, qualifiedPostgres, quotePostgres } from '../../sql/ide
 import type { PostgresSession } from '../../sql/postgres-session.ts';
 import type { Manifest, ManifestTable } from '../archive/manifest.ts';
 import { components } from '../graph/components.ts';
-import { PROGRESS_SCHEMA } from './postgres-progress.ts';
+import { PROGRESS_SCHEMA } from './postgres-catalog.ts';
 import { findTableDifferences } from './postgres-target-compare.ts';
 import { type CycleOrder, type LiveKey, orderCycle } from './postgres-target-cycles.ts';
 import { RestorePhase, type TargetTask, type TargetWork } from './postgres-target-plan.ts';
