@@ -1,3 +1,4 @@
+import { MongoNetworkError } from 'mongodb';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { LogEntry } from '../../src/model/change.ts';
 import { documentHash } from '../../src/model/change.ts';
@@ -144,6 +145,32 @@ describeWith('mongodb', 'MongoStore with writers that die', () => {
     expect(await agree(url)).toHaveLength(42);
     await first.connection.database.dropDatabase();
     await first[Symbol.asyncDispose]();
+  });
+
+  it('finds out what became of a write whose answer was lost, and makes it once', async () => {
+    const url = server.urlOf(databaseName());
+    await using node = await openMongoNode(url, PLAIN);
+    const collection = node.store.collection('people');
+    await collection.insertOne({ _id: 'a', n: 0 });
+    const { raw } = node.store.table('people');
+    const update = raw.updateOne.bind(raw);
+    for (const arrives of [true, false]) {
+      raw.updateOne = async (...args) => {
+        raw.updateOne = update;
+        if (arrives) await update(...args);
+        throw new MongoNetworkError('the connection was cut');
+      };
+      expect(await collection.updateOne({ _id: 'a' }, { $inc: { n: 1 } })).toMatchObject({ modifiedCount: 1 });
+    }
+    expect(await collection.findOne({})).toEqual({ _id: 'a', n: 2 });
+    raw.updateOne = async () => {
+      throw new MongoNetworkError('the connection was cut');
+    };
+    await refusalOf(collection.updateOne({ _id: 'a' }, { $inc: { n: 1 } }), 'WRITE_OUTCOME_UNKNOWN');
+    raw.updateOne = update;
+    await node.store.close();
+    expect(await agree(url)).toHaveLength(3);
+    await node.connection.database.dropDatabase();
   });
 
   it('gives up on a document that others change each time, and says that it may be tried again', async () => {
