@@ -207,7 +207,10 @@ export interface LoadedConfig {
 
 const FILES = ['holdfast.config.yaml', 'holdfast.config.json', 'holdfast.config.ts'];
 /** Keys that hold a path, which in a file is meant from the file's directory. */
-const PATH_KEYS = new Set(['schema', 'store.url', 'store.data', 'replica.token', 'replica.data']);
+const PATH_KEYS = new Set([
+  ...['schema', 'store.url', 'store.data', 'replica.token', 'replica.data'],
+  ...['dr.dir', 'dr.keyFile'],
+]);
 const PREFIX = 'HOLDFAST_';
 /** Kubernetes puts these in the environment of every pod beside a service named holdfast; `HOLDFAST_DEBUG` is {@link debugging}, `HOLDFAST_TOKEN` {@link clientToken}. */
 const FOREIGN_VARIABLES = /^HOLDFAST_(DEBUG|TOKEN|SERVICE_HOST|SERVICE_PORT(_.*)?|PORT(_\d+_(TCP|UDP)(_.*)?)?)$/;

@@ -127,8 +127,9 @@ export const ERRORS = {
     status: 200,
   },
   ALREADY_EXISTS: {
-    cause: 'Another document has the same id or the same value in a unique field.',
-    remedy: 'Choose another value for the `fields` named, or update the existing document.',
+    cause:
+      'Another document has the same id or the same value in a unique field, or an archive is already in that place.',
+    remedy: 'Choose another value for the `fields` named or update the existing document; of an archive another place.',
     retryable: false,
     status: 200,
   },

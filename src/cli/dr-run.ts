@@ -17,7 +17,8 @@ export async function runLong<T>({ terminal }: CommandContext, work: (work: Long
   void lifetime.over.then(() => controller.abort(new Error('cancelled')));
   const progress = new Progress(terminal);
   const onProgress: OnProgress = (report) => progress.show(report.percent / 100, describe(report));
-  return work({ signal: controller.signal, onProgress });
+  // Awaited here: the signals are ours until the work is done.
+  return await work({ signal: controller.signal, onProgress });
 }
 
 function describe({ phase, tablesDone, tablesTotal, rowsDone, bytesDone, etaMs }: DrProgress): string {
