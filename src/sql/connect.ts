@@ -151,8 +151,26 @@ function sslOf(parameters: URLSearchParams): SqlEndpoint['ssl'] {
   return null;
 }
 
+interface MysqlSocketConfig {
+  readonly ssl?: unknown;
+  readonly socketPath?: string;
+  readonly host: string;
+  readonly port: number;
+}
+
 function driverOptions(driver: SqlDriver, applicationName: string, timeoutMs: number): Record<string, unknown> {
-  if (driver === 'mysql') return { connectTimeout: timeoutMs, connectAttributes: { program_name: applicationName } };
+  if (driver === 'mysql') {
+    return {
+      ...{ connectTimeout: timeoutMs, connectAttributes: { program_name: applicationName } },
+      // Rows are taken past the driver, which must then neither compress nor be sent two statements in one.
+      ...{ compress: false, multipleStatements: false },
+      stream: ({ config }: { readonly config: MysqlSocketConfig }) => {
+        const socket = CopySocket.create(config.ssl);
+        socket.setNoDelay(true).setKeepAlive(true);
+        return config.socketPath ? socket.connect(config.socketPath) : socket.connect(config.port, config.host);
+      },
+    };
+  }
   return {
     application_name: applicationName,
     connectionTimeoutMillis: timeoutMs,

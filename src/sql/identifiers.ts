@@ -18,3 +18,8 @@ export function literalPostgres(text: string): string {
 export function quoteMysql(name: string): string {
   return `\`${name.replaceAll('`', '``')}\``;
 }
+
+/** A string constant for MariaDB and MySQL in utf8mb4, without NO_BACKSLASH_ESCAPES. */
+export function literalMysql(text: string): string {
+  return `'${text.replaceAll('\\', '\\\\').replaceAll("'", "''")}'`;
+}
