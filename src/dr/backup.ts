@@ -68,6 +68,9 @@ export interface BackupSummary {
   readonly durationMs: number;
 }
 
+/** Files of each worker whose end the disk may still be taking while the worker reads on. */
+const CLOSING_AT_ONCE = 4;
+
 interface ChunkTask extends Task {
   readonly table: SourceTable;
   readonly chunk: SourceChunk;
@@ -151,12 +154,16 @@ async function writeChunks(
   const suffix = `${source.extension}${compression === 'none' ? '' : '.zst'}${options.key === undefined ? '' : '.enc'}`;
   const tasks = source.tables.flatMap((table) =>
     table.chunks.map((chunk, index): ChunkTask => {
-      const file = `data/${table.id}/${index}.${suffix}`;
+      const file = `data/${table.id}.${index}.${suffix}`;
       return { id: file, cost: chunk.bytes, dependsOn: [], table, chunk, file };
     }),
   );
   const written = new Map<string, Chunk>();
-  const workers = source.readers.map((reader, index) => ({ reader, number: index + 1, closing: Promise.resolve() }));
+  const workers = source.readers.map((reader, index) => ({
+    reader,
+    number: index + 1,
+    closing: [] as Promise<void>[],
+  }));
   const close = async ({ table, file }: ChunkTask, read: ReadChunk): Promise<void> => {
     const chunk = await read.close();
     if (chunk !== null) written.set(file, chunk);
@@ -172,11 +179,11 @@ async function writeChunks(
           const onBytes = (bytes: number): void => progress.read(task.table.id, bytes);
           const key = options.key;
           const read = await readChunk(storage, task, worker.reader, { compression, key, onBytes, signal: stop });
-          // The disk takes its time for the end of a file; the worker reads the next chunk meanwhile, but is never two ahead.
-          const before = worker.closing;
-          worker.closing = close(task, read);
-          worker.closing.catch(() => {});
-          await before;
+          const closing = close(task, read);
+          // Whoever waits for it sees the error; until then it is no unhandled one.
+          closing.catch(() => {});
+          worker.closing.push(closing);
+          if (worker.closing.length > CLOSING_AT_ONCE) await worker.closing.shift();
         } catch (error) {
           progress.fail(task.table.id, error);
           throw error;
@@ -184,10 +191,10 @@ async function writeChunks(
       },
       signal,
     );
-    await Promise.all(workers.map(({ closing }) => closing));
+    await Promise.all(workers.flatMap(({ closing }) => closing));
   } finally {
     // Nothing may still be writing when what is there is removed.
-    await Promise.allSettled(workers.map(({ closing }) => closing));
+    await Promise.allSettled(workers.flatMap(({ closing }) => closing));
   }
   const inOrder = tasks.filter(({ file }) => written.has(file));
   return new Map(

@@ -12,7 +12,21 @@ const IN_FLIGHT = 3;
 /** Compressed output grows in pieces of this size; smaller ones cost a trip to the thread pool each. */
 const OUTPUT_BYTES = 1 << 20;
 
+const SMALLEST_OUTPUT_BYTES = 1 << 14;
+
 const compressZstd = promisify(zstdCompress);
+
+/** Blocks that were written out, for whichever chunk fills the next: thousands of small chunks would each allocate their own. */
+const spareBlocks: Buffer[] = [];
+const MOST_SPARE_BLOCKS = 8;
+
+function takeBlock(): Buffer {
+  return spareBlocks.pop() ?? Buffer.allocUnsafeSlow(BLOCK_BYTES);
+}
+
+function giveBlock(block: Buffer): void {
+  if (block.length === BLOCK_BYTES && spareBlocks.length < MOST_SPARE_BLOCKS) spareBlocks.push(block);
+}
 
 /** How the files of an archive are compressed; levels as zstd's, 1 by default. */
 export type Compression = 'none' | { readonly zstd: number };
@@ -46,10 +60,8 @@ export class ChunkWriter {
   #crc32 = 0;
   #bytes = 0;
   #storedBytes = 0;
-  #block: Buffer = Buffer.allocUnsafeSlow(BLOCK_BYTES);
+  #block = takeBlock();
   #filled = 0;
-  /** Blocks that were written out and may be filled again. */
-  readonly #spare: Buffer[] = [];
   /** Blocks on their way, oldest first; each resolves when it and all before it are stored. */
   readonly #onTheirWay: Promise<void>[] = [];
 
@@ -74,6 +86,7 @@ export class ChunkWriter {
     await Promise.all(this.#onTheirWay);
     if (this.#sealer !== undefined) await this.#store(this.#sealer.final());
     await this.#sink.commit();
+    this.#end();
     return {
       bytes: this.#bytes,
       storedBytes: this.#storedBytes,
@@ -85,7 +98,15 @@ export class ChunkWriter {
   /** Leaves no file behind; also after an error. */
   async abort(): Promise<void> {
     await Promise.allSettled(this.#onTheirWay);
+    this.#end();
     await this.#sink.abort();
+  }
+
+  /** Nothing is written any more. */
+  #end(): void {
+    giveBlock(this.#block);
+    this.#block = Buffer.alloc(0);
+    this.#filled = 0;
   }
 
   async #writeLarge(bytes: Uint8Array): Promise<void> {
@@ -112,19 +133,20 @@ export class ChunkWriter {
     const compressed = this.#compress(bytes);
     const stored = Promise.all([compressed, before]).then(async ([frame]) => {
       await this.#store(this.#sealer === undefined ? frame : this.#sealer.update(frame));
-      this.#spare.push(block);
+      giveBlock(block);
     });
     // Whoever waits for it sees the error; until then it is no unhandled one.
     stored.catch(() => undefined);
     this.#onTheirWay.push(stored);
-    this.#block = this.#spare.pop() ?? Buffer.allocUnsafeSlow(BLOCK_BYTES);
+    this.#block = takeBlock();
     this.#filled = 0;
   }
 
   async #compress(bytes: Buffer): Promise<Buffer> {
     if (this.#compression === 'none') return bytes;
     const params = { [constants.ZSTD_c_compressionLevel]: this.#compression.zstd };
-    return compressZstd(bytes, { chunkSize: OUTPUT_BYTES, params });
+    const chunkSize = Math.min(OUTPUT_BYTES, Math.max(SMALLEST_OUTPUT_BYTES, bytes.length));
+    return compressZstd(bytes, { chunkSize, params });
   }
 
   async #store(bytes: Buffer): Promise<void> {

@@ -58,7 +58,7 @@ export type RowFormat = 'text' | 'binary' | 'packets';
 
 /** One file of rows. Each is complete by itself: a binary COPY chunk has its own header and trailer. */
 export interface Chunk {
-  /** Path within the archive, e.g. `data/12/0.copy.zst`; made of numbers alone, never of table names. */
+  /** Path within the archive, e.g. `data/12.0.copy.zst`; made of numbers alone, never of table names. */
   readonly file: string;
   readonly rows: number;
   /** Bytes of rows before compression and encryption, and of the file. */
