@@ -1,6 +1,6 @@
 import type { DrProgress, OnProgress } from '../dr/progress.ts';
 import type { CommandContext } from './command.ts';
-import { Lifetime } from './lifetime.ts';
+import { Lifetime, type Signals } from './lifetime.ts';
 import { Progress } from './progress.ts';
 
 /** What a long command of `holdfast dr` is given. */
@@ -11,8 +11,12 @@ export interface LongWork {
 }
 
 /** Runs long work with its progress shown, until it is done or somebody stops it. */
-export async function runLong<T>({ terminal }: CommandContext, work: (work: LongWork) => Promise<T>): Promise<T> {
-  using lifetime = new Lifetime(() => terminal.note('cancelling; once more to stop at once'));
+export async function runLong<T>(
+  { terminal }: Pick<CommandContext, 'terminal'>,
+  work: (work: LongWork) => Promise<T>,
+  signals: Signals = process as Signals,
+): Promise<T> {
+  using lifetime = new Lifetime(() => terminal.note('cancelling; once more to stop at once'), { signals });
   const controller = new AbortController();
   void lifetime.over.then(() => controller.abort(new Error('cancelled')));
   const progress = new Progress(terminal);
