@@ -51,7 +51,10 @@ const ANALYZE_COST = 0.01;
  */
 const WHOLE_BYTES = 256 << 20;
 const WHOLE_SHARE = 0.25;
-/** Above this size a table's keys are built as indexes first, side by side with its other indexes. */
+/**
+ * Above this size a table's keys are built as indexes first, side by side with its other indexes, its foreign keys are checked side by
+ * side, and it is sampled by itself; below, fewer steps are faster.
+ */
 const SIDE_BY_SIDE_BYTES = 32 << 20;
 
 /** Entries that are no part of a database's contents, or come from elsewhere in the manifest. */
@@ -117,8 +120,12 @@ class FullPlan {
       this.#add({ id: 'sequences', phase: RestorePhase.FINISH, work, cost: BASE_COST, dependsOn: created });
     }
     const finished = this.#batches('finish', RestorePhase.FINISH, ordered, built);
-    for (const table of tables) {
-      if (table.chunks.length > 0) this.#analyze(table);
+    const filled = tables.filter(({ chunks }) => chunks.length > 0);
+    const isLarge = ({ bytes }: ManifestTable): boolean => bytes > SIDE_BY_SIDE_BYTES;
+    for (const table of filled.filter(isLarge)) this.#analyze(`${table.id}`, [table]);
+    const small = filled.filter((table) => !isLarge(table));
+    for (let from = 0; from < small.length; from += BATCH) {
+      this.#analyze(`small:${from / BATCH}`, small.slice(from, from + BATCH));
     }
     const refreshed = later.filter(({ kind }) => kind === REFRESH);
     // They come in no particular order: which others one reads is known by what it depends on.
@@ -232,7 +239,8 @@ class FullPlan {
       ? [...created, ...(childLoads ?? []), ...(parentLoads ?? []), ...this.#tasksOf(object.dependsOn)]
       : indexed;
     const cost = BASE_COST + (this.#tables.get(object.table ?? -1)?.bytes ?? 0) * CHECK_COST;
-    const unchecked = known || this.#serverMajor >= 18 ? keyUnchecked(object) : undefined;
+    const isLarge = (this.#tables.get(object.table ?? -1)?.bytes ?? 0) > SIDE_BY_SIDE_BYTES;
+    const unchecked = isLarge && (known || this.#serverMajor >= 18) ? keyUnchecked(object) : undefined;
     const exclusive = known ? [child, referenced] : ['partitioned tables'];
     const add = { ...this.#oneObject(object), phase: RestorePhase.CHECK, exclusive, dependsOn };
     if (unchecked === undefined) {
@@ -257,15 +265,16 @@ class FullPlan {
     this.#taskOf.set(object.id, id);
   }
 
-  #analyze(table: ManifestTable): void {
-    const name = `${quote(table.schema)}.${quote(table.name)}`;
+  #analyze(name: string, tables: readonly ManifestTable[]): void {
+    const names = tables.map((table) => `${quote(table.schema)}.${quote(table.name)}`).join(', ');
+    const things = tables.map(({ id }) => `${id}`);
     this.#add({
-      id: `analyze:${table.id}`,
+      id: `analyze:${name}`,
       phase: RestorePhase.FINISH,
-      work: { kind: 'statements', what: `sample table ${name}`, statements: [`ANALYZE ${name}`] },
-      exclusive: [`${table.id}`],
-      cost: BASE_COST + table.bytes * ANALYZE_COST,
-      dependsOn: this.#users.get(`${table.id}`) ?? [],
+      work: { kind: 'statements', what: 'sample tables', statements: [`ANALYZE ${names}`] },
+      exclusive: things,
+      cost: BASE_COST + tables.reduce((sum, { bytes }) => sum + bytes, 0) * ANALYZE_COST,
+      dependsOn: things.flatMap((thing) => this.#users.get(thing) ?? []),
     });
   }
 

@@ -184,9 +184,9 @@ export class PostgresTarget implements RestoreTarget<TargetTask, PostgresSession
     const forgives = FORGIVEN_KINDS.test(object.kind);
     try {
       if (forgives) await session.query('SAVEPOINT object');
-      if (object.statements.length > 0) await session.query(object.statements.join(';\n'));
       // A statement may have changed what names mean, as the printed form of some objects does.
-      await session.query(`SET search_path = ''`);
+      const statements = [...object.statements, `SET search_path = ''`];
+      if (object.statements.length > 0) await session.query(statements.join(';\n'));
       if (forgives) await session.query('RELEASE SAVEPOINT object');
     } catch (error) {
       if (!forgives || !FORGIVEN_STATES.test(sqlState(error))) throw targetError(what, error);
