@@ -1,12 +1,19 @@
 import { HoldfastError } from '../../errors.ts';
 import type { SqlSource } from '../../sql/connect.ts';
-import { literalPostgres, qualifiedPostgres, quotePostgres } from '../../sql/identifiers.ts';
+import { qualifiedPostgres, quotePostgres } from '../../sql/identifiers.ts';
 import { PostgresSession, sqlState } from '../../sql/postgres-session.ts';
 import { failpoint } from '../../util/failpoint.ts';
 import { readChunk } from '../archive/chunk-reader.ts';
 import type { SchemaObject } from '../archive/manifest.ts';
 import { isLostRace, targetError } from './postgres-errors.ts';
-import { createProgress, DROP_PROGRESS, markDone, type RestoreBinding, readProgress } from './postgres-progress.ts';
+import {
+  createProgress,
+  DROP_PROGRESS,
+  markDone,
+  type RestoreBinding,
+  type RestoreProgressRecord,
+  readProgress,
+} from './postgres-progress.ts';
 import { assertMayCreate, assertVersion, findContents, refuseContents } from './postgres-target-checks.ts';
 import { findDifferences, findRows } from './postgres-target-compare.ts';
 import { assertTablesMatch, planDataRestore, prepareTables } from './postgres-target-data.ts';
@@ -16,6 +23,8 @@ import type { PreparedRestore, RestoreOrder, RestoreTarget } from './restore-tar
 
 /** Times that a transaction is tried which loses a deadlock; meanwhile the other one has finished. */
 const TRIES = 5;
+/** From this size on it pays to empty a table in order to write its rows frozen: emptying looks through the server's whole cache. */
+const FREEZE_BYTES = 1 << 20;
 /** Objects that may fail for want of a role or a right here: grants to it, comments on what belongs to somebody else. */
 const FORGIVEN_KINDS = /^(ACL|DEFAULT ACL|COMMENT|SECURITY LABEL)$/;
 const FORGIVEN_STATES = /^(42704|42501)$/;
@@ -33,6 +42,8 @@ export class PostgresTarget implements RestoreTarget<TargetTask, PostgresSession
   readonly #order: RestoreOrder;
   /** Roles that objects can be given to. */
   #roles: ReadonlySet<string> = new Set();
+  /** Who we are: what we create is ours. */
+  #user = '';
   #workers: readonly PostgresSession[] = [];
 
   constructor(sessions: TargetSessions, order: RestoreOrder) {
@@ -44,24 +55,30 @@ export class PostgresTarget implements RestoreTarget<TargetTask, PostgresSession
     return this.#sessions.location;
   }
 
+  async check(): Promise<void> {
+    const { coordinator } = this.#sessions;
+    assertVersion(coordinator, this.#order.manifest);
+    await assertMayCreate(coordinator);
+    await this.#lookAt();
+  }
+
   async prepare(): Promise<PreparedRestore<TargetTask>> {
     const { coordinator } = this.#sessions;
-    const { manifest, mode, resume } = this.#order;
+    const { manifest, mode } = this.#order;
     assertVersion(coordinator, manifest);
     await assertMayCreate(coordinator);
     await this.#sessions.lock();
     const roles = await coordinator.query(
-      `SELECT rolname FROM pg_roles WHERE rolname <> current_user AND pg_has_role(current_user, oid, 'MEMBER')`,
+      `SELECT rolname AS name, (rolname = current_user)::text AS mine FROM pg_roles WHERE pg_has_role(current_user, oid, 'MEMBER')`,
     );
-    this.#roles = new Set(roles.map(({ rolname }) => rolname ?? ''));
-    const progress = await readProgress(coordinator);
-    if (progress !== null) {
-      this.#assertOwn(progress, resume);
-      const tasks = await this.#plan(progress.done);
-      for (const { id, work } of tasks) if (progress.done.has(id)) this.#tellDone(work, true);
-      return { state: 'resumed', tasks, done: progress.done };
+    this.#user = roles.find(({ mine }) => mine === 'true')?.name ?? '';
+    this.#roles = new Set(roles.map(({ name }) => name ?? ''));
+    const begin = await this.#lookAt();
+    if (typeof begin === 'object') {
+      const tasks = await this.#plan(begin.done);
+      for (const { id, work } of tasks) if (begin.done.has(id)) this.#tellDone(work, true);
+      return { state: 'resumed', tasks, done: begin.done };
     }
-    const begin = mode === 'full' ? await this.#checkEmpty() : await this.#checkTables();
     if (begin === 'complete') return { state: 'complete', tasks: [], done: new Set() };
     const preparation = mode === 'data' ? await prepareTables(coordinator, manifest) : '';
     await attempt('mark the target', () =>
@@ -123,6 +140,15 @@ export class PostgresTarget implements RestoreTarget<TargetTask, PostgresSession
     const { manifest, mode, isSelection } = this.#order;
     const tables = isSelection ? manifest.tables.map(({ id }) => id).join(',') : '';
     return { backup: manifest.id, digest: manifest.digest, mode, tables };
+  }
+
+  /** What there is to begin with: the progress of an earlier run of this restore, or nothing, or all of it. */
+  async #lookAt(): Promise<RestoreProgressRecord | 'fresh' | 'complete'> {
+    const { mode, resume } = this.#order;
+    const progress = await readProgress(this.#sessions.coordinator);
+    if (progress === null) return mode === 'full' ? this.#checkEmpty() : this.#checkTables();
+    this.#assertOwn(progress, resume);
+    return progress;
   }
 
   #assertOwn(found: RestoreBinding, resume: boolean): void {
@@ -194,17 +220,12 @@ export class PostgresTarget implements RestoreTarget<TargetTask, PostgresSession
       this.#order.events.onNotice(`${what}: ${(error as Error).message}; left out`);
     }
     const { owner, ownedAs } = object;
-    if (owner === null || ownedAs === null) return;
+    if (owner === null || ownedAs === null || (owner === this.#user && object.statements.length > 0)) return;
     if (this.#roles.has(owner)) {
       await attempt(what, () => session.query(`ALTER ${ownedAs} OWNER TO ${quotePostgres(owner)}`));
-    } else if (!(await this.#isMe(owner, session))) {
+    } else {
       this.#order.events.onNotice(`${ownedAs} belongs to "${owner}" in the source, which cannot own it here`);
     }
-  }
-
-  async #isMe(role: string, session: PostgresSession): Promise<boolean> {
-    const rows = await session.query(`SELECT 1 AS me WHERE current_user = ${literalPostgres(role)}`);
-    return rows.length > 0;
   }
 
   async #load({ table, chunk, whole }: RowLoad, session: PostgresSession, signal: AbortSignal): Promise<void> {
@@ -217,7 +238,7 @@ export class PostgresTarget implements RestoreTarget<TargetTask, PostgresSession
     events.onChunkStart(table, this.#workers.indexOf(session) + 1);
     try {
       // Rows of a table emptied in the same transaction need no visibility check later, and their pages are not read again for it.
-      const freeze = whole && table.schema !== 'pg_catalog';
+      const freeze = whole && table.bytes >= FREEZE_BYTES && table.schema !== 'pg_catalog';
       if (freeze && chunk === table.chunks[0]) await session.query(`TRUNCATE ONLY ${name}`);
       const options = `(FORMAT ${format}${freeze ? ', FREEZE' : ''})`;
       const rows = readChunk(storage, chunk, { manifest, key, signal });
