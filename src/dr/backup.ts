@@ -46,7 +46,7 @@ export interface BackupOptions {
   readonly key?: EncryptionKey;
   /** Format of rows on PostgreSQL. `auto`, the default, takes binary where it is stable across versions and not larger. */
   readonly format?: 'auto' | 'text' | 'binary';
-  /** Go on without objects that cannot be kept; the manifest names them. Default false: they fail the backup. */
+  /** Go on without objects that cannot be kept; the manifest names them. On PostgreSQL pg_dump keeps every kind. Default false. */
   readonly allowUnsupported?: boolean;
   readonly onProgress?: OnProgress;
   /** Ends the backup: DR_CANCELLED, nothing is left. */
@@ -80,7 +80,7 @@ interface ChunkTask extends Task {
 /**
  * Writes a backup of one consistent snapshot. It exists when this returns; when it throws nothing is left of it.
  * @throws ALREADY_EXISTS (`out` is not empty), CONFIG_INVALID, DATABASE_UNAVAILABLE, VALIDATION_FAILED (suffix, table or key),
- *   DR_PRIVILEGE_MISSING, DR_LOCKED, DR_INCOMPATIBLE, DR_UNSUPPORTED_OBJECT, DR_STORAGE_FULL, DR_CANCELLED
+ *   DR_PRIVILEGE_MISSING, DR_LOCKED, DR_INCOMPATIBLE (no fitting pg_dump), DR_STORAGE_FULL, DR_CANCELLED
  */
 export async function backup(options: BackupOptions): Promise<BackupSummary> {
   const storage = await openStorage(options.out);

@@ -126,11 +126,11 @@ export class PostgresSession implements AsyncDisposable {
     void this.#sql.release(this.#client, true);
   }
 
-  /** Gives the connection back to the pool; an open transaction is rolled back. */
+  /** Ends the session; an open transaction is rolled back. */
   async release(): Promise<void> {
     if (this.#released) return;
     this.#released = true;
-    // The settings stay pinned in a session that goes back, so it is ended rather than lent to somebody else.
+    // With its settings pinned it is not lent to somebody else.
     await this.#sql.release(this.#client, true);
   }
 
