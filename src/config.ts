@@ -171,6 +171,8 @@ export type ConfigInput = z.input<Schema>;
 export type Config = DeepReadonly<z.output<Schema>> & {
   /** `NODE_ENV=production`: no introspection, no suggestions in errors. */
   readonly production: boolean;
+  /** `HOLDFAST_FAILPOINT`: where a test lets the process die, see src/util/failpoint.ts. Refused in production. */
+  readonly failpoint: string | undefined;
 };
 
 type DeepReadonly<T> = T extends object ? { readonly [K in keyof T]: DeepReadonly<T[K]> } : T;
@@ -212,8 +214,9 @@ const PATH_KEYS = new Set([
   ...['dr.dir', 'dr.keyFile'],
 ]);
 const PREFIX = 'HOLDFAST_';
-/** Kubernetes puts these in the environment of every pod beside a service named holdfast; `HOLDFAST_DEBUG` is {@link debugging}, `HOLDFAST_TOKEN` {@link clientToken}. */
-const FOREIGN_VARIABLES = /^HOLDFAST_(DEBUG|TOKEN|SERVICE_HOST|SERVICE_PORT(_.*)?|PORT(_\d+_(TCP|UDP)(_.*)?)?)$/;
+/** Kubernetes puts these in the environment of every pod beside a service named holdfast; `HOLDFAST_DEBUG` is {@link debugging}, `HOLDFAST_TOKEN` {@link clientToken}, `HOLDFAST_FAILPOINT` {@link Config.failpoint}. */
+const FOREIGN_VARIABLES =
+  /^HOLDFAST_(DEBUG|TOKEN|FAILPOINT|SERVICE_HOST|SERVICE_PORT(_.*)?|PORT(_\d+_(TCP|UDP)(_.*)?)?)$/;
 
 /** Gives a configuration in TypeScript its types: `export default defineConfig({ … })`. */
 export function defineConfig(input: ConfigInput): ConfigInput {
@@ -339,10 +342,13 @@ class Layers {
     const parsed = configSchema(tree.role === 'replica' ? 'replica' : 'primary').safeParse(tree);
     for (const issue of parsed.error?.issues ?? []) this.#invalid(issue);
     if (parsed.success) this.#checkTogether(parsed.data);
+    const production = env.NODE_ENV === 'production';
+    const failpoint = env.HOLDFAST_FAILPOINT || undefined;
+    if (failpoint !== undefined) this.#checkFailpoint(failpoint, production);
     if (!parsed.success || this.#mistakes.length > 0) throw this.#error();
     const { auth, limits } = parsed.data;
     if (auth.mode !== 'none') limits.rate ??= { ...RATE };
-    const config = { ...parsed.data, production: env.NODE_ENV === 'production' };
+    const config = { ...parsed.data, production, failpoint };
     const origins = new Map([...LEAVES.keys()].map((path) => [path, this.#origins.get(path) ?? 'default']));
     return { config: deepFreeze(config), origins };
   }
@@ -371,6 +377,13 @@ class Layers {
       this.#mistakes.push(
         `server.port and server.opsPort are both ${config.server.port} (${this.#originOf('server.port')}, ${this.#originOf('server.opsPort')})`,
       );
+    }
+  }
+
+  #checkFailpoint(failpoint: string, production: boolean): void {
+    if (production) this.#mistakes.push('HOLDFAST_FAILPOINT kills the process: it is for tests, not for production');
+    else if (!/^[\w.]+(:[1-9]\d{0,8})?$/.test(failpoint)) {
+      this.#mistakes.push(`HOLDFAST_FAILPOINT is "${failpoint}"; write a name, or name:N for its N-th time`);
     }
   }
 

@@ -29,6 +29,7 @@ import { TokenFiles } from './service/token-files.ts';
 import { Database } from './sqlite/database.ts';
 import { createLogger, type Logger } from './telemetry/logger.ts';
 import { createRegistry, type MetricsRegistry, observe, type PlainGauge } from './telemetry/metrics.ts';
+import { armFailpoint } from './util/failpoint.ts';
 import { packageVersion } from './util/package-version.ts';
 
 /** A running primary or replica. */
@@ -55,6 +56,10 @@ export interface GatewayOptions {
 export async function createGateway(config: Config, options: GatewayOptions = {}): Promise<Gateway> {
   await using parts = new AsyncDisposableStack();
   const logger = options.logger ?? loggerOf(config);
+  if (config.failpoint !== undefined) {
+    logger.warn({ failpoint: config.failpoint }, 'this process is going to kill itself: HOLDFAST_FAILPOINT is set');
+    armFailpoint(config.failpoint);
+  }
   const directory = config.schema ?? exampleSchemaDirectory();
   const model = loadModel(readSchemaDirectory(directory));
   const resolvers = await handWrittenResolvers(directory);

@@ -141,6 +141,14 @@ describe('configuration', () => {
     expect(resolveConfig({}, {}).production).toBe(false);
   });
 
+  it('takes a failpoint from the environment, but not in production', () => {
+    const failing = (spec: string, more = {}) => resolveConfig({}, { HOLDFAST_FAILPOINT: spec, ...more });
+    expect(failing('write.afterWrite:17').failpoint).toBe('write.afterWrite:17');
+    expect(failing('').failpoint).toBeUndefined();
+    expect(() => failing('write.afterWrite:0')).toThrow('write a name, or name:N');
+    expect(() => failing('write.afterWrite', { NODE_ENV: 'production' })).toThrow('not for production');
+  });
+
   it('leaves variables alone that Kubernetes sets for a service named holdfast', async () => {
     const env = {
       HOLDFAST_SERVICE_HOST: '10.0.0.1',

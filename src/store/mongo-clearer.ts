@@ -1,5 +1,6 @@
 import type { Hash } from '../model/change.ts';
 import type { Document, DocumentText } from '../model/document.ts';
+import { failpoint } from '../util/failpoint.ts';
 import type { Raw } from './mongo-bson.ts';
 import { METADATA } from './mongo-document.ts';
 
@@ -88,6 +89,7 @@ async function clear({ raw, waiting }: Queue): Promise<void> {
     try {
       // Not waited for on disk: lost with the server, it is found again.
       await raw.bulkWrite(batch.map(clearing), { ordered: false, writeConcern: { w: 1 } });
+      failpoint('clear.afterClear');
     } finally {
       for (const logged of batch) if (waiting.get(logged.id) === logged) waiting.delete(logged.id);
     }
