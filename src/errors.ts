@@ -246,6 +246,13 @@ export const ERRORS = {
     retryable: false,
     status: 409,
   },
+  DR_INTERRUPTED: {
+    cause:
+      'The gateway stopped in the middle of a backup or a verification. A backup cannot outlive its snapshot, so its files were removed.',
+    remedy: 'Start it anew with `drResume`.',
+    retryable: true,
+    status: 409,
+  },
   DR_PRIVILEGE_MISSING: {
     cause: 'The database user lacks a right that the work needs.',
     remedy: 'Grant the rights that the message names, or use another user.',
@@ -259,8 +266,10 @@ export const ERRORS = {
     status: 507,
   },
   DR_NOT_FOUND: {
-    cause: 'There is no archive at that place, or a file of it is missing: without `metadata.json` it is not a backup.',
-    remedy: 'Check the path or URL; `holdfast dr list` shows the archives there are.',
+    cause:
+      'There is no archive at that place (without `metadata.json` it is not a backup), a file of it is missing, or no job or configured database has that name.',
+    remedy:
+      'Check the path, URL or name; `holdfast dr list` shows the archives there are, and `dr.sources` names the databases.',
     retryable: false,
     status: 404,
   },

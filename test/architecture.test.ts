@@ -35,8 +35,8 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
     ...[...BASE, 'sql', 'mask'],
     ...['dr/graph', 'dr/plan', 'dr/archive', 'dr/dialect', 'dr/scheduler', 'dr/worker'],
   ],
+  'dr/jobs': [...BASE, 'sql', 'dr', 'dr/graph', 'dr/archive', 'dr/dialect'],
   replica: [...BASE, 'sqlite', 'protocol', 'store', 'changelog', 'service'],
-  'dr/jobs': [...BASE, 'dr', 'dr/graph', 'dr/archive', 'dr/dialect'],
   roots: [],
 };
 

@@ -1,3 +1,4 @@
+import { basename } from 'node:path';
 import { HoldfastError, isHoldfastError } from '../errors.ts';
 import { findProblems } from './archive/archive-check.ts';
 import type { EncryptionKey } from './archive/encryption-key.ts';
@@ -6,6 +7,9 @@ import { readManifest } from './archive/manifest-file.ts';
 import { openStorage, placesIn } from './archive/open-storage.ts';
 import type { ArchiveStorage } from './archive/storage.ts';
 import { readReports, type VerifyReports } from './verified-file.ts';
+
+/** Directory beside the archives of a gateway that holds its jobs; it is none of them. */
+export const JOBS_DIRECTORY = 'jobs';
 
 /** What a list tells about an archive. */
 export interface ArchiveSummary {
@@ -81,7 +85,10 @@ export async function listArchives(place: string, options: ArchiveOptions = {}):
   const own = await readPlace(place, options);
   const found: (ArchiveSummary | UnknownPlace)[] = [];
   if ('id' in own) found.push(own);
-  else for (const location of await placesIn(place)) found.push(await readPlace(location, options));
+  else {
+    const places = (await placesIn(place)).filter((location) => basename(location) !== JOBS_DIRECTORY);
+    for (const location of places) found.push(await readPlace(location, options));
+  }
   const archives = found.filter((one) => 'id' in one).sort(newestFirst);
   return { archives, unknown: found.filter((one) => 'reason' in one) };
 }
@@ -114,6 +121,18 @@ export async function pruneArchives(place: string, options: PruneOptions): Promi
     }
   }
   return { removed, kept, unknown: left };
+}
+
+/**
+ * Removes an archive of which every file is known to be its own.
+ * @throws DR_NOT_FOUND when it is no archive, DR_CHECKSUM_MISMATCH when it holds something else besides or its manifest was altered
+ */
+export async function deleteArchive(location: string, options: ArchiveOptions = {}): Promise<void> {
+  const reason = await strangers(location, options);
+  if (reason !== undefined) {
+    throw new HoldfastError('DR_CHECKSUM_MISMATCH', `${location} is not removed: ${reason}; take that away first.`);
+  }
+  await removeArchive(location);
 }
 
 /** Removes an archive with everything in it. */

@@ -2,6 +2,7 @@ import { HoldfastError, isHoldfastError } from '../errors.ts';
 import { openSql, type SqlConnections, type SqlSource } from '../sql/connect.ts';
 import { checkArchive } from './archive/archive-check.ts';
 import type { EncryptionKey } from './archive/encryption-key.ts';
+import type { Manifest } from './archive/manifest.ts';
 import { keyFor } from './archive/manifest-file.ts';
 import { openStorage } from './archive/open-storage.ts';
 import type { ArchiveStorage } from './archive/storage.ts';
@@ -80,6 +81,24 @@ export async function restore(options: RestoreOptions): Promise<RestoreSummary> 
   }
 }
 
+/**
+ * Checks in a moment what {@link restore} would check before its first write, but for the contents of the archive's files, and takes
+ * nothing from another restore.
+ * @throws what `restore` throws before its first write, but DR_LOCKED
+ */
+export async function checkRestore(options: RestoreOptions): Promise<void> {
+  assertConfirmed(options);
+  const storage = await openStorage(options.from);
+  try {
+    const whole = await checkArchive(storage, { key: options.key, signal: options.signal, namesOnly: true });
+    const manifest = options.tables === undefined ? whole : selectTables(whole, options.tables);
+    await using database = await openTarget(options.target, orderOf(storage, manifest, options, NO_EVENTS));
+    await database.check();
+  } finally {
+    await storage.close();
+  }
+}
+
 async function restoreFrom(storage: ArchiveStorage, options: RestoreOptions): Promise<RestoreSummary> {
   const { mode = RestoreMode.FULL, workers = DEFAULT_WORKERS, tables, signal } = options;
   const started = performance.now();
@@ -95,13 +114,7 @@ async function restoreFrom(storage: ArchiveStorage, options: RestoreOptions): Pr
   tracker.phase('checking');
   const notices: string[] = [];
   const events = eventsFor(tracker, (notice) => notices.push(notice));
-  const order: RestoreOrder = {
-    ...{ storage, manifest, mode, workers, events, signal },
-    key: keyFor(manifest, options.key),
-    isSelection: tables !== undefined,
-    append: options.confirm !== undefined,
-    resume: options.resume ?? false,
-  };
+  const order = orderOf(storage, manifest, options, events);
   await using database = await openTarget(options.target, order);
   const { state } = await fill(database, order, tracker);
   tracker.end('done');
@@ -111,6 +124,30 @@ async function restoreFrom(storage: ArchiveStorage, options: RestoreOptions): Pr
     rows: manifest.tables.reduce((sum, { rows }) => sum + rows, 0),
     bytes: manifest.tables.reduce((sum, { bytes }) => sum + bytes, 0),
     durationMs: Math.round(performance.now() - started),
+  };
+}
+
+const NO_EVENTS: RestoreEvents = {
+  onChunkStart: () => {},
+  onBytes: () => {},
+  onChunkDone: () => {},
+  onTableFailed: () => {},
+  onNotice: () => {},
+};
+
+function orderOf(
+  storage: ArchiveStorage,
+  manifest: Manifest,
+  options: RestoreOptions,
+  events: RestoreEvents,
+): RestoreOrder {
+  const { mode = RestoreMode.FULL, workers = DEFAULT_WORKERS, tables, signal } = options;
+  return {
+    ...{ storage, manifest, mode, workers, events, signal },
+    key: keyFor(manifest, options.key),
+    isSelection: tables !== undefined,
+    append: options.confirm !== undefined,
+    resume: options.resume ?? false,
   };
 }
 

@@ -15,7 +15,7 @@ import type {
   SourceReader,
   SourceTable,
 } from './backup-source.ts';
-import { type CatalogTable, type PostgresCatalog, readTableOfObjects } from './postgres-catalog.ts';
+import { type CatalogTable, type PostgresCatalog, readCatalog, readTableOfObjects } from './postgres-catalog.ts';
 import { type CopyRows, copyRows } from './postgres-copy.ts';
 import { type DumpEntry, readDumpFile } from './postgres-dump-file.ts';
 import { targetError } from './postgres-errors.ts';
@@ -47,6 +47,34 @@ export async function openPostgresSource(sql: SqlConnections, options: SourceOpt
   }
 }
 
+/** Checks in a moment that a backup can begin: no lock is taken and nothing planned. @throws as {@link openPostgresSource} */
+export async function checkPostgresSource(
+  sql: SqlConnections,
+  {
+    suffixes,
+    closure,
+    tables,
+    signal,
+  }: Pick<SourceOptions, 'suffixes' | 'closure' | 'tables'> & { signal?: AbortSignal | undefined },
+): Promise<void> {
+  assertClosure({ suffixes, closure });
+  try {
+    await using session = await PostgresSession.open(sql);
+    await findPgDump(session.version, signal ?? new AbortController().signal);
+    const catalog = await readCatalog(session);
+    assertReadable(catalog);
+    for (const name of tables ?? []) tablesNamed(catalog, name);
+    await prepareSuffixes(session, resolveSuffixes(catalog, suffixes));
+  } catch (error) {
+    throw sourceError(`check ${sql.location}`, error);
+  }
+}
+
+function assertClosure({ closure, suffixes }: Pick<SourceOptions, 'suffixes' | 'closure'>): void {
+  if (!closure || Object.keys(suffixes).length > 0) return;
+  throw new HoldfastError('VALIDATION_FAILED', 'A closure needs at least one suffix to begin with.');
+}
+
 async function openSource(sql: SqlConnections, options: SourceOptions): Promise<BackupSource> {
   if (sql.driver !== 'postgres') {
     throw new HoldfastError(
@@ -54,9 +82,7 @@ async function openSource(sql: SqlConnections, options: SourceOptions): Promise<
       `${sql.location} is of kind ${sql.driver}, which cannot be backed up yet.`,
     );
   }
-  if (options.closure && Object.keys(options.suffixes).length === 0) {
-    throw new HoldfastError('VALIDATION_FAILED', 'A closure needs at least one suffix to begin with.');
-  }
+  assertClosure(options);
   options.onPhase('connecting');
   await using planner = await PostgresSession.open(sql);
   const server = await readServer(planner);

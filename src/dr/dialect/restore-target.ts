@@ -49,6 +49,11 @@ export interface RestoreTarget<T, W> extends AsyncDisposable {
   /** `host:port/database`. */
   readonly location: string;
   /**
+   * Checks what {@link prepare} checks, but takes nothing from another restore and writes nothing. To be called in its place.
+   * @throws as `prepare`, but DR_LOCKED
+   */
+  check(): Promise<void>;
+  /**
    * Takes the target for this restore, ends an earlier run, checks everything that can be checked, and only then marks the target.
    * @throws DR_LOCKED, DR_TARGET_NOT_EMPTY, DR_TARGET_IS_SOURCE, DR_INCOMPATIBLE, DR_PRIVILEGE_MISSING
    */

@@ -1,0 +1,23 @@
+import { openSql } from '../sql/connect.ts';
+import type { BackupOptions } from './backup.ts';
+import { checkPostgresSource } from './dialect/postgres-source.ts';
+
+/** What can be checked of a {@link BackupOptions} before it runs. */
+export type BackupCheck = Pick<BackupOptions, 'source' | 'suffixes' | 'closure' | 'tables' | 'signal'>;
+
+/**
+ * Checks in a moment, without a lock and without a file, that a backup can begin: that the database answers, that its user may read it,
+ * that suffixes and tables mean something.
+ * @throws CONFIG_INVALID, DATABASE_UNAVAILABLE, VALIDATION_FAILED, DR_PRIVILEGE_MISSING, DR_INCOMPATIBLE
+ */
+export async function checkBackup({
+  source,
+  suffixes = {},
+  closure = false,
+  tables,
+  signal,
+}: BackupCheck): Promise<void> {
+  await using sql = openSql(source, { connections: 1, applicationName: 'holdfast check' });
+  if (sql.driver === 'postgres') return checkPostgresSource(sql, { suffixes, closure, tables: tables ?? null, signal });
+  await sql.release(await sql.raw());
+}
