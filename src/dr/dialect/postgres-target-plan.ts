@@ -122,10 +122,10 @@ class FullPlan {
     const finished = this.#batches('finish', RestorePhase.FINISH, ordered, built);
     const filled = tables.filter(({ chunks }) => chunks.length > 0);
     const isLarge = ({ bytes }: ManifestTable): boolean => bytes > SIDE_BY_SIDE_BYTES;
-    for (const table of filled.filter(isLarge)) this.#analyze(`${table.id}`, [table]);
+    for (const table of filled.filter(isLarge)) this.#analyze(`${table.id}`, [table], finished);
     const small = filled.filter((table) => !isLarge(table));
     for (let from = 0; from < small.length; from += BATCH) {
-      this.#analyze(`small:${from / BATCH}`, small.slice(from, from + BATCH));
+      this.#analyze(`small:${from / BATCH}`, small.slice(from, from + BATCH), finished);
     }
     const refreshed = later.filter(({ kind }) => kind === REFRESH);
     // They come in no particular order: which others one reads is known by what it depends on.
@@ -265,7 +265,8 @@ class FullPlan {
     this.#taskOf.set(object.id, id);
   }
 
-  #analyze(name: string, tables: readonly ManifestTable[]): void {
+  /** After what locks tables in an order of its own, such as creating triggers. */
+  #analyze(name: string, tables: readonly ManifestTable[], finished: readonly string[]): void {
     const names = tables.map((table) => `${quote(table.schema)}.${quote(table.name)}`).join(', ');
     const things = tables.map(({ id }) => `${id}`);
     this.#add({
@@ -274,7 +275,7 @@ class FullPlan {
       work: { kind: 'statements', what: 'sample tables', statements: [`ANALYZE ${names}`] },
       exclusive: things,
       cost: BASE_COST + tables.reduce((sum, { bytes }) => sum + bytes, 0) * ANALYZE_COST,
-      dependsOn: things.flatMap((thing) => this.#users.get(thing) ?? []),
+      dependsOn: [...finished, ...things.flatMap((thing) => this.#users.get(thing) ?? [])],
     });
   }
 

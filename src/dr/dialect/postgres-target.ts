@@ -215,6 +215,7 @@ export class PostgresTarget implements RestoreTarget<TargetTask, PostgresSession
       if (object.statements.length > 0) await session.query(statements.join(';\n'));
       if (forgives) await session.query('RELEASE SAVEPOINT object');
     } catch (error) {
+      if (isLostRace(error)) throw error;
       if (!forgives || !FORGIVEN_STATES.test(sqlState(error))) throw targetError(what, error);
       await session.query('ROLLBACK TO SAVEPOINT object; RELEASE SAVEPOINT object');
       this.#order.events.onNotice(`${what}: ${(error as Error).message}; left out`);
