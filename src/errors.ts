@@ -172,8 +172,9 @@ export const ERRORS = {
     status: 409,
   },
   FENCED: {
-    cause: 'The node that was asked belongs to an older epoch: another one was promoted in the meantime.',
-    remedy: 'Point the replica at the current primary with --primary.',
+    cause: 'The node that was asked belongs to an older epoch: another one was promoted in the meantime. Nothing was written.',
+    remedy:
+      'Send writes to the current primary, with the same Idempotency-Key; point replicas at it with --primary. The former primary becomes its replica with `holdfast replica` on its data directory.',
     retryable: false,
     status: 409,
   },
@@ -221,6 +222,12 @@ export const ERRORS = {
       'Restore into a server of the same kind and at least the same major version, with the extensions that the message names.',
     retryable: false,
     status: 409,
+  },
+  DR_UNSUPPORTED_OBJECT: {
+    cause: 'The database holds an object that a backup cannot keep whole.',
+    remedy: 'Remove or change the objects that the message names, or leave them out with --allow-unsupported.',
+    retryable: false,
+    status: 422,
   },
   DR_TARGET_NOT_EMPTY: {
     cause: 'The target database already contains something, and nothing is ever overwritten.',

@@ -21,7 +21,7 @@ import { sealManifest, writeManifest } from './archive/manifest-file.ts';
 import { openStorage } from './archive/open-storage.ts';
 import type { ArchiveStorage } from './archive/storage.ts';
 import type { BackupSource, SourceChunk, SourceReader, SourceTable } from './dialect/backup-source.ts';
-import { openPostgresSource } from './dialect/postgres-source.ts';
+import { openSource } from './dialect/open-source.ts';
 import type { OnProgress } from './progress.ts';
 import { runTasks } from './scheduler/run-tasks.ts';
 import { type Task, TaskGraph } from './scheduler/task-graph.ts';
@@ -115,7 +115,7 @@ async function writeBackup(storage: ArchiveStorage, options: BackupOptions): Pro
   const progress = new ProgressTracker(options.onProgress ?? (() => {}));
   signal.throwIfAborted();
   await using sql = openSql(options.source, { connections: workers + 2, applicationName: 'holdfast backup' });
-  await using source = await openPostgresSource(sql, {
+  await using source = await openSource(sql, {
     workers,
     suffixes: options.suffixes ?? {},
     closure: options.closure ?? false,

@@ -1,0 +1,35 @@
+import { type ErrorCode, HoldfastError, isHoldfastError } from '../../errors.ts';
+import { mysqlErrorName } from '../../sql/mysql-session.ts';
+
+/** The transaction lost against another one and did nothing. */
+export function isLostRaceInMariadb(error: unknown): boolean {
+  return /^ER_LOCK_(DEADLOCK|WAIT_TIMEOUT)$/.test(mysqlErrorName(error));
+}
+
+/** The user lacks a right. */
+export function isDenied(error: unknown): boolean {
+  return /^ER_(SPECIFIC_ACCESS|TABLEACCESS|COLUMNACCESS|PROCACCESS|DBACCESS|ACCESS|KILL)_DENIED(_ERROR|_NO_PASSWORD_ERROR)?$/.test(
+    mysqlErrorName(error),
+  );
+}
+
+const CODES: readonly (readonly [RegExp, ErrorCode])[] = [
+  [/^ER_(DISK_FULL|RECORD_FILE_FULL)$/, 'DR_STORAGE_FULL'],
+  [/^ER_LOCK_/, 'DR_LOCKED'],
+  [
+    /^(PROTOCOL_|ECONN|EPIPE|ETIMEDOUT|EHOST|ENET|ER_CON_COUNT|ER_SERVER_SHUTDOWN|ER_QUERY_INTERRUPTED)/,
+    'DATABASE_UNAVAILABLE',
+  ],
+];
+
+/** What the server answered while `operation` (`load table orders`) ran, as an error of ours; coded errors as they are. */
+export function mariadbError(operation: string, error: unknown): HoldfastError {
+  if (isHoldfastError(error)) return error;
+  const name = mysqlErrorName(error);
+  const found = isDenied(error) ? 'DR_PRIVILEGE_MISSING' : CODES.find(([names]) => names.test(name))?.[1];
+  const message = error instanceof Error ? error.message : String(error);
+  return new HoldfastError(found ?? 'DR_INCOMPATIBLE', `${operation}: ${message}`, {
+    cause: error,
+    details: name === '' ? {} : { error: name },
+  });
+}

@@ -1,0 +1,199 @@
+import { HoldfastError } from '../../errors.ts';
+import { literalMysql, quoteMysql } from '../../sql/identifiers.ts';
+import type { MysqlRow, MysqlSession } from '../../sql/mysql-session.ts';
+import type { SchemaObject, Section } from '../archive/manifest.ts';
+import type { MariadbCatalog, MariadbTable } from './mariadb-catalog.ts';
+import { splitCreateTable } from './mariadb-create-table.ts';
+import type { Flavour } from './mariadb-flavour.ts';
+
+/** Indexes of a smaller table are created with it: there is nothing to win by building them afterwards. */
+const BUILT_LATER_BYTES = 8 << 20;
+const INNODB = 'InnoDB';
+
+/**
+ * Every object of the session's database as the server prints it, in an order in which they can be created: tables without their
+ * large indexes and without foreign keys; views first as placeholders, so that they may refer to each other; events last.
+ * @throws DR_PRIVILEGE_MISSING for a routine whose body is hidden
+ */
+export async function readMariadbObjects(
+  session: MysqlSession,
+  catalog: MariadbCatalog,
+  flavour: Flavour,
+): Promise<SchemaObject[]> {
+  const { database } = flavour;
+  const objects: SchemaObject[] = [
+    object('DATABASE PROPERTIES', database, 'PRE_DATA', [
+      `ALTER DATABASE CHARACTER SET ${flavour.encoding} COLLATE ${flavour.collation}`,
+    ]),
+  ];
+  for (const name of catalog.sequences) {
+    const [row] = await session.query(`SHOW CREATE SEQUENCE ${quoteMysql(name)}`);
+    objects.push(object('SEQUENCE', name, 'PRE_DATA', [printed(row)]));
+  }
+  for (const table of catalog.tables) objects.push(...(await tableObjects(session, table, catalog, database)));
+  return [
+    ...objects,
+    ...(await routineObjects(session)),
+    ...(await viewObjects(session, catalog.views, database)),
+    ...(await triggerObjects(session, catalog)),
+    ...(await eventObjects(session)),
+  ];
+}
+
+async function tableObjects(
+  session: MysqlSession,
+  table: MariadbTable,
+  { sequences }: MariadbCatalog,
+  database: string,
+): Promise<SchemaObject[]> {
+  const name = quoteMysql(table.name);
+  const [row] = await session.query(`SHOW CREATE TABLE ${name}`);
+  const keepIndexes = table.engine !== INNODB || table.versioned || table.bytes < BUILT_LATER_BYTES;
+  const { statement, indexes, foreignKeys } = splitCreateTable(unqualified(printed(row), database), keepIndexes);
+  const used = sequences.filter((sequence) => statement.includes(quoteMysql(sequence))).map((s) => `SEQUENCE:${s}`);
+  const created = object('TABLE', table.name, 'PRE_DATA', [statement], { table: table.id, dependsOn: used });
+  const plain = indexes.filter(({ isFulltext }) => !isFulltext);
+  // One pass over the rows builds all of them, but a full-text index each needs its own.
+  const groups = [
+    ...(plain.length > 0 ? [plain] : []),
+    ...indexes.filter(({ isFulltext }) => isFulltext).map((i) => [i]),
+  ];
+  const built = groups.map((group) =>
+    object(
+      'INDEX',
+      `${table.name}: ${group.map((index) => index.name).join(', ')}`,
+      'POST_DATA',
+      [`ALTER TABLE ${name} ${group.map(({ clause }) => clause).join(', ')}`],
+      { table: table.id, dependsOn: [created.id] },
+    ),
+  );
+  const keys = foreignKeys.map(({ name: key, clause }) =>
+    object('FK CONSTRAINT', key, 'POST_DATA', [`ALTER TABLE ${name} ${clause}`], {
+      table: table.id,
+      dependsOn: [created.id, ...built.map(({ id }) => id)],
+    }),
+  );
+  return [created, ...built, ...keys.map((key) => ({ ...key, id: `FK CONSTRAINT:${table.name}.${key.name}` }))];
+}
+
+async function routineObjects(session: MysqlSession): Promise<SchemaObject[]> {
+  const rows = await session.query(
+    `SELECT routine_type AS type, routine_name AS name FROM information_schema.routines
+     WHERE routine_schema = DATABASE() ORDER BY routine_type, routine_name`,
+  );
+  const objects: SchemaObject[] = [];
+  const hidden: string[] = [];
+  for (const { type, name } of rows) {
+    const [row] = await session.query(`SHOW CREATE ${type} ${quoteMysql(name ?? '')}`);
+    if (Object.entries(row ?? {}).some(([key, value]) => key.startsWith('Create ') && value === null)) {
+      hidden.push(`${type?.toLowerCase()} ${name}`);
+      continue;
+    }
+    objects.push(object(type ?? '', name ?? '', 'POST_DATA', [contextOf(row), printed(row)]));
+  }
+  if (hidden.length === 0) return objects;
+  throw new HoldfastError(
+    'DR_PRIVILEGE_MISSING',
+    `The bodies of ${hidden.join(', ')} are hidden from the user: grant SELECT on mysql.proc, on MySQL SHOW_ROUTINE.`,
+    { details: { routines: hidden } },
+  );
+}
+
+async function viewObjects(session: MysqlSession, views: readonly string[], database: string): Promise<SchemaObject[]> {
+  const columns = Map.groupBy(
+    await session.query(
+      `SELECT table_name AS t, column_name AS name FROM information_schema.columns
+       WHERE table_schema = DATABASE() ORDER BY table_name, ordinal_position`,
+    ),
+    ({ t }) => t ?? '',
+  );
+  const placeholders = views.map((view) => {
+    const list = (columns.get(view) ?? []).map(({ name }) => `1 AS ${quoteMysql(name ?? '')}`).join(', ');
+    const statement = `CREATE OR REPLACE VIEW ${quoteMysql(view)} AS SELECT ${list === '' ? '1 AS `1`' : list}`;
+    return { ...object('VIEW', view, 'POST_DATA', [statement]), id: `PLACEHOLDER:${view}` };
+  });
+  const real: SchemaObject[] = [];
+  for (const view of views) {
+    const [row] = await session.query(`SHOW CREATE VIEW ${quoteMysql(view)}`);
+    const statement = unqualified(printed(row), database).replace(/^CREATE /, 'CREATE OR REPLACE ');
+    real.push(
+      object('VIEW', view, 'POST_DATA', [contextOf(row), statement], { dependsOn: placeholders.map(({ id }) => id) }),
+    );
+  }
+  return [...placeholders, ...real];
+}
+
+async function triggerObjects(session: MysqlSession, { tables }: MariadbCatalog): Promise<SchemaObject[]> {
+  const ids = new Map(tables.map(({ name, id }) => [name, id]));
+  const objects: SchemaObject[] = [];
+  for (const { name, t } of await readTriggers(session)) {
+    const [row] = await session.query(`SHOW CREATE TRIGGER ${quoteMysql(name)}`);
+    const table = ids.get(t) ?? null;
+    const dependsOn = [`TABLE:${t}`];
+    objects.push(object('TRIGGER', name, 'POST_DATA', [contextOf(row), printed(row)], { table, dependsOn }));
+  }
+  return objects;
+}
+
+/** Names of the triggers of the session's database with their tables `t`, in the order in which they fire. */
+export async function readTriggers(session: MysqlSession): Promise<{ readonly name: string; readonly t: string }[]> {
+  const rows = await session.query(
+    `SELECT trigger_name AS name, event_object_table AS t FROM information_schema.triggers WHERE trigger_schema = DATABASE()
+     ORDER BY event_object_table, action_timing, event_manipulation, action_order`,
+  );
+  return rows.map(({ name, t }) => ({ name: name ?? '', t: t ?? '' }));
+}
+
+async function eventObjects(session: MysqlSession): Promise<SchemaObject[]> {
+  const rows = await session.query(
+    'SELECT event_name AS name FROM information_schema.events WHERE event_schema = DATABASE() ORDER BY event_name',
+  );
+  const objects: SchemaObject[] = [];
+  for (const { name } of rows) {
+    const [row] = await session.query(`SHOW CREATE EVENT ${quoteMysql(name ?? '')}`);
+    objects.push(object('EVENT', name ?? '', 'POST_DATA', [contextOf(row), printed(row)]));
+  }
+  return objects;
+}
+
+/** The settings that a routine, view, trigger or event was created under, and is to be created under again. */
+export function contextOf(row: MysqlRow | undefined): string {
+  const settings = ['sql_mode', 'time_zone', 'character_set_client', 'collation_connection'].flatMap((name) => {
+    const value = row?.[name];
+    return value == null ? [] : [`${name} = ${literalMysql(value)}`];
+  });
+  return `SET SESSION ${settings.join(', ')}`;
+}
+
+/** The statement in a row of SHOW CREATE. */
+export function printed(row: MysqlRow | undefined): string {
+  const found = Object.entries(row ?? {}).find(([name]) => /^(Create |SQL Original Statement$)/.test(name));
+  return found?.[1] ?? '';
+}
+
+/** A statement printed by the server without the name of the database it is of, so that it means the one it is restored into. */
+export function unqualified(statement: string, database: string): string {
+  const own = quoteMysql(database);
+  const parts = statement.split(/('(?:[^'\\]|\\[^]|'')*'|`(?:[^`]|``)*`)/);
+  return parts
+    .map((part, at) => {
+      const isOwn = part === own && parts[at + 1] === '.';
+      const isDot = part === '.' && parts[at - 1] === own;
+      return (isOwn || isDot) && /^`/.test(parts[isOwn ? at + 2 : at + 1] ?? '') ? '' : part;
+    })
+    .join('');
+}
+
+function object(
+  kind: string,
+  name: string,
+  section: Section,
+  statements: readonly string[],
+  more: Partial<Pick<SchemaObject, 'table' | 'dependsOn'>> = {},
+): SchemaObject {
+  return {
+    ...{ id: `${kind}:${name}`, kind, schema: null, name, section, statements, dependsOn: [] },
+    ...{ table: null, owner: null, ownedAs: null },
+    ...more,
+  };
+}

@@ -1,0 +1,59 @@
+/** A right that a backup needs, and what else includes it. */
+interface Need {
+  readonly right: string;
+  /** Any one of these will do. */
+  readonly anyOf: readonly { readonly right: string; readonly on: 'database' | 'everything' | 'routines' }[];
+}
+
+const NEEDS: readonly Need[] = [
+  ...['SELECT', 'SHOW VIEW', 'TRIGGER', 'EVENT'].map((right): Need => ({ right, anyOf: [{ right, on: 'database' }] })),
+  {
+    right: 'EXECUTE',
+    anyOf: [
+      ...['EXECUTE', 'CREATE ROUTINE', 'ALTER ROUTINE', 'SHOW CREATE ROUTINE'].map((right) => ({
+        right,
+        on: 'database' as const,
+      })),
+      { right: 'SELECT', on: 'everything' },
+      { right: 'SELECT', on: 'routines' },
+      { right: 'SHOW_ROUTINE', on: 'everything' },
+    ],
+  },
+];
+
+/**
+ * Rights on a database that are missing in the lines of SHOW GRANTS. What a user has no right to is not shown to him, so it would be
+ * left out without a word.
+ */
+export function missingRights(grants: readonly string[], database: string): string[] {
+  const granted = grants.flatMap(parseGrant);
+  const covers = (scope: string, on: Need['anyOf'][number]['on']): boolean => {
+    if (scope === '*.*') return true;
+    if (on === 'everything') return false;
+    if (on === 'routines') return scope === '`mysql`.*' || scope === '`mysql`.`proc`';
+    return scope.endsWith('.*') && matches(scope.slice(0, -2), database);
+  };
+  return NEEDS.filter(
+    ({ anyOf }) =>
+      !anyOf.some(({ right, on }) =>
+        granted.some(({ rights, scope }) => covers(scope, on) && (rights.has(right) || rights.has('ALL PRIVILEGES'))),
+      ),
+  ).map(({ right }) => right);
+}
+
+function parseGrant(line: string): { readonly rights: ReadonlySet<string>; readonly scope: string }[] {
+  const match = /^GRANT (.+?) ON (\*\.\*|`(?:[^`]|``)+`\.(?:\*|`(?:[^`]|``)+`)) TO /.exec(line);
+  if (match === null) return [];
+  return [{ rights: new Set((match[1] ?? '').split(/,\s*/)), scope: match[2] ?? '' }];
+}
+
+/** Whether a quoted database name of a grant, in which `_` and `%` stand for any characters, means this database. */
+function matches(quoted: string, database: string): boolean {
+  const pattern = quoted.slice(1, -1).replaceAll('``', '`');
+  const source = pattern.replace(/\\([_%])|[_%]|[^_%\\]+|\\/g, (part, escaped?: string) => {
+    if (escaped !== undefined) return escaped;
+    if (part === '_') return '[^]';
+    return part === '%' ? '[^]*' : part.replace(/[$()*+.?[\]^{|}]/g, '\\$&');
+  });
+  return new RegExp(`^${source}$`, 'i').test(database);
+}
