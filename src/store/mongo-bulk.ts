@@ -1,5 +1,5 @@
 import { MongoBulkWriteError } from 'mongodb';
-import { HoldfastError } from '../errors.ts';
+import { HoldfastError, isHoldfastError } from '../errors.ts';
 import { type Document, type DocumentText, decodeValue } from '../model/document.ts';
 import { documentKey } from './idempotency.ts';
 import { READ_OPTIONS, WRITE_OPTIONS } from './mongo-bson.ts';
@@ -16,6 +16,7 @@ import {
   LOOK_OPTIONS,
   type MongoTable,
   type MongoWriter,
+  outcomeUnknown,
   written,
 } from './mongo-writer.ts';
 import type { KeyedEntry } from './outbox.ts';
@@ -38,7 +39,7 @@ interface Part {
 }
 
 /** See `Collection.insertMany`. Keys that were used with other arguments end the call before anything is written. */
-export async function insertMany(
+export function insertMany(
   writer: MongoWriter,
   table: MongoTable,
   documents: readonly Document[],
@@ -46,8 +47,18 @@ export async function insertMany(
   prepare: (document: Document) => PreparedDocument,
   inserting: (prepared: PreparedDocument) => Decide,
 ): Promise<BulkResult> {
-  const { log } = writer.parts;
-  const tally = new Tally(log.position());
+  return tallied(writer, table, (tally) => insertEach(tally, writer, table, documents, keys, prepare, inserting));
+}
+
+async function insertEach(
+  tally: Tally,
+  writer: MongoWriter,
+  table: MongoTable,
+  documents: readonly Document[],
+  keys: readonly IdempotencyKey[] | undefined,
+  prepare: (document: Document) => PreparedDocument,
+  inserting: (prepared: PreparedDocument) => Decide,
+): Promise<BulkResult> {
   const earlier = await entriesUnder(writer, keys ?? []);
   for (let next = 0; next < documents.length; ) {
     const results = new Map<number, WriteResult | HoldfastError>();
@@ -84,7 +95,18 @@ export async function insertMany(
  * See `Collection.updateMany` and `deleteMany`: the documents that match at the start, each tested again when it is written. One
  * operation, known by its key, must not run twice at once in one process; in two, each document is written once.
  */
-export async function writeMany(
+export function writeMany(
+  writer: MongoWriter,
+  table: MongoTable,
+  query: MongoQuery,
+  operation: IdempotencyKey | undefined,
+  decide: Decide,
+): Promise<BulkResult> {
+  return tallied(writer, table, (tally) => writeEach(tally, writer, table, query, operation, decide));
+}
+
+async function writeEach(
+  tally: Tally,
   writer: MongoWriter,
   table: MongoTable,
   query: MongoQuery,
@@ -92,7 +114,6 @@ export async function writeMany(
   decide: Decide,
 ): Promise<BulkResult> {
   const { log, memory } = writer.parts;
-  const tally = new Tally(log.position());
   const before: WrittenPart[] = [];
   const done = new Set<DocumentText>();
   if (operation !== undefined) {
@@ -161,6 +182,22 @@ export async function writeMany(
     await memory.rememberEnd(operation.key, { digest: operation.digest, matched, modified, position, written: before });
   }
   return tally.result();
+}
+
+/** A bulk operation that cannot go on has written nothing only as long as nothing is counted. */
+async function tallied(
+  writer: MongoWriter,
+  table: MongoTable,
+  work: (tally: Tally) => Promise<BulkResult>,
+): Promise<BulkResult> {
+  const { log } = writer.parts;
+  const tally = new Tally(log.position());
+  try {
+    return await work(tally);
+  } catch (error) {
+    if (tally.modified === 0 || !isHoldfastError(error, 'DATABASE_UNAVAILABLE')) throw error;
+    throw outcomeUnknown(`write documents of "${table.name}"`, error);
+  }
 }
 
 /** Writes a batch: one command, one group in the log; alone what others were faster with. By the index of the parts. */
@@ -252,7 +289,13 @@ async function lookUp(
   outcomes: readonly Outcome[],
 ): Promise<readonly Outcome[]> {
   const ids = parts.map(({ image }) => image._id);
-  const found = await table.raw.find({ _id: { $in: ids } } as Document, LOOK_OPTIONS).toArray();
+  const found = await table.raw
+    .find({ _id: { $in: ids } } as Document, LOOK_OPTIONS)
+    .toArray()
+    .catch((error: unknown) => {
+      // The batch was sent.
+      throw outcomeUnknown(`write documents of "${table.name}"`, error);
+    });
   const byId = new Map(found.map((raw) => storedOf(table.name, raw)).map((stored) => [stored.id, stored]));
   return outcomes.map((outcome, place) => {
     const { image } = parts[place] as Part;

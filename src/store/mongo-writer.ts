@@ -180,7 +180,10 @@ export class MongoWriter {
     const { memory } = this.#parts;
     const [entries] = await Promise.all([
       this.#appendAll(images.map((image) => changeOf(table.name, image))),
-      memory.rememberRemoved(images.flatMap(({ pending }) => removedOf(pending))),
+      memory.rememberRemoved(images.flatMap(({ pending }) => removedOf(pending))).catch((error: unknown) => {
+        // The documents are written already.
+        throw outcomeUnknown('remember what was deleted', error);
+      }),
     ]);
     for (const [place, entry] of entries.entries()) this.#logged(table, images[place] as Image, entry);
     return entries;
@@ -372,7 +375,8 @@ function removedOf(pending: Stored['pending']): { readonly key: string; readonly
   return [{ key: pending.key, document: pending.removed }];
 }
 
-function outcomeUnknown(doing: string, cause: unknown): HoldfastError {
+/** For what ends after something was written, or may have been. */
+export function outcomeUnknown(doing: string, cause: unknown): HoldfastError {
   return new HoldfastError('WRITE_OUTCOME_UNKNOWN', `${doing}: MongoDB did not answer; it may have happened`, {
     cause,
   });

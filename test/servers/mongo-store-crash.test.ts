@@ -1,4 +1,4 @@
-import { MongoNetworkError } from 'mongodb';
+import { MongoNetworkError, MongoNotConnectedError } from 'mongodb';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { LogEntry } from '../../src/model/change.ts';
 import { documentHash } from '../../src/model/change.ts';
@@ -170,6 +170,29 @@ describeWith('mongodb', 'MongoStore with writers that die', () => {
     raw.updateOne = update;
     await node.store.close();
     expect(await agree(url)).toHaveLength(3);
+    await node.connection.database.dropDatabase();
+  });
+
+  it('does not say that nothing was written when a bulk write ends half-way', async () => {
+    const url = server.urlOf(databaseName());
+    await using node = await openMongoNode(url, PLAIN, { clearMs: 3_600_000 });
+    const collection = node.store.collection('people');
+    await collection.insertMany(Array.from({ length: 501 }, (_, n) => ({ _id: n, n: 0 })));
+    const { raw } = node.store.table('people');
+    const bulkWrite = raw.bulkWrite.bind(raw);
+    let sent = 0;
+    raw.bulkWrite = async (...args) => {
+      if (++sent === 2) throw new MongoNotConnectedError('not connected');
+      return bulkWrite(...args);
+    };
+    await refusalOf(
+      collection.updateMany({}, { $inc: { n: 1 } }, { operation: keyOf('all') }),
+      'WRITE_OUTCOME_UNKNOWN',
+    );
+    raw.bulkWrite = bulkWrite;
+    const again = await collection.updateMany({}, { $inc: { n: 1 } }, { operation: keyOf('all') });
+    expect(again).toMatchObject({ matchedCount: 501, modifiedCount: 501 });
+    expect(await collection.countDocuments({ n: 1 })).toBe(501);
     await node.connection.database.dropDatabase();
   });
 
