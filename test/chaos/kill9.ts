@@ -1,246 +1,198 @@
 import { randomInt } from 'node:crypto';
-import { mkdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
+import { setTimeout as pause } from 'node:timers/promises';
 import { eventually } from '../support/eventually.ts';
 import { ask, post } from '../support/graphql.ts';
-import { freePort, type HoldfastProcess, runHoldfast, startHoldfast } from '../support/holdfast.ts';
+import type { Node } from '../support/nodes.ts';
 import { seededRandom } from '../support/random.ts';
-import { temporaryDirectory } from '../support/temporary.ts';
+import { type Cluster, type ClusterOptions, startCluster, type Victim } from './kill9/cluster.ts';
+import { LogCheck } from './kill9/log.ts';
+import { type Expected, Writers } from './kill9/writers.ts';
 
-const SCHEMA = 'type Thing @entity { id: ID! @id  name: String! @unique  n: Int! }\n';
-const WRITERS = 8;
-const COUNTERS = 20;
-/** A refused request that may be sent again under the same key. */
-const PASSING = new Set([
-  'SHUTTING_DOWN',
-  'DATABASE_UNAVAILABLE',
-  'WRITE_OUTCOME_UNKNOWN',
-  'REQUEST_TIMEOUT',
-  'INTERNAL_SERVER_ERROR',
-  'NOT_READY',
-]);
+export interface Kill9Options extends Partial<ClusterOptions> {
+  readonly rounds: number;
+  /** Default: all, in turn. */
+  readonly victim?: Victim | 'all';
+  /** Kills a primary at a step of the outbox instead, at each in turn; only over MongoDB. */
+  readonly failpoints?: boolean;
+  readonly seed?: number;
+  readonly progress?: (line: string) => void;
+}
 
-/** What a run of kills found. */
+/** What a run of kills came to. */
 export interface Kill9Report {
   readonly seed: number;
   readonly rounds: number;
+  /** Mutations acknowledged, each found in effect once. */
   readonly acknowledged: number;
   readonly entries: number;
+  /** Kills by victim, or by failpoint. */
+  readonly kills: Readonly<Record<string, number>>;
 }
 
-/** What the writers know to be true. */
-interface Truth {
-  readonly created: Set<string>;
-  increments: number;
-  deleted: number;
-  unexpected: string[];
-}
+/** Each step of a write over MongoDB, with the most passes to let by before the one that kills. */
+export const FAILPOINTS: Readonly<Record<string, number>> = {
+  'write.afterRead': 60,
+  'write.afterHelp': 60,
+  'write.afterWrite': 60,
+  'write.afterAppend': 60,
+  'bulk.afterRead': 5,
+  'bulk.afterWrite': 5,
+  'bulk.afterAppend': 5,
+  'log.beforeAppend': 40,
+  'log.afterAppend': 40,
+  'clear.afterClear': 2,
+};
+/** A failpoint that is not reached by then is passed over. */
+const REACH_MS = 15_000;
+/** Everybody must be back and equal by then. */
+const RECOVERY_MS = 60_000;
 
 /**
- * Kills primary or replica with SIGKILL at random moments, `rounds` times, while eight writers create, increment and delete
- * under idempotency keys and repeat each request until it is acknowledged. Then: every acknowledged effect is there once, the
- * log is dense, and the replica's digests equal the primary's. Throws with the seed when one of these does not hold.
+ * Kills with SIGKILL `rounds` times while eight writers create, increment and delete the same documents under idempotency keys.
+ * After each kill: what was acknowledged is in effect once on all nodes, the log on disk is dense and chained, the versions
+ * of each document increase, and the digests of the replicas are those of the primary. Throws with the seed when one of these does not hold.
  */
-export async function kill9(options: {
-  readonly rounds: number;
-  readonly seed?: number;
-  readonly progress?: (line: string) => void;
-}): Promise<Kill9Report> {
+export async function kill9(options: Kill9Options): Promise<Kill9Report> {
+  const { rounds, store = 'sqlite', redis = false, victim = 'all', failpoints = false, progress } = options;
   const seed = options.seed ?? randomInt(2 ** 31);
   const random = seededRandom(seed);
-  await using directory = await temporaryDirectory();
-  const schema = join(directory.path, 'schema');
-  await mkdir(schema);
-  await writeFile(join(schema, 'thing.graphql'), SCHEMA);
-  const [port, opsPort, replicaPort, replicaOpsPort] = await Promise.all([
-    freePort(),
-    freePort(),
-    freePort(),
-    freePort(),
-  ]);
-  const data = join(directory.path, 'primary');
-  const primaryUrl = `http://127.0.0.1:${port}/graphql`;
-  const startPrimary = (): HoldfastProcess =>
-    startHoldfast(['start', '--schema', schema, '--port', String(port), '--ops-port', String(opsPort), '--data', data]);
-  const startReplica = (): HoldfastProcess =>
-    startHoldfast([
-      ...['replica', '--primary', `ws://127.0.0.1:${port}/graphql`, '--port', String(replicaPort)],
-      ...['--ops-port', String(replicaOpsPort), '--data', join(directory.path, 'replica')],
-    ]);
-
-  let primary = startPrimary();
-  let replica = startReplica();
-  const stopWriting = new AbortController();
+  await using cluster = await startCluster({ store, redis });
+  const check = new LogCheck(cluster.log);
+  const writers = new Writers(cluster.primaries.map(({ url }) => url));
+  const kills: Record<string, number> = {};
+  const count = (name: string): void => {
+    kills[name] = (kills[name] ?? 0) + 1;
+  };
+  let round = 0;
+  let killed = '';
   try {
-    await Promise.all([primary.ready, replica.ready]);
-    const truth: Truth = { created: new Set(), increments: 0, deleted: 0, unexpected: [] };
-    await createCounters(primaryUrl);
-    const writers = Array.from({ length: WRITERS }, (_, writer) =>
-      write(primaryUrl, writer, truth, seededRandom(seed + writer), stopWriting.signal),
-    );
-    for (let round = 1; round <= options.rounds; round++) {
-      await new Promise((resolve) => setTimeout(resolve, 50 + random() * 700));
-      if (random() < 0.5) {
-        await primary.kill();
-        primary = startPrimary();
-        await primary.ready;
-      } else {
-        await replica.kill();
-        replica = startReplica();
-        if (random() < 0.5) await replica.ready;
-      }
-      if (round % 20 === 0)
-        options.progress?.(`${round}/${options.rounds} kills, ${truth.created.size + truth.increments} acknowledged`);
+    await writers.start(seed);
+    while (round < rounds) {
+      round += 1;
+      if (failpoints) killed = await reachFailpoint(cluster, round, random);
+      else killed = await killOne(cluster, victimOf(cluster, victim, round), random);
+      count(killed);
+      await writers.pause();
+      await judge(cluster, writers, check);
+      writers.resume();
+      if (round % 10 === 0) progress?.(`${round}/${rounds} kills, ${writers.acknowledged} acknowledged`);
     }
-    stopWriting.abort();
-    await Promise.all(writers);
-    await Promise.all([primary.ready, replica.ready]);
-    if (truth.unexpected.length > 0) throw new Error(`unexpected answers: ${truth.unexpected.slice(0, 3).join('; ')}`);
-    await judge(primaryUrl, truth);
-    const verify = await eventuallyEqual(`http://127.0.0.1:${replicaOpsPort}/graphql`);
-    if (verify.code !== 0) throw new Error(`replica verify exits ${verify.code}: ${verify.stdout}${verify.stderr}`);
-    await judge(`http://127.0.0.1:${replicaPort}/graphql`, truth);
-    await Promise.all([primary.stop(), replica.stop()]);
-    const entries = denseEntries(join(data, 'holdfast.db'));
-    return {
-      seed,
-      rounds: options.rounds,
-      acknowledged: truth.created.size + truth.increments + truth.deleted,
-      entries,
-    };
+    return { seed, rounds, acknowledged: writers.acknowledged, entries: check.entries, kills };
   } catch (error) {
+    const output = [...cluster.primaries, ...cluster.replicas].map(
+      (node) => `${node.data}: ${node.output().slice(-800)}`,
+    );
     throw new Error(
-      `seed ${seed}: ${(error as Error).message}\nprimary: ${primary.output().slice(-600)}\nreplica: ${replica.output().slice(-600)}`,
+      `seed ${seed}, round ${round}, killed ${killed}: ${(error as Error).message}\n${output.join('\n')}`,
       { cause: error },
     );
   } finally {
-    stopWriting.abort();
-    await Promise.all([primary.kill(), replica.kill()]);
+    await writers.stop();
   }
 }
 
-async function createCounters(url: string): Promise<void> {
-  const inputs = Array.from({ length: COUNTERS }, (_, i) => ({ id: `counter-${i}`, name: `counter-${i}`, n: 0 }));
-  await ask(url, 'mutation($inputs:[CreateThingInput!]!){createThings(inputs:$inputs){written}}', { inputs });
+function victimOf({ victims }: Cluster, victim: Victim | 'all', round: number): Victim {
+  if (victim === 'all') return victims[round % victims.length] as Victim;
+  if (!victims.includes(victim)) throw new Error(`there is no ${victim} here to be killed`);
+  return victim;
 }
 
-async function write(
-  url: string,
-  writer: number,
-  truth: Truth,
-  random: () => number,
-  signal: AbortSignal,
-): Promise<void> {
-  for (let n = 0; !signal.aborted; n++) {
-    const name = `w${writer}-${n}`;
-    const choice = random();
-    if (choice < 0.5) {
-      if (
-        await acknowledged(
-          url,
-          name,
-          'mutation($i:CreateThingInput!){createThing(input:$i){outcome}}',
-          { i: { id: name, name, n: writer } },
-          truth,
-        )
-      )
-        truth.created.add(name);
-    } else if (choice < 0.9) {
-      const id = `counter-${Math.floor(random() * COUNTERS)}`;
-      if (await acknowledged(url, name, 'mutation($id:ID!){updateThing(id:$id,inc:{n:1}){outcome}}', { id }, truth))
-        truth.increments++;
-    } else {
-      const mine = [...truth.created].find((created) => created.startsWith(`w${writer}-`));
-      if (
-        mine !== undefined &&
-        (await acknowledged(url, name, 'mutation($id:ID!){deleteThing(id:$id){outcome}}', { id: mine }, truth))
-      ) {
-        truth.created.delete(mine);
-        truth.deleted++;
-      }
-    }
+/** Kills at a random moment and starts again. The name of what was killed. */
+async function killOne(cluster: Cluster, victim: Victim, random: () => number): Promise<string> {
+  await pause(50 + random() * 700);
+  if (victim === 'mongodb' || victim === 'redis') {
+    const server = cluster[victim];
+    await server?.kill();
+    await pause(random() * 300);
+    await server?.restart();
+    return victim;
+  }
+  const nodes = victim === 'primary' ? cluster.primaries : cluster.replicas;
+  const node = nodes[Math.floor(random() * nodes.length)] as Node;
+  await node.kill();
+  node.start();
+  // The next kill may come while it is still starting.
+  if (random() < 0.8) await node.ready;
+  return victim;
+}
+
+/** Starts the first primary again with a failpoint, and waits until it kills itself there. Its name. */
+async function reachFailpoint(cluster: Cluster, round: number, random: () => number): Promise<string> {
+  const [name, passes] = Object.entries(FAILPOINTS)[round % Object.keys(FAILPOINTS).length] as [string, number];
+  const [node] = cluster.primaries;
+  await node.kill();
+  node.start({ HOLDFAST_FAILPOINT: `${name}:${1 + Math.floor(random() * passes)}` });
+  const { exited } = node;
+  const reached = await Promise.race([exited, pause(REACH_MS).then(() => 'not reached')]);
+  if (reached === 'SIGKILL') return name;
+  if (reached !== 'not reached') throw new Error(`the primary ended with ${reached}`);
+  return `${name} (not reached)`;
+}
+
+/** Everything that must be true while nobody writes. */
+async function judge(cluster: Cluster, writers: Writers, check: LogCheck): Promise<void> {
+  if (writers.unexpected.length > 0) {
+    throw new Error(`unexpected answers: ${writers.unexpected.slice(0, 3).join('; ')}`);
+  }
+  const expected = writers.expected();
+  await check.readOn();
+  for (const { url, exited } of cluster.primaries) {
+    // One that a failpoint killed stays down until the next.
+    if ((await Promise.race([exited, 'running'])) !== 'running') continue;
+    await eventually(`${url} serves`, () => serves(url), RECOVERY_MS);
+    compare(url, await contents(url), expected);
+  }
+  for (const { url, opsUrl, data } of cluster.replicas) {
+    await eventually(`${data} has the digests of its primary`, () => isEqual(opsUrl, check.entries), RECOVERY_MS);
+    compare(url, await contents(url), expected);
   }
 }
 
-/** Sends one mutation under one key until it is acknowledged; false when it was refused for good (kept as unexpected). */
-async function acknowledged(
-  url: string,
-  key: string,
-  query: string,
-  variables: Record<string, unknown>,
-  truth: Truth,
-): Promise<boolean> {
-  for (;;) {
-    try {
-      const answer = await post(url, query, variables, { 'idempotency-key': key }, 5_000);
-      const error = answer.errors?.[0];
-      if (error === undefined) return true;
-      if (!PASSING.has(error.extensions.code)) {
-        truth.unexpected.push(`${key}: ${error.extensions.code} ${error.message}`);
-        return false;
-      }
-    } catch {
-      // Killed while it worked, or not up yet: the same key again.
-    }
-    await new Promise((resolve) => setTimeout(resolve, 30));
-  }
+async function serves(url: string): Promise<boolean> {
+  const answer = await post(url, '{thingsCount}').catch(() => undefined);
+  return answer !== undefined && answer.errors === undefined;
 }
 
-/** Every acknowledged effect is there, once. */
-async function judge(url: string, truth: Truth): Promise<void> {
-  const names: string[] = [];
-  let sum = 0;
+/** Whether a replica holds the entry at `sequence`, and compared itself to its primary since. @throws Error when they differ */
+async function isEqual(opsUrl: string, sequence: number): Promise<boolean> {
+  const query = 'mutation{replicaVerify(deep:false){equal position differences{id kind}}}';
+  const answer = await post(opsUrl, query).catch(() => undefined);
+  const found = answer?.data?.replicaVerify as { equal: boolean; position: string } | undefined;
+  if (found === undefined || Number(found.position.split('.')[1]) < sequence) return false;
+  if (!found.equal) throw new Error(`${opsUrl} differs: ${JSON.stringify(found)}`);
+  return true;
+}
+
+type Page = {
+  readonly thingsConnection: {
+    readonly nodes: readonly { readonly id: string; readonly name: string; readonly n: number }[];
+    readonly pageInfo: { readonly hasNextPage: boolean; readonly endCursor: string | null };
+  };
+};
+
+/** The numbers of all documents that a node serves. @throws Error when one is there twice */
+async function contents(url: string): Promise<Map<string, number>> {
+  const query =
+    'query($after:String){thingsConnection(first:500,after:$after){nodes{id name n} pageInfo{hasNextPage endCursor}}}';
+  const found = new Map<string, number>();
   for (let after: string | null = null; ; ) {
-    const page: {
-      thingsConnection: { nodes: { name: string; n: number }[]; pageInfo: { hasNextPage: boolean; endCursor: string } };
-    } = await ask(
-      url,
-      'query($after:String){thingsConnection(first:500,after:$after){nodes{name n} pageInfo{hasNextPage endCursor}}}',
-      { after },
-    );
-    for (const node of page.thingsConnection.nodes) {
-      if (node.name.startsWith('counter-')) sum += node.n;
-      else names.push(node.name);
+    const { thingsConnection: page }: Page = await ask<Page>(url, query, { after });
+    for (const { id, name, n } of page.nodes) {
+      if (found.has(id) || name !== id) throw new Error(`${url} has ${id} twice, or with the name ${name}`);
+      found.set(id, n);
     }
-    if (!page.thingsConnection.pageInfo.hasNextPage) break;
-    after = page.thingsConnection.pageInfo.endCursor;
+    if (!page.pageInfo.hasNextPage) return found;
+    after = page.pageInfo.endCursor;
   }
-  const there = new Set(names);
-  const lost = [...truth.created].filter((name) => !there.has(name));
-  const extra = names.filter((name) => !truth.created.has(name));
-  if (lost.length > 0 || extra.length > 0 || there.size !== names.length) {
-    throw new Error(
-      `${url}: lost ${lost.length} (${lost.slice(0, 3)}), not acknowledged or deleted ${extra.length} (${extra.slice(0, 3)}), twice ${names.length - there.size}`,
-    );
-  }
-  if (sum !== truth.increments)
-    throw new Error(`${url}: ${truth.increments} increments acknowledged, ${sum} in effect`);
 }
 
-function eventuallyEqual(opsUrl: string): ReturnType<typeof runHoldfast> {
-  return eventually(
-    'replica verify answers',
-    async () => {
-      const result = await runHoldfast(['replica', 'verify', '--url', opsUrl, '--json']);
-      return result.code === 0 || result.code === 3 ? result : undefined;
-    },
-    30_000,
+function compare(url: string, found: ReadonlyMap<string, number>, expected: Expected): void {
+  const lost = [...expected.keys()].filter((id) => !found.has(id));
+  const extra = [...found.keys()].filter((id) => !expected.has(id));
+  const wrong = [...expected].filter(([id, n]) => found.has(id) && found.get(id) !== n);
+  if (lost.length + extra.length + wrong.length === 0) return;
+  const numbers = wrong.slice(0, 3).map(([id, n]) => `${id} is ${found.get(id)}, not ${n}`);
+  throw new Error(
+    `${url}: lost ${lost.length} (${lost.slice(0, 3)}), too many ${extra.length} (${extra.slice(0, 3)}), wrong ${wrong.length} (${numbers})`,
   );
-}
-
-/** Number of log entries; throws when a sequence is missing. */
-function denseEntries(path: string): number {
-  const database = new DatabaseSync(path, { readOnly: true });
-  try {
-    const row = database
-      .prepare('SELECT count(*) AS entries, min(sequence) AS first, max(sequence) AS last FROM log')
-      .get() as Record<string, number>;
-    const { entries = 0, first = 0, last = 0 } = row;
-    if (entries !== last - first + 1)
-      throw new Error(`the log has ${entries} entries from ${first} to ${last}: not dense`);
-    return entries;
-  } finally {
-    database.close();
-  }
 }

@@ -1,14 +1,17 @@
 import { parseArgs } from 'node:util';
+import { VICTIMS, type Victim } from './kill9/cluster.ts';
 import { kill9 } from './kill9.ts';
 import { simulate } from './simulation.ts';
 import { runSimulations } from './simulations.ts';
 
 const USAGE = `usage: npm run prove -- simulation [--seeds 10000] [--from 1] [--trace]
-       npm run prove -- kill9 [--rounds 100] [--seed N]
+       npm run prove -- kill9 [--store mongodb [--redis]] [--victim primary|replica|mongodb|redis|all | --failpoints]
+                              [--rounds 100] [--seed N]
 
 simulation  runs schedules of crashes, losses and damage in one process, each drawn from its seed;
             --trace prints every step of seed --from
-kill9       kills real processes with SIGKILL while they are written to`;
+kill9       kills real processes with SIGKILL while they are written to, at random moments or, with --failpoints,
+            a primary on MongoDB after each step of a write`;
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
@@ -18,6 +21,10 @@ const { positionals, values } = parseArgs({
     trace: { type: 'boolean', default: false },
     rounds: { type: 'string', default: '100' },
     seed: { type: 'string' },
+    store: { type: 'string', default: 'sqlite' },
+    redis: { type: 'boolean', default: false },
+    victim: { type: 'string', default: 'all' },
+    failpoints: { type: 'boolean', default: false },
   },
 });
 
@@ -57,9 +64,19 @@ async function traced(seed: number): Promise<number> {
 
 async function kills(): Promise<number> {
   const started = performance.now();
+  const { store, victim, redis, failpoints } = values;
+  const isVictim = victim === 'all' || VICTIMS.some((name) => name === victim);
+  if ((store !== 'sqlite' && store !== 'mongodb') || !isVictim || (failpoints && store !== 'mongodb')) {
+    console.error(USAGE);
+    return 2;
+  }
   const seed = values.seed === undefined ? {} : { seed: Number(values.seed) };
-  const report = await kill9({ rounds: Number(values.rounds), ...seed, progress: (line) => console.error(line) });
-  print({ ...report, seconds: secondsSince(started), failures: 0 });
+  const { kills, ...report } = await kill9({
+    ...{ rounds: Number(values.rounds), store, redis, victim: victim as Victim | 'all', failpoints },
+    ...seed,
+    progress: (line) => console.error(line),
+  });
+  print({ ...report, ...kills, seconds: secondsSince(started), failures: 0 });
   return 0;
 }
 

@@ -20,9 +20,11 @@ export interface Node {
   /** Everything printed since its last start. */
   output(): string;
   readonly pid: number;
-  /** Starts it again; resolves when its process runs, which may be before it is ready. */
-  start(): void;
+  /** Starts it again, with these variables besides its own; its process runs then, and is `ready` later. */
+  start(environment?: NodeJS.ProcessEnv): void;
   readonly ready: Promise<unknown>;
+  /** Resolves when the present run ends. */
+  readonly exited: Promise<number | NodeJS.Signals>;
   stop(): Promise<number | NodeJS.Signals>;
   kill(): Promise<void>;
   /** What it tells of how it follows; undefined while it does not answer. */
@@ -107,8 +109,12 @@ class TestNode implements Node {
     return this.#process.output();
   }
 
-  start(): void {
-    this.#process = startHoldfast(this.#args, this.#environment);
+  get exited(): Promise<number | NodeJS.Signals> {
+    return this.#process.exited;
+  }
+
+  start(environment: NodeJS.ProcessEnv = {}): void {
+    this.#process = startHoldfast(this.#args, { ...this.#environment, ...environment });
   }
 
   stop(): Promise<number | NodeJS.Signals> {
