@@ -19,6 +19,7 @@ export const ANSWERS = {
     head: whole,
     floor: whole,
     cursor: z.string(),
+    epochs: z.array(z.object({ epoch: whole, firstSequence: whole })),
     sdl: z.string(),
     sdlHash: z.string(),
   }),

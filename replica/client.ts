@@ -71,7 +71,8 @@ export async function connect(url: string, options: ConnectOptions = {}): Promis
   ): Promise<Answer<Name>> => connection.call(name, variables, callMs);
 
   return {
-    hello: (cursor: CursorText | null, shape: Shape): Promise<Hello> => call(stream, 'hello', { cursor, shape }),
+    hello: (cursor: CursorText | null, shape: Shape, epochs): Promise<Hello> =>
+      call(stream, 'hello', { cursor, shape, epochs }),
     changes: (cursor, shape, limits, signal): AsyncIterable<Frame> =>
       stream.items('changes', { cursor, shape, ...limits }, signal),
     tokens: (signal) => stream.items('tokens', {}, signal),

@@ -23,6 +23,8 @@ export interface ForwardedRequest {
 export interface ForwarderOptions {
   /** URLs of the primaries, `ws:` or `http:` (with s), in the order they are tried. At least one. */
   readonly primaries: readonly string[];
+  /** The one of `primaries` that is followed now, which is asked first. */
+  readonly preferred?: (() => string) | undefined;
   /** Whether the replica reached a position in time. */
   readonly waitFor: (position: Position, timeoutMs: number, signal: AbortSignal) => Promise<boolean>;
   /** For the primary's whole answer. Default 7,000: with `visibleMs` less than the execution limit of the server that asks us. */
@@ -71,10 +73,17 @@ export class Forwarder {
     return result;
   }
 
+  #inOrder(): readonly string[] {
+    const { preferred } = this.#options;
+    const first = preferred && httpUrlOf(preferred());
+    return this.#urls.filter((url) => url === first).concat(this.#urls.filter((url) => url !== first));
+  }
+
   async #send(operation: ForwardedOperation, request: ForwardedRequest, key: string): Promise<ExecutionResult> {
     const { fetch: send = fetch, timeoutMs = 7_000 } = this.#options;
     let cause: unknown;
-    for (const url of this.#urls) {
+    let refused: ExecutionResult | undefined;
+    for (const url of this.#inOrder()) {
       try {
         const response = await send(url, {
           method: 'POST',
@@ -83,7 +92,10 @@ export class Forwarder {
           redirect: 'error',
           signal: AbortSignal.any([request.signal, AbortSignal.timeout(timeoutMs)]),
         });
-        return resultOf(await response.json());
+        const result = resultOf(await response.json());
+        // A former primary wrote nothing, and says so: another one may be the primary now.
+        if (!isRefusedByRole(result) || this.#urls.length === 1) return result;
+        refused = result;
       } catch (error) {
         if (!NOT_SENT.has(codeOf(error))) {
           throw new HoldfastError(
@@ -95,12 +107,20 @@ export class Forwarder {
         cause = error;
       }
     }
+    if (refused !== undefined) return refused;
     throw new HoldfastError(
       'DATABASE_UNAVAILABLE',
       `no primary can be reached at ${this.#urls.join(', ')}: nothing was written`,
       { cause, details: { retryAfterMs: RETRY_AFTER_MS } },
     );
   }
+}
+
+/** Whether nothing was written because of what the node is. */
+function isRefusedByRole({ errors, data }: ExecutionResult): boolean {
+  const isEmpty = Object.values(data ?? {}).every((value) => value === null);
+  const codes = (errors ?? []).map(({ extensions }) => extensions?.code);
+  return isEmpty && codes.length > 0 && codes.every((code) => code === 'FENCED' || code === 'NOT_PRIMARY');
 }
 
 /** The HTTP address of the API whose websocket address is `url`. */

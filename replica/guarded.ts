@@ -8,7 +8,7 @@ import type { SyncSource } from '../src/protocol/sync-source.ts';
 export function guarded(source: SyncSource, signal: AbortSignal): SyncSource {
   const bound = <T>(call: () => Promise<T>): Promise<T> => until(signal, call);
   return {
-    hello: (cursor, shape) => bound(() => source.hello(cursor, shape)),
+    hello: (cursor, shape, epochs) => bound(() => source.hello(cursor, shape, epochs)),
     changes: (cursor, shape, limits, ended) => source.changes(cursor, shape, limits, AbortSignal.any([signal, ended])),
     snapshot: (collection, after, limit) => bound(() => source.snapshot(collection, after, limit)),
     digests: (at) => bound(() => source.digests(at)),

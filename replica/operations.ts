@@ -1,7 +1,9 @@
 /** The sync API's operations as a replica sends them; `schema/sync.graphql` is the schema they are checked against. */
 export const OPERATIONS = {
-  hello: `query Hello($cursor: String, $shape: SyncShape) {
-    syncHello(cursor: $cursor, shape: $shape) { status logId epoch head floor cursor sdl sdlHash }
+  hello: `query Hello($cursor: String, $shape: SyncShape, $epochs: [SyncEpochInput!]) {
+    syncHello(cursor: $cursor, shape: $shape, epochs: $epochs) {
+      status logId epoch head floor cursor epochs { epoch firstSequence } sdl sdlHash
+    }
   }`,
   changes: `subscription Changes($cursor: String!, $shape: SyncShape, $maxBatch: Int, $maxBytes: Int) {
     syncChanges(cursor: $cursor, shape: $shape, maxBatch: $maxBatch, maxBytes: $maxBytes) {

@@ -1,7 +1,16 @@
 import type { ChangeLog } from '../src/changelog/change-log.ts';
 import { HoldfastError } from '../src/errors.ts';
 import type { Model } from '../src/model/entity.ts';
-import type { OpsService, ReplicaInfo, Status, Verification } from '../src/service/ops-service.ts';
+import { type Decision, resolveConflict } from '../src/service/conflict-resolution.ts';
+import type { Conflict, Conflicts } from '../src/service/conflicts.ts';
+import type {
+  ConflictsQuery,
+  OpsService,
+  Promotion,
+  ReplicaInfo,
+  Status,
+  Verification,
+} from '../src/service/ops-service.ts';
 import { changesOf, entityStatus, logStatus, repeatedly, statusOutline } from '../src/service/status.ts';
 import type { RowReader } from '../src/store/row-store.ts';
 import type { Replica } from './replica.ts';
@@ -16,6 +25,9 @@ export interface ReplicaOpsOptions {
   readonly data: () => { readonly model: Model; readonly rows: RowReader; readonly server: string } | undefined;
   /** The replicas that follow this one. */
   readonly followers: () => readonly ReplicaInfo[];
+  readonly conflicts: Conflicts;
+  /** Makes this node a primary. */
+  readonly promote: (options: { readonly force: boolean }) => Promise<Promotion>;
   /** Of Holdfast. */
   readonly version: string;
   /** Staleness in ms from which this replica calls itself degraded. */
@@ -85,6 +97,18 @@ export class ReplicaOps implements OpsService {
     this.#options.replica.resync(options);
   }
 
+  replicaPromote(options: { readonly force: boolean }): Promise<Promotion> {
+    return this.#options.promote(options);
+  }
+
+  conflicts(query: ConflictsQuery): Promise<readonly Conflict[]> {
+    return Promise.resolve(this.#options.conflicts.list(query));
+  }
+
+  conflictResolve(decision: Decision): Promise<Conflict> {
+    return resolveConflict(this.#options.conflicts, decideAtPrimary, decision);
+  }
+
   statusChanges(signal: AbortSignal): AsyncIterable<Status> {
     return changesOf(
       repeatedly(LOOK_EVERY_MS, signal, () => this.status()),
@@ -95,6 +119,15 @@ export class ReplicaOps implements OpsService {
   replicaLag(intervalMs: number, signal: AbortSignal): AsyncIterable<readonly ReplicaInfo[]> {
     return repeatedly(intervalMs, signal, () => this.replicas());
   }
+}
+
+function decideAtPrimary(): Promise<never> {
+  return Promise.reject(
+    new HoldfastError(
+      'NOT_PRIMARY',
+      'this node is a replica: make the change at its primary, then decide the conflict here with KEEP',
+    ),
+  );
 }
 
 /** The refusal of everything while there is nothing to serve. */

@@ -29,6 +29,15 @@ export interface AdoptedSchema {
   readonly sdlHash: string;
 }
 
+/** What became of a replica that was promoted. Durable with the first entry of its epoch. */
+export interface Promoted {
+  readonly epoch: number;
+  /** Wall clock, ms since 1970. */
+  readonly at: number;
+  /** URLs of the nodes it followed: former primaries, to be told of the new epoch. */
+  readonly primaries: readonly string[];
+}
+
 /** A replica that knows nothing. */
 export const NEW_FACTS: Facts = { joined: false, proven: false, task: null, forked: false, settled: 0 };
 /** A task at its start. */
@@ -39,9 +48,11 @@ interface Stored {
   readonly load: Load;
   readonly schema: AdoptedSchema | null;
   readonly asOf: number | null;
+  readonly promoted: Promoted | null;
 }
 
-const NOTHING: Stored = { facts: NEW_FACTS, load: LOAD_START, schema: null, asOf: null };
+const NOTHING: Stored = { facts: NEW_FACTS, load: LOAD_START, schema: null, asOf: null, promoted: null };
+
 /**
  * The replica's own durable facts, beside those of the store and the log. Written inside the transaction of the rows they speak of;
  * what is in memory follows the transaction, also when it is taken back.
@@ -83,6 +94,11 @@ export class Progress {
     return this.#now.asOf;
   }
 
+  /** Null unless this replica was promoted and is a primary since. */
+  get promoted(): Promoted | null {
+    return this.#now.promoted;
+  }
+
   /** Changes facts; `settled` never goes back but by a reset. */
   saveFacts(transaction: Transaction, facts: Partial<Facts>): void {
     this.#save(transaction, 'facts', { ...this.#now.facts, ...facts });
@@ -103,6 +119,10 @@ export class Progress {
 
   saveAsOf(transaction: Transaction, asOf: number): void {
     this.#save(transaction, 'asOf', asOf);
+  }
+
+  savePromoted(transaction: Transaction, promoted: Promoted | null): void {
+    this.#save(transaction, 'promoted', promoted);
   }
 
   #save<Name extends keyof Stored>(transaction: Transaction, name: Name, value: Stored[Name]): void {

@@ -5,19 +5,20 @@ import { comparePositions, formatPosition, type Position } from '../src/model/po
 import { CHAIN_PREFIX_DIGITS, decodeCursor, encodeCursor } from '../src/protocol/cursor.ts';
 import type { Hello, Shape, SyncSource } from '../src/protocol/sync-source.ts';
 import { waitForAdvance } from '../src/service/advance.ts';
-import type { Database } from '../src/sqlite/database.ts';
+import type { Promotion } from '../src/service/ops-service.ts';
+import type { Database, Transaction } from '../src/sqlite/database.ts';
 import type { Logger } from '../src/telemetry/logger.ts';
 import { type Clock, systemClock } from '../src/util/clock.ts';
 import { Applier, difference, MAX_GROUP_CHANGES } from './applier.ts';
 import { Backoff } from './backoff.ts';
 import { bootstrap } from './bootstrap.ts';
-import { locateFork } from './fork.ts';
+import { type Fork, locateFork } from './fork.ts';
 import { gather } from './gather.ts';
 import { guarded, requireOpen, until } from './guarded.ts';
 import { type Incoming, Intake } from './incoming.ts';
 import { Lag, type LagReport } from './lag.ts';
 import { Lock } from './lock.ts';
-import { type AdoptedSchema, LOAD_START, Progress } from './progress.ts';
+import { type AdoptedSchema, LOAD_START, Progress, type Promoted } from './progress.ts';
 import { Repair } from './repair.ts';
 import { Reporter, type ReportFacts } from './reporter.ts';
 import type { Prepare, Prepared } from './row-store.ts';
@@ -46,6 +47,11 @@ export interface ReplicaOptions {
   readonly prepare: Prepare;
   /** The SDL to insist on; a source with another one is not followed. Default: the source's is adopted. */
   readonly schema?: AdoptedSchema | undefined;
+  /**
+   * Keeps the entries from `from` on, which the source does not have, where people find them; resolves with the place once that is durable. Called
+   * when a fork was located, and again before an order gives them up. Default: nothing is kept.
+   */
+  readonly keepDivergent?: ((from: number) => Promise<string | null>) | undefined;
   readonly logger: Logger;
   readonly clock?: Clock | undefined;
   /** Wall clock in ms; for `asOf` only. */
@@ -159,7 +165,9 @@ export class Replica {
    * source answers. @throws what `prepare` throws, SCHEMA_INVALID among it
    */
   static async open(options: ReplicaOptions): Promise<Replica> {
-    const replica = new Replica(options, await Progress.open(options.database));
+    const progress = await Progress.open(options.database);
+    await adoptOwnLog(options, progress);
+    const replica = new Replica(options, progress);
     const schema = options.schema ?? replica.#progress.schema;
     if (schema !== null) await replica.#prepare(schema);
     replica.#lag.applied(options.log.head().sequence);
@@ -281,6 +289,54 @@ export class Replica {
       );
     }
     this.#post({ type: 'ORDERED', order: options.force === true ? Order.FORCED : Order.RESYNC });
+  }
+
+  /**
+   * Ends the following for good, in one transaction with the first entry of the next epoch: `prepare` runs in it and makes the
+   * store ready to be written to. When it throws, nothing has changed and the replica goes on following. Everything of this process
+   * waits meanwhile, some seconds for a million documents.
+   * @throws NOT_READY without `force` when documents may be missing; FORK without `force` while a fork is undecided; what `prepare` throws
+   */
+  async promote(options: {
+    readonly force: boolean;
+    readonly primaries: readonly string[];
+    readonly prepare: (transaction: Transaction) => void;
+  }): Promise<Promotion> {
+    if (!options.force) this.#requirePromotable();
+    const { database, log, wall = Date.now } = this.#options;
+    const { head, lagChanges } = this.#lag.report();
+    const promoted = await database.transaction((transaction) => {
+      options.prepare(transaction);
+      const at = Math.round(wall());
+      const { epoch } = log.beginEpoch(transaction, at);
+      const fact: Promoted = { epoch, at, primaries: options.primaries };
+      this.#progress.saveFacts(transaction, { proven: true, task: null, forked: false });
+      this.#progress.savePromoted(transaction, fact);
+      // What else comes in this turn of the database, and later, is no longer to be written.
+      const session = this.#session;
+      session?.controller.abort();
+      transaction.onRollback(() => this.#post({ type: 'LOST' }, session));
+      return fact;
+    });
+    await this.stop();
+    this.#changed();
+    return { position: this.position(), epoch: promoted.epoch, lostChanges: head === 0 ? null : lagChanges };
+  }
+
+  #requirePromotable(): void {
+    const { name, proven, task, forked } = this.#state;
+    if (forked || name === 'FORKED') {
+      throw new HoldfastError(
+        'FORK',
+        'this replica holds changes that its source does not have, and nobody has decided: promote it with force to keep them',
+      );
+    }
+    if (proven && task === null && this.position().sequence >= this.#progress.facts.settled && this.isReady()) return;
+    throw new HoldfastError(
+      'NOT_READY',
+      `this replica may lack documents (${name}): promote another one, or this one with force`,
+      { details: { state: name } },
+    );
   }
 
   async #loop(): Promise<void> {
@@ -433,7 +489,8 @@ export class Replica {
 
   async #greet(session: Session): Promise<void> {
     const source = session.source as SyncSource;
-    const hello = await source.hello(this.#progress.facts.joined ? this.#cursor() : null, SHAPE);
+    const { joined } = this.#progress.facts;
+    const hello = await source.hello(joined ? this.#cursor() : null, SHAPE, joined ? this.#options.log.epochs() : []);
     session.hello = hello;
     if (hello.status === 'FORK' || hello.status === 'FENCED') {
       if (!overrides(this.#state, hello.status)) return this.#post({ type: hello.status }, session);
@@ -474,16 +531,16 @@ export class Replica {
     if (this.#resetPause.tries > 0) await this.#pause(session, this.#resetPause);
     else this.#resetPause.next();
     const source = session.source as SyncSource;
-    const { logId, head, epoch, cursor } = session.hello as Hello;
+    const { logId, head, epochs, cursor } = session.hello as Hello;
     const chain = head === 0 ? GENESIS_CHAIN : ((await source.chain([head]))[0] ?? '');
     if (chain.slice(0, CHAIN_PREFIX_DIGITS) !== decodeCursor(cursor).chain) {
       throw new HoldfastError('CURSOR_EXPIRED', `the source no longer knows change ${head}, where it said it was`);
     }
     const { task } = this.#state;
+    await this.#keepDivergent(session);
     await this.#lock.run(() =>
       this.#options.database.transaction((transaction) => {
         requireOpen(session.signal);
-        const epochs = [{ epoch, firstSequence: Math.max(1, head) }];
         this.#options.log.reset(transaction, { logId, epochs, sequence: head, chain });
         this.#progress.saveFacts(transaction, { joined: true, task, forked: false, settled: head });
         this.#progress.saveLoad(transaction, LOAD_START);
@@ -615,7 +672,21 @@ export class Replica {
       .hello(this.#cursor(), SHAPE)
       .then((hello) => locateFork(this.#options.log, source, hello))
       .catch(() => undefined);
-    this.#reporter.forked(fork, this.#facts());
+    this.#reporter.forked(fork, fork && (await this.#keep(fork)), this.#facts());
+  }
+
+  /** Before entries that only this replica has are given up. */
+  async #keepDivergent(session: Session): Promise<void> {
+    const hello = session.hello as Hello;
+    if (!this.#progress.facts.proven || (hello.status !== 'FORK' && hello.status !== 'FENCED')) return;
+    await this.#keep(await locateFork(this.#options.log, session.source as SyncSource, hello));
+  }
+
+  /** Where the entries from the fork on are kept; null when there are none, or the source is of another database. */
+  async #keep({ sequence, kept }: Fork): Promise<string | null> {
+    const { log, keepDivergent } = this.#options;
+    if (sequence === null || keepDivergent === undefined || sequence > log.head().sequence) return null;
+    return keepDivergent(kept ? sequence : log.floor());
   }
 
   #work(session: Session): Work {
@@ -671,4 +742,17 @@ export class Replica {
     const source = this.#session?.address.name ?? this.#address().name;
     return { state: this.#state.name, source, position: formatPosition(this.position()) };
   }
+}
+
+/**
+ * The directory of a primary begins to follow: its documents are those of its own log, which may go on at the source or part
+ * from it. So does that of a promoted replica which was fenced.
+ */
+async function adoptOwnLog({ database, log }: ReplicaOptions, progress: Progress): Promise<void> {
+  const { sequence } = log.head();
+  if (progress.promoted === null && (progress.facts.joined || sequence === 0)) return;
+  await database.transaction((transaction) => {
+    progress.saveFacts(transaction, { joined: true, proven: true, task: null, forked: false, settled: sequence });
+    progress.savePromoted(transaction, null);
+  });
 }

@@ -57,8 +57,8 @@ export class Reporter {
     }
   }
 
-  /** A fork was looked for; `fork` is undefined when the source went away meanwhile. */
-  forked(fork: Fork | undefined, facts: ReportFacts): void {
+  /** A fork was looked for; `fork` is undefined when the source went away meanwhile. `kept` is where its changes are. */
+  forked(fork: Fork | undefined, kept: string | null | undefined, facts: ReportFacts): void {
     const { source, position } = facts;
     if (fork === undefined) {
       this.#stop(facts, `${source} does not have the changes up to ${position} of this replica: ${FORK_REMEDY}`);
@@ -68,7 +68,7 @@ export class Reporter {
       const place = `${fork.kept ? 'at' : 'at or before'} change ${fork.sequence}`;
       this.#stop(
         facts,
-        `the history of ${source} parts from this replica's ${place}; this replica is at ${position}: ${FORK_REMEDY}`,
+        `the history of ${source} parts from this replica's ${place}; this replica is at ${position}${kept ? ` (its changes from there on are in ${kept})` : ''}: ${FORK_REMEDY}`,
       );
     }
   }

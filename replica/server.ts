@@ -5,24 +5,28 @@ import { SqliteChangeLog } from '../src/changelog/sqlite-change-log.ts';
 import { type Config, dataDirectory } from '../src/config.ts';
 import { HoldfastError, isHoldfastError } from '../src/errors.ts';
 import {
-  dataSchema,
+  createGateway,
   type Gateway,
   type GatewayOptions,
   gatewayOf,
-  handWrittenResolvers,
-  logGauges,
   loggerOf,
   openAccess,
   openPorts,
   type Ports,
 } from '../src/gateway.ts';
 import { collectionSpecs, replicatedCollections, startRetention } from '../src/gateway-data.ts';
+import { openPrimary, type PrimaryNode } from '../src/gateway-primary.ts';
+import { dataSchema, handWrittenFiles, logGauges } from '../src/gateway-schema.ts';
 import type { Model } from '../src/model/entity.ts';
 import { loadModel, readSchemaDirectory } from '../src/model/load.ts';
 import { PrimarySource, SourceStage } from '../src/replication/source.ts';
 import type { Access } from '../src/service/access.ts';
+import { Conflicts } from '../src/service/conflicts.ts';
+import { exportDivergent } from '../src/service/divergence.ts';
+import type { OpsService, Promotion } from '../src/service/ops-service.ts';
 import { followersOf } from '../src/service/primary-ops.ts';
 import { isSync } from '../src/service/roles.ts';
+import { changesOf, repeatedly, statusOutline } from '../src/service/status.ts';
 import { Database } from '../src/sqlite/database.ts';
 import { SqliteStore } from '../src/store/sqlite-store.ts';
 import type { Logger } from '../src/telemetry/logger.ts';
@@ -32,10 +36,13 @@ import { secretOf } from '../src/util/secrets.ts';
 import { type ConnectedSource, connect } from './client.ts';
 import { Forwarder } from './forwarder.ts';
 import { notReady, ReplicaOps } from './ops.ts';
-import type { AdoptedSchema } from './progress.ts';
+import { type AdoptedSchema, Progress } from './progress.ts';
 import { Replica } from './replica.ts';
 import type { Prepared } from './row-store.ts';
 import { ReplicaService } from './service.ts';
+
+/** How often a change of the status is looked for, in ms. */
+const LOOK_EVERY_MS = 500;
 
 /** What serves the data of one SDL; replaced as a whole when the primary brings another. */
 interface Serving {
@@ -54,22 +61,31 @@ interface Serving {
  */
 export async function createReplica(config: Config, options: GatewayOptions = {}): Promise<Gateway> {
   const { primary: primaries, maxLagMs } = config.replica;
-  if (primaries.length === 0) {
-    throw new HoldfastError('CONFIG_INVALID', 'a replica needs a primary: give --primary ws://HOST:PORT/graphql');
-  }
   await using parts = new AsyncDisposableStack();
   const logger = options.logger ?? loggerOf(config);
   const own = config.schema === undefined ? undefined : loadModel(readSchemaDirectory(config.schema));
-  const resolvers = config.schema === undefined ? undefined : await handWrittenResolvers(config.schema);
+  const handWritten = config.schema === undefined ? {} : await handWrittenFiles(config.schema);
   const directory = dataDirectory(config);
   tokenOf(config);
   const database = parts.adopt(Database.open({ directory }), (opened) => opened.close());
-  const access = parts.use(openAccess(config, logger));
   const log = await SqliteChangeLog.open(database);
+  if ((await Progress.open(database)).promoted !== null && log.sealedBy() === null) {
+    await parts.disposeAsync();
+    return createGateway(config, { logger });
+  }
+  if (primaries.length === 0) {
+    throw new HoldfastError('CONFIG_INVALID', 'a replica needs a primary: give --primary ws://HOST:PORT/graphql');
+  }
+  const access = parts.use(openAccess(config, logger));
+  const conflicts = await Conflicts.open(database);
   let replica: Replica | undefined;
   let serving: Serving | undefined;
   let ports: Ports | undefined;
+  /** From its promotion on. */
+  let primary: PrimaryNode | undefined;
+  let isPromoted = false;
   parts.defer(() => serving?.stop());
+  parts.defer(() => primary?.[Symbol.asyncDispose]());
 
   const stage = (): SourceStage => {
     if (replica?.isReady() !== true) return SourceStage.EMPTY;
@@ -86,7 +102,7 @@ export async function createReplica(config: Config, options: GatewayOptions = {}
     });
     let schema: GraphQLSchema;
     try {
-      schema = dataSchema({ model, resolvers, source, access, logger });
+      schema = dataSchema({ model, resolvers: handWritten.resolvers, source, access, logger });
     } catch (error) {
       source.stop();
       throw error;
@@ -118,6 +134,7 @@ export async function createReplica(config: Config, options: GatewayOptions = {}
         },
       })),
       ...{ database, log, prepare, logger, schema: own },
+      keepDivergent: (from) => exportDivergent({ log, database, conflicts, directory }, from),
     }),
   );
   replica = following;
@@ -125,29 +142,51 @@ export async function createReplica(config: Config, options: GatewayOptions = {}
     if (serving === undefined || !following.isReady()) throw notReady(following.status().state);
     return serving;
   };
+  const metrics = createRegistry({ process: true });
+  const promote = async ({ force }: { readonly force: boolean }): Promise<Promotion> => {
+    if (serving === undefined) throw notReady(following.status().state);
+    const { store, model } = serving;
+    const since = Date.now() - KEY_RETENTION_MS;
+    const promotion = await following.promote({
+      ...{ force, primaries },
+      prepare: (transaction) => store.takeOver(transaction, log.keyedSeenBy(transaction, since)),
+    });
+    isPromoted = true;
+    // Everything above the file begins anew, over what is in it now.
+    await serving.stop();
+    primary = await openPrimary({ config, model, handWritten, database, access, logger, metrics });
+    ports?.data.replaceSchema(primary.schema);
+    logger.warn({ ...promotion, primaries }, 'promoted: this node is a primary now');
+    return promotion;
+  };
   const ops = new ReplicaOps({
-    ...{ replica: following, log, maxLagMs },
+    ...{ replica: following, log, maxLagMs, conflicts },
+    promote: oneAtATime(promote),
     data: () => serving && { model: serving.model, rows: serving.store, server: serving.store.capabilities.server },
     followers: () => (serving === undefined ? [] : followersOf(serving.source)),
     version: packageVersion(),
   });
   const forwarder = new Forwarder({
     primaries,
+    preferred: () => following.status().source,
     waitFor: (position, timeoutMs, signal) => following.waitFor(position, timeoutMs, signal),
   });
   ports = parts.use(
     await openPorts({
-      ...{ config, logger, access, ops },
-      metrics: createRegistry({ process: true }),
+      ...{ config, logger, access, metrics },
+      ops: roleOf(ops, () => primary?.ops),
       schema: serving?.schema ?? emptySchema(),
       model: () => requireServing().model,
       checkReady: () => void requireServing(),
       service: () => {
+        if (primary !== undefined) return primary.service();
+        if (isPromoted) throw new HoldfastError('NOT_READY', 'this node becomes a primary just now');
         const current = requireServing();
         current.service ??= new ReplicaService({ store: current.store, log, replica: following });
         return current.service;
       },
       health: () => {
+        if (primary !== undefined) return primary.health(ports?.data.state === 'serving');
         const { state, lagChanges, message } = following.status();
         const problems = ops.problems();
         return {
@@ -159,8 +198,8 @@ export async function createReplica(config: Config, options: GatewayOptions = {}
       },
       gauges: {
         ...logGauges(
-          () => log,
-          () => serving?.source,
+          () => primary?.log() ?? log,
+          () => primary?.source ?? serving?.source,
         ),
         holdfast_replica_lag_changes: () => following.lag().lagChanges,
         holdfast_replica_staleness_seconds: () => following.lag().stalenessMs / 1_000,
@@ -168,7 +207,7 @@ export async function createReplica(config: Config, options: GatewayOptions = {}
       },
       forward: (operation, info, summary) => {
         // Who follows this replica speaks to it, not to the primary.
-        if (isSync(summary)) return undefined;
+        if (isPromoted || isSync(summary)) return undefined;
         requireServing();
         return forwarder.forward(operation, info);
       },
@@ -176,6 +215,43 @@ export async function createReplica(config: Config, options: GatewayOptions = {}
   );
   void following.run();
   return gatewayOf(ports, following.ready, parts.move());
+}
+
+/** Idempotency keys are promised for seven days. */
+const KEY_RETENTION_MS = 8 * 24 * 3_600_000;
+
+/** The operations of the role that this node has when it is asked. */
+function roleOf(replica: OpsService, primary: () => OpsService | undefined): OpsService {
+  const role = (): OpsService => primary() ?? replica;
+  return {
+    status: () => role().status(),
+    replicas: () => role().replicas(),
+    replicaVerify: (options) => role().replicaVerify(options),
+    replicaResync: (options) => role().replicaResync(options),
+    replicaPromote: (options) => role().replicaPromote(options),
+    conflicts: (query) => role().conflicts(query),
+    conflictResolve: (decision) => role().conflictResolve(decision),
+    statusChanges: (signal) =>
+      changesOf(
+        repeatedly(LOOK_EVERY_MS, signal, () => role().status()),
+        statusOutline,
+      ),
+    replicaLag: (intervalMs, signal) => repeatedly(intervalMs, signal, () => role().replicas()),
+  };
+}
+
+/** Calls of `run` while one is under way are refused. */
+function oneAtATime<Options>(run: (options: Options) => Promise<Promotion>): (options: Options) => Promise<Promotion> {
+  let running = false;
+  return async (options) => {
+    if (running) throw new HoldfastError('NOT_READY', 'this replica is being promoted already: ask for its status');
+    running = true;
+    try {
+      return await run(options);
+    } finally {
+      running = false;
+    }
+  };
 }
 
 /** The token by which the primary knows this replica, read anew each time so that it can be changed. @throws CONFIG_INVALID */
@@ -200,8 +276,8 @@ function withTokens(source: ConnectedSource, access: Access, logger: Logger): Co
   };
   return {
     ...source,
-    hello: async (cursor, shape) => {
-      const hello = await source.hello(cursor, shape);
+    hello: async (cursor, shape, epochs) => {
+      const hello = await source.hello(cursor, shape, epochs);
       if (!following) void follow();
       return hello;
     },

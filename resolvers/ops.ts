@@ -6,13 +6,16 @@ import { ACCESS_ROLES, type AccessRole } from '../src/config.ts';
 import { SCHEMA_DIRECTORY } from '../src/model/built-in.ts';
 import { POSITION_SCALAR, SCALARS } from '../src/model/scalars.ts';
 import type { TokenService } from '../src/service/access.ts';
-import type { OpsService } from '../src/service/ops-service.ts';
+import type { Decision } from '../src/service/conflict-resolution.ts';
+import type { Conflict } from '../src/service/conflicts.ts';
+import type { ConflictsQuery, OpsService } from '../src/service/ops-service.ts';
 import { abortable } from '../src/util/abortable.ts';
 
 const TYPE_DEFS = new URL('ops.graphql', SCHEMA_DIRECTORY);
 /** Bounds of `replicaLag(intervalMs)`. */
 const MIN_INTERVAL_MS = 100;
 const MAX_INTERVAL_MS = 3_600_000;
+const MAX_CONFLICTS = 1_000;
 
 /** The roles as GraphQL names them. */
 const ROLES = Object.fromEntries(ACCESS_ROLES.map((role) => [role.toUpperCase(), role]));
@@ -48,10 +51,20 @@ export function buildOpsSchema({ service, tokens }: OpsSchemaOptions): GraphQLSc
       Position: POSITION_SCALAR,
       DateTime: SCALARS.get('DateTime')!.type,
       AccessRole: ROLES,
+      Conflict: {
+        at: ({ at }: Conflict) => new Date(at),
+        resolvedAt: ({ resolvedAt }: Conflict) => resolvedAt && new Date(resolvedAt),
+      },
       Status: { replicas: () => service.replicas() },
       Query: {
         status: field(() => service.status()),
         replicas: field(() => service.replicas()),
+        conflicts: field(({ all, limit, after = null }: ConflictsQuery) => {
+          if (limit < 1 || limit > MAX_CONFLICTS) {
+            throw badInput(`limit must be 1 to ${MAX_CONFLICTS}, not ${limit}`);
+          }
+          return service.conflicts({ all, limit, after });
+        }),
         tokens: field(() => tokens.list()),
       },
       Mutation: {
@@ -60,6 +73,10 @@ export function buildOpsSchema({ service, tokens }: OpsSchemaOptions): GraphQLSc
           await service.replicaResync(options);
           return service.status();
         }),
+        replicaPromote: field((options: { force: boolean }) => service.replicaPromote(options)),
+        conflictResolve: field(({ document = null, ...decision }: Decision) =>
+          service.conflictResolve({ ...decision, document }),
+        ),
         tokenCreate: field(({ input: { name, roles, expiresAt } }: { input: TokenInput }) =>
           tokens.create({ name, roles, expiresAt: expiresAt?.toISOString() ?? null }),
         ),

@@ -5,7 +5,7 @@ import type { GraphQLSchema } from 'graphql';
 import { HoldfastError } from '../src/errors.ts';
 import { SCHEMA_DIRECTORY } from '../src/model/built-in.ts';
 import { type DocumentText, decodeValue, encodeValue } from '../src/model/document.ts';
-import type { Position } from '../src/model/position.ts';
+import type { EpochStart, Position } from '../src/model/position.ts';
 import { POSITION_SCALAR, SCALARS } from '../src/model/scalars.ts';
 import type { Ack, Shape, SyncSource } from '../src/protocol/sync-source.ts';
 import type { Token } from '../src/service/token.ts';
@@ -53,8 +53,8 @@ function resolversOf({ source, tokens }: SyncOptions): IResolvers<unknown, SyncC
     SafeInt: SCALARS.get('SafeInt')!.type,
     Position: POSITION_SCALAR,
     Query: {
-      syncHello: field(({ cursor, shape }: { cursor?: string | null; shape?: ShapeInput | null }) =>
-        source.hello(token('cursor', cursor), shapeOf(shape)),
+      syncHello: field(({ cursor, shape, epochs }: HelloArguments) =>
+        source.hello(token('cursor', cursor), shapeOf(shape), few('epochs', epochs ?? []).map(epochOf)),
       ),
       syncSnapshot: field((args: { collection: string; after?: string | null; limit?: number | null }) =>
         source.snapshot(
@@ -107,6 +107,12 @@ interface ShapeInput {
   readonly collections?: readonly string[] | null;
 }
 
+interface HelloArguments {
+  readonly cursor?: string | null;
+  readonly shape?: ShapeInput | null;
+  readonly epochs?: readonly EpochStart[] | null;
+}
+
 interface ChangesArguments {
   readonly cursor: string;
   readonly shape?: ShapeInput | null;
@@ -131,6 +137,10 @@ function ackOf({ replica, applied, epoch, state, url = null }: AckInput): Ack {
     state: name('ack.state', state),
     url: url && text('ack.url', url, MAX_URL_LENGTH),
   };
+}
+
+function epochOf({ epoch, firstSequence }: EpochStart): EpochStart {
+  return { epoch: within('epochs.epoch', epoch, 1), firstSequence: within('epochs.firstSequence', firstSequence, 1) };
 }
 
 function token(argument: string, value: string | null | undefined): string | null {

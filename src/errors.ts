@@ -172,7 +172,8 @@ export const ERRORS = {
     status: 409,
   },
   FENCED: {
-    cause: 'The node that was asked belongs to an older epoch: another one was promoted in the meantime. Nothing was written.',
+    cause:
+      'The node that was asked belongs to an older epoch: another one was promoted in the meantime. Nothing was written.',
     remedy:
       'Send writes to the current primary, with the same Idempotency-Key; point replicas at it with --primary. The former primary becomes its replica with `holdfast replica` on its data directory.',
     retryable: false,

@@ -1,10 +1,14 @@
 import type { ChangeLog } from './changelog/change-log.ts';
 import { SqliteChangeLog } from './changelog/sqlite-change-log.ts';
-import type { Config } from './config.ts';
+import { type Config, dataDirectory } from './config.ts';
+import { Fencing } from './gateway-fencing.ts';
 import type { Model } from './model/entity.ts';
 import { DEFAULT_RETENTION, Retention } from './replication/retention.ts';
 import { PrimarySource } from './replication/source.ts';
-import type { DataService } from './service/data-service.ts';
+import { ConflictPolicies, type DecideConflict } from './service/conflict-policies.ts';
+import type { Conflicts } from './service/conflicts.ts';
+import { exportDivergent } from './service/divergence.ts';
+import { Fence } from './service/fence.ts';
 import { PrimaryService } from './service/primary.ts';
 import type { Database } from './sqlite/database.ts';
 import type { RowReader } from './store/row-store.ts';
@@ -17,7 +21,7 @@ import { systemClock } from './util/clock.ts';
 /** What a primary serves, wherever its documents are. */
 export interface PrimaryData extends AsyncDisposable {
   /** @throws DATABASE_UNAVAILABLE before the database was reached for the first time */
-  service(): DataService;
+  service(): PrimaryService;
   /** What replicas follow. */
   readonly source: PrimarySource;
   /** The documents as {@link source} hands them on. */
@@ -37,31 +41,44 @@ export interface PrimaryDataOptions {
   readonly database: Database;
   readonly logger: Logger;
   readonly metrics: MetricsRegistry;
-  /** Told when a follower shows an epoch higher than ours. */
-  readonly onHigherEpoch: (epoch: number) => void;
+  /** What this node met; also where divergent changes are listed. */
+  readonly conflicts: Conflicts;
+  /** Hand-written decisions, by entity. */
+  readonly decide: ReadonlyMap<string, DecideConflict>;
 }
 
 /** Documents and log in the embedded store. @throws ALREADY_EXISTS when documents break a new unique index */
 export async function openEmbeddedData(options: PrimaryDataOptions): Promise<PrimaryData> {
-  const { config, model, database, logger, onHigherEpoch } = options;
+  const { config, model, database, logger, conflicts, decide } = options;
   await using parts = new AsyncDisposableStack();
   const log = await SqliteChangeLog.open(database);
   const store = await SqliteStore.open({ database, outbox: log, collections: collectionSpecs(model) });
+  const fence = await Fence.open({ database, log });
+  const fencing = new Fencing({
+    ...{ fence, logger },
+    onFenced: () => source.stop(),
+    keep: (from) => exportDivergent({ log, database, conflicts, directory: dataDirectory(config) }, from),
+  });
   const source = parts.adopt(
     new PrimarySource({
-      ...{ log, rows: store, schema: model, collections: replicatedCollections(model), onHigherEpoch },
+      ...{ log, rows: store, schema: model, collections: replicatedCollections(model) },
+      onHigherEpoch: (epoch, from) => fencing.raise(epoch, from),
+      fencedBy: () => fence.state?.epoch ?? null,
     }),
     (started) => started.stop(),
   );
+  parts.defer(() => fencing.settled());
+  fencing.resume();
   parts.use(startRetention({ config, log, source, store, logger }));
-  const service = new PrimaryService({ store, log });
+  const policies = new ConflictPolicies({ conflicts, history: log, decide });
+  const service = new PrimaryService({ store, log, fence, policies });
   const owned = parts.move();
   return {
     service: () => service,
     ...{ source, rows: store },
     log: () => log,
     server: () => store.capabilities.server,
-    problems: () => [],
+    problems: () => fencing.problems(),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }

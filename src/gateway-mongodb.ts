@@ -12,10 +12,13 @@ import {
   replicatedCollections,
   startRetention,
 } from './gateway-data.ts';
+import { Fencing } from './gateway-fencing.ts';
 import { RedisConnection } from './pubsub/redis-connection.ts';
 import { RedisDoorbell } from './pubsub/redis-doorbell.ts';
 import { DEFAULT_RETENTION, Retention } from './replication/retention.ts';
 import { PrimarySource, SourceStage } from './replication/source.ts';
+import { ConflictPolicies } from './service/conflict-policies.ts';
+import { Fence } from './service/fence.ts';
 import { PrimaryService } from './service/primary.ts';
 import { connectMongo } from './store/mongo-connection.ts';
 import { MongoRows } from './store/mongo-rows.ts';
@@ -51,11 +54,13 @@ const KEY_RETENTION_MS = 8 * 24 * 3_600_000;
  * ALREADY_EXISTS when documents break a new unique index
  */
 export async function openMongoData(options: MongoDataOptions): Promise<PrimaryData> {
-  const { config, model, database, logger, onHigherEpoch } = options;
+  const { config, model, database, logger } = options;
   await using parts = new AsyncDisposableStack();
   const redis = await openRedis(options);
   if (redis !== undefined) parts.adopt(redis, (opened) => opened.close());
   const problems = new Problems(options);
+  const fence = await Fence.open({ database });
+  const fencing = new Fencing({ fence, logger, onFenced: () => source.stop() });
   const log = await SqliteChangeLog.open(database);
   const store = await SqliteStore.open({ database, outbox: log, collections: collectionSpecs(model) });
   const copy = parts.use(
@@ -67,7 +72,9 @@ export async function openMongoData(options: MongoDataOptions): Promise<PrimaryD
   let reached: Reached | undefined;
   const source = parts.adopt(
     new PrimarySource({
-      ...{ log, rows: store, schema: model, collections: replicatedCollections(model), onHigherEpoch },
+      ...{ log, rows: store, schema: model, collections: replicatedCollections(model) },
+      onHigherEpoch: (epoch, from) => fencing.raise(epoch, from),
+      fencedBy: () => fence.state?.epoch ?? null,
       stage: () => stageOf(copy),
       knownHead: () => reached?.log.head().sequence ?? Number.POSITIVE_INFINITY,
     }),
@@ -77,7 +84,7 @@ export async function openMongoData(options: MongoDataOptions): Promise<PrimaryD
   const end = new AbortController();
   const { ended } = await keepConnecting(
     async () => {
-      reached = await reach(options, { copy, log, store, redis, problems });
+      reached = await reach(options, { copy, log, store, redis, problems, fence });
     },
     problems,
     end.signal,
@@ -98,7 +105,7 @@ export async function openMongoData(options: MongoDataOptions): Promise<PrimaryD
     ...{ source, rows: store },
     log: () => reached?.log ?? log,
     server: () => reached?.server ?? 'MongoDB',
-    problems: () => problems.list(),
+    problems: () => [...fencing.problems(), ...problems.list()],
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
@@ -155,6 +162,7 @@ interface Local {
   readonly store: SqliteStore;
   readonly redis: RedisConnection | undefined;
   readonly problems: Problems;
+  readonly fence: Fence;
 }
 
 /** Connects and starts everything that needs the database. */
@@ -213,7 +221,10 @@ async function reach(options: MongoDataOptions, local: Local): Promise<Reached> 
   return {
     log,
     server: connection.capabilities.server,
-    service: new PrimaryService({ store, log, feed: local.log }),
+    service: new PrimaryService({
+      ...{ store, log, feed: local.log, fence: local.fence },
+      policies: new ConflictPolicies({ conflicts: options.conflicts, decide: options.decide, history: log }),
+    }),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }

@@ -1,36 +1,25 @@
-import { existsSync } from 'node:fs';
-import { resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
-import type { IResolvers } from '@graphql-tools/utils';
 import type { GraphQLSchema } from 'graphql';
 import { formatError } from '../resolvers/errors.ts';
 import { buildOpsSchema } from '../resolvers/ops.ts';
-import { buildSyncSchema } from '../resolvers/sync.ts';
 import { type ApiContext, createApiContext } from './api/context.ts';
-import { buildSchema } from './api/schema.ts';
-import type { ChangeLog } from './changelog/change-log.ts';
-import { type Config, databaseUrl, dataDirectory, exampleSchemaDirectory } from './config.ts';
+import { type Config, dataDirectory, exampleSchemaDirectory } from './config.ts';
 import { HoldfastError } from './errors.ts';
-import { openEmbeddedData, type PrimaryData } from './gateway-data.ts';
-import type { MongoDataOptions } from './gateway-mongodb.ts';
+import { openPrimary, promotedSdl } from './gateway-primary.ts';
+import { type HandWritten, handWrittenFiles } from './gateway-schema.ts';
 import type { Model } from './model/entity.ts';
 import { loadModel, readSchemaDirectory } from './model/load.ts';
 import { parsePosition } from './model/position.ts';
-import type { SyncSource } from './protocol/sync-source.ts';
-import type { PrimarySource } from './replication/source.ts';
 import { startHttp } from './server/http.ts';
 import type { Health, HttpOptions, HttpServer, RequestInfo } from './server/options.ts';
 import { Access } from './service/access.ts';
 import type { DataService, RequestContext } from './service/data-service.ts';
 import type { OpsService } from './service/ops-service.ts';
-import { PrimaryOps } from './service/primary-ops.ts';
 import { Action, dataActions, isSync, opsActions, requireActions } from './service/roles.ts';
 import { TokenFiles } from './service/token-files.ts';
 import { Database } from './sqlite/database.ts';
 import { createLogger, type Logger } from './telemetry/logger.ts';
 import { createRegistry, type MetricsRegistry, observe, type PlainGauge } from './telemetry/metrics.ts';
 import { armFailpoint } from './util/failpoint.ts';
-import { packageVersion } from './util/package-version.ts';
 
 /** A running primary or replica. */
 export interface Gateway extends AsyncDisposable {
@@ -60,58 +49,18 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
     logger.warn({ failpoint: config.failpoint }, 'this process is going to kill itself: HOLDFAST_FAILPOINT is set');
     armFailpoint(config.failpoint);
   }
-  const directory = config.schema ?? exampleSchemaDirectory();
-  const model = loadModel(readSchemaDirectory(directory));
-  const resolvers = await handWrittenResolvers(directory);
   const database = parts.adopt(Database.open({ directory: dataDirectory(config) }), (opened) => opened.close());
+  const { model, handWritten } = await schemaOf(config, database);
   const access = parts.use(openAccess(config, logger));
   const metrics = createRegistry({ process: true });
-  let higherEpoch = 0;
-  const onHigherEpoch = (epoch: number): void => {
-    if (epoch <= higherEpoch) return;
-    higherEpoch = epoch;
-    logger.error(
-      { epoch, ours: data.log().head().epoch },
-      'a replica follows a newer primary: this one should be stopped',
-    );
-  };
-  const url = databaseUrl(config);
-  const shared = { config, model, database, logger, metrics, onHigherEpoch };
-  const data = parts.use(await (url === undefined ? openEmbeddedData(shared) : openMongo({ ...shared, url })));
-  const { source } = data;
-  const problems = (): readonly string[] =>
-    higherEpoch === 0
-      ? data.problems()
-      : [`a replica follows a newer primary (epoch ${higherEpoch}): stop this one`, ...data.problems()];
-  const ops = new PrimaryOps({
-    ...{ model, source, problems },
-    log: () => data.log(),
-    rows: data.rows,
-    server: () => data.server(),
-    version: packageVersion(),
-  });
+  const node = parts.use(await openPrimary({ config, model, handWritten, database, access, logger, metrics }));
   let opened: Ports | undefined;
-  const serving = (): boolean => opened?.data.state === 'serving';
   const ports = parts.use(
     await openPorts({
-      config,
-      logger,
-      access,
-      ops,
-      schema: dataSchema({ model, resolvers, source, access, logger }),
-      metrics,
-      service: () => data.service(),
-      gauges: logGauges(
-        () => data.log(),
-        () => source,
-      ),
+      ...{ config, logger, access, metrics, ops: node.ops, schema: node.schema, gauges: node.gauges },
+      service: () => node.service(),
       model: () => model,
-      health: () => ({
-        live: true,
-        ready: serving(),
-        degraded: problems().length > 0,
-        components: { store: data.server(), position: data.log().head().sequence, problems: problems() },
-      }),
+      health: () => node.health(opened?.data.state === 'serving'),
     }),
   );
   opened = ports;
@@ -120,10 +69,13 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
   return gatewayOf(ports, Promise.resolve(), owned);
 }
 
-/** The driver is loaded only where it is used. */
-async function openMongo(options: MongoDataOptions): Promise<PrimaryData> {
-  const { openMongoData } = await import('./gateway-mongodb.ts');
-  return openMongoData(options);
+/** The configured SDL with what is written beside it; else that of a promoted replica; else the example. */
+async function schemaOf(config: Config, database: Database): Promise<{ model: Model; handWritten: HandWritten }> {
+  const kept = config.schema === undefined ? await promotedSdl(database) : undefined;
+  if (kept !== undefined)
+    return { model: loadModel([{ file: 'SDL of the former primary', text: kept }]), handWritten: {} };
+  const directory = config.schema ?? exampleSchemaDirectory();
+  return { model: loadModel(readSchemaDirectory(directory)), handWritten: await handWrittenFiles(directory) };
 }
 
 /** The two ports of a process. */
@@ -239,37 +191,6 @@ export function openAccess(config: Config, logger: Logger): Access {
   return access;
 }
 
-/** Gauges of a node's log and of those who follow it. */
-export function logGauges(
-  log: () => ChangeLog,
-  source: () => PrimarySource | undefined,
-): Partial<Record<PlainGauge, () => number>> {
-  const followers = () => source()?.followers.list() ?? [];
-  return {
-    holdfast_log_head_sequence: () => log().head().sequence,
-    holdfast_log_floor_sequence: () => log().floor(),
-    holdfast_followers: () => followers().length,
-    holdfast_follower_lag_changes: () => Math.max(0, ...followers().map(({ lagChanges }) => lagChanges)),
-  };
-}
-
-/** The data API of a model, with the sync fields of the node that serves it. */
-export function dataSchema(options: {
-  readonly model: Model;
-  readonly resolvers?: IResolvers | undefined;
-  readonly source: SyncSource;
-  /** Its tokens are told to those who follow. */
-  readonly access: Access;
-  readonly logger: Logger;
-}): GraphQLSchema {
-  const { model, resolvers, source, access, logger } = options;
-  return buildSchema(model, {
-    resolvers,
-    parts: [buildSyncSchema({ source, tokens: (signal) => access.changes(signal) })],
-    onOverride: (field) => logger.info({ field }, 'a hand-written field takes the place of the generated one'),
-  });
-}
-
 /** A gateway over what was started; stopping disposes of it once, last started first. */
 export function gatewayOf({ url, opsUrl }: Ports, ready: Promise<void>, parts: AsyncDisposableStack): Gateway {
   const stop = (): Promise<void> => parts.disposeAsync();
@@ -278,18 +199,6 @@ export function gatewayOf({ url, opsUrl }: Ports, ready: Promise<void>, parts: A
 
 export function loggerOf({ telemetry: { level, format } }: Config): Logger {
   return createLogger({ level, ...(format === 'auto' ? {} : { pretty: format === 'pretty' }) });
-}
-
-/** `resolvers.ts` or `.js` beside the SDL files, when there is one: it exports `resolvers`. */
-export async function handWrittenResolvers(directory: string): Promise<IResolvers | undefined> {
-  const file = ['resolvers.ts', 'resolvers.js', 'resolvers.mjs']
-    .map((name) => resolve(directory, name))
-    .find((path) => existsSync(path));
-  if (file === undefined) return undefined;
-  const loaded = (await import(pathToFileURL(file).href)) as { readonly resolvers?: IResolvers };
-  if (loaded.resolvers === undefined)
-    throw new HoldfastError('SCHEMA_INVALID', `${file} does not export "resolvers"`, { details: { mistakes: [] } });
-  return loaded.resolvers;
 }
 
 /** Longest `Idempotency-Key` taken, in characters. */

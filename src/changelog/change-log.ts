@@ -1,4 +1,7 @@
 import type { Hash, LogEntry } from '../model/change.ts';
+import type { EpochStart } from '../model/position.ts';
+
+export type { EpochStart } from '../model/position.ts';
 
 /** Where a log ends. */
 export interface LogHead {
@@ -9,12 +12,6 @@ export interface LogHead {
   readonly chain: Hash;
   /** `at` of that entry in ms since 1970; 0 when there is none. */
   readonly at: number;
-}
-
-/** The first sequence of an epoch. */
-export interface EpochStart {
-  readonly epoch: number;
-  readonly firstSequence: number;
 }
 
 /** Bounds of one read; whichever is met first ends it, after at least one entry. */

@@ -12,6 +12,7 @@ import { formatPosition, type Position } from '../model/position.ts';
 import type { Connection, Database, Transaction } from '../sqlite/database.ts';
 import { createMeta, readMeta, writeMeta } from '../sqlite/meta.ts';
 import type { Outbox } from '../store/outbox.ts';
+import type { KeyedWrite } from '../store/sqlite-store.ts';
 import type { ChangeLog, EpochStart, LogHead, ReadLimits } from './change-log.ts';
 
 /** Entries removed per transaction, so that nobody waits for a trim. */
@@ -41,12 +42,21 @@ const INSERT = `INSERT INTO log (${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 
 const INSERT_EPOCH = 'INSERT INTO epochs (epoch, first_sequence) VALUES (?, ?)';
 const ENTRY = `SELECT ${COLUMNS} FROM log WHERE sequence = ?`;
 const AFTER = `SELECT ${COLUMNS} FROM log WHERE sequence > ? ORDER BY sequence LIMIT ?`;
+const IMAGE_BEFORE = `SELECT image FROM log
+  WHERE sequence < ? AND collection = (SELECT collection FROM log WHERE sequence = ?) AND id = ? ORDER BY sequence DESC LIMIT 1`;
+const NEXT_VERSION =
+  "SELECT sequence, version FROM log WHERE sequence >= ? AND operation <> 'EPOCH' ORDER BY sequence LIMIT 1";
+const OF_VERSION = `SELECT ${COLUMNS} FROM log WHERE sequence >= ? AND operation <> 'EPOCH' AND version >= ? ORDER BY sequence`;
+const KEYED =
+  'SELECT sequence, epoch, operation, collection, id, version, at, key FROM log WHERE key IS NOT NULL AND at >= ? ORDER BY sequence';
 const LAST = `SELECT ${COLUMNS} FROM log ORDER BY sequence DESC LIMIT 1`;
 
 /** Keys in the meta table: identity, and place and chain of the entry before the oldest kept. */
 const LOG_ID = 'log.id';
 const BASE_SEQUENCE = 'log.base.sequence';
 const BASE_CHAIN = 'log.base.chain';
+/** The higher epoch after which nothing is appended here; 0 for none. */
+const SEALED = 'log.sealed';
 
 type Reader = Pick<Connection, 'prepare'>;
 
@@ -58,6 +68,8 @@ interface State {
   /** The entry before the oldest kept. */
   readonly base: { readonly sequence: number; readonly chain: Hash };
   readonly head: LogHead;
+  /** The higher epoch that ended this history here; 0 while none did. */
+  readonly sealedBy: number;
 }
 
 /** Where a follower's log begins: identity, epochs so far, and the entry after which the next one comes. */
@@ -142,12 +154,40 @@ export class SqliteChangeLog implements ChangeLog, Outbox {
     return reader.prepare(ENTRY).get(sequence) as LogEntry | undefined;
   }
 
+  imageBeforeSeenBy(reader: Reader, { sequence, id }: Pick<LogEntry, 'sequence' | 'id'>): Change['image'] {
+    const row = reader.prepare(IMAGE_BEFORE).get(sequence, sequence, id);
+    return (row?.image ?? null) as Change['image'];
+  }
+
+  /** The higher epoch that sealed this log; null while it takes changes. */
+  sealedBy(): number | null {
+    return this.#durable.sealedBy || null;
+  }
+
+  /** @throws FENCED once the log was sealed */
   append(transaction: Transaction, change: Change): LogEntry {
-    const { head } = this.#appended;
-    const sequence = head.sequence + 1;
-    const chain = chainHash(head.chain, head.epoch, sequence, change);
-    const entry: LogEntry = { ...change, epoch: head.epoch, sequence, chain };
-    this.#insert(transaction, entry);
+    const { head, sealedBy } = this.#appended;
+    if (sealedBy > 0) {
+      throw new HoldfastError('FENCED', `this node was fenced by epoch ${sealedBy}: send the write to its primary`);
+    }
+    return this.#append(transaction, change, head.epoch);
+  }
+
+  /** Ends this history here, for good: nothing is appended any more, for a primary of the higher `epoch` exists. */
+  seal(transaction: Transaction, epoch: number): void {
+    this.#follow(transaction);
+    writeMeta(transaction, SEALED, epoch);
+    this.#appended = { ...this.#appended, sealedBy: epoch };
+  }
+
+  /** Begins the next epoch, `at` ms since 1970: from its first entry on this log is that of the primary. Opens a sealed log. */
+  beginEpoch(transaction: Transaction, at: number): LogEntry {
+    const epoch = Math.max(this.#appended.head.epoch, this.#appended.sealedBy) + 1;
+    const nothing = { collection: '', id: '', version: 0, before: null, after: null, image: null, key: null };
+    const entry = this.#append(transaction, { operation: 'EPOCH', at, ...nothing }, epoch);
+    this.#begun(transaction, entry);
+    writeMeta(transaction, SEALED, 0);
+    this.#appended = { ...this.#appended, sealedBy: 0 };
     return entry;
   }
 
@@ -173,11 +213,7 @@ export class SqliteChangeLog implements ChangeLog, Outbox {
       );
     }
     this.#insert(transaction, entry);
-    if (entry.operation === 'EPOCH') {
-      transaction.prepare(INSERT_EPOCH).run(entry.epoch, entry.sequence);
-      const begun = { epoch: entry.epoch, firstSequence: entry.sequence };
-      this.#appended = { ...this.#appended, epochs: [...this.#appended.epochs, begun] };
-    }
+    if (entry.operation === 'EPOCH') this.#begun(transaction, entry);
   }
 
   /** Empties a follower's log and makes it continue another history: the next entry is `origin.sequence + 1`. */
@@ -185,6 +221,7 @@ export class SqliteChangeLog implements ChangeLog, Outbox {
     this.#follow(transaction);
     transaction.exec('DELETE FROM log; DELETE FROM epochs');
     writeOrigin(transaction, origin);
+    writeMeta(transaction, SEALED, 0);
     this.#appended = { ...readState(transaction), generation: this.#appended.generation + 1 };
   }
 
@@ -205,6 +242,33 @@ export class SqliteChangeLog implements ChangeLog, Outbox {
     return this.#database.reader.prepare(ENTRY).get(sequence) as LogEntry | undefined;
   }
 
+  /**
+   * The entry of one version of a document; undefined when it was trimmed or never was. Versions do not decrease along the
+   * log, which it is searched by; where they do, behind several primaries of one database, it may not be found.
+   */
+  async entryOfVersion(collection: string, id: string, version: number): Promise<LogEntry | undefined> {
+    const { reader } = this.#database;
+    let low = this.floor();
+    let high = this.head().sequence + 1;
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2);
+      const found = reader.prepare(NEXT_VERSION).get(middle) as { sequence: number; version: number } | undefined;
+      if (found !== undefined && found.version < version) low = found.sequence + 1;
+      else high = middle;
+    }
+    const entries = reader.prepare(OF_VERSION).iterate(low, version) as Iterable<unknown> as Iterable<LogEntry>;
+    for (const entry of entries) {
+      if (entry.version !== version) return undefined;
+      if (entry.id === id && entry.collection === collection) return entry;
+    }
+    return undefined;
+  }
+
+  /** Every write that was made under an idempotency key since `since` (ms since 1970), in order, as `reader` sees them. */
+  keyedSeenBy(reader: Reader, since: number): Iterable<KeyedWrite> {
+    return reader.prepare(KEYED).iterate(since) as Iterable<unknown> as Iterable<KeyedWrite>;
+  }
+
   async trim(floor: number): Promise<number> {
     const before = this.floor();
     const { generation } = this;
@@ -219,6 +283,19 @@ export class SqliteChangeLog implements ChangeLog, Outbox {
   onAdvance(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  #append(transaction: Transaction, change: Change, epoch: number): LogEntry {
+    const { head } = this.#appended;
+    const sequence = head.sequence + 1;
+    const entry: LogEntry = { ...change, epoch, sequence, chain: chainHash(head.chain, epoch, sequence, change) };
+    this.#insert(transaction, entry);
+    return entry;
+  }
+
+  #begun(transaction: Transaction, { epoch, sequence: firstSequence }: LogEntry): void {
+    transaction.prepare(INSERT_EPOCH).run(epoch, firstSequence);
+    this.#appended = { ...this.#appended, epochs: [...this.#appended.epochs, { epoch, firstSequence }] };
   }
 
   #insert(transaction: Transaction, entry: LogEntry): void {
@@ -306,5 +383,6 @@ function readState(reader: Reader): State {
     last === undefined
       ? { epoch: epochs.at(-1)?.epoch ?? FIRST_EPOCH.epoch, sequence: base.sequence, chain: base.chain, at: 0 }
       : { epoch: last.epoch, sequence: last.sequence, chain: last.chain, at: last.at };
-  return { logId: readMeta(reader, LOG_ID) as string, generation: 0, epochs, base, head };
+  const sealedBy = Number(readMeta(reader, SEALED) ?? 0);
+  return { logId: readMeta(reader, LOG_ID) as string, generation: 0, epochs, base, head, sealedBy };
 }

@@ -120,6 +120,17 @@ export const COMMANDS: readonly CommandDefinition[] = [
     load: async () => (await import('./replica-resync.ts')).replicaResync,
   },
   {
+    name: 'replica promote',
+    summary: 'make a replica the primary; the former one takes no more writes once it hears of it',
+    options: [
+      REPLICA_OPS_URL,
+      TOKEN,
+      { flags: '--force', description: 'also when documents may be missing, or a fork is undecided' },
+    ],
+    example: 'holdfast replica promote --url http://127.0.0.1:4011/graphql',
+    load: async () => (await import('./replica-promote.ts')).replicaPromote,
+  },
+  {
     name: 'demo',
     summary: 'run a primary and a replica with example data',
     options: [

@@ -1,6 +1,6 @@
 import { DirectiveLocation, type ObjectTypeDefinitionNode } from 'graphql';
 import type { AppliedDirectives, DirectiveReader } from './directives.ts';
-import type { Entity, Field, ObjectType } from './entity.ts';
+import { ConflictPolicy, type Entity, type Field, type ObjectType } from './entity.ts';
 import { FieldBuilder, isStorableKey, type TypeDraft } from './fields.ts';
 import { collectFieldIndexes, collectRelationIndexes, IndexCollector } from './indexes.ts';
 import type { Mistakes } from './mistakes.ts';
@@ -104,6 +104,7 @@ export function buildEntities(
         id,
         indexes,
         replicates: applied.get('replicate')?.[0]?.args.mode !== 'NONE',
+        conflict: (applied.get('conflict')?.[0]?.args.policy as ConflictPolicy | undefined) ?? ConflictPolicy.REJECT,
         description: node.description?.value,
       },
     });

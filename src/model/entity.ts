@@ -4,6 +4,15 @@ import type { DocumentNode } from 'graphql';
 export const FieldKind = { SCALAR: 'SCALAR', ENUM: 'ENUM', OBJECT: 'OBJECT', RELATION: 'RELATION' } as const;
 export type FieldKind = (typeof FieldKind)[keyof typeof FieldKind];
 
+/** What becomes of a write that was made on an older version of its document. */
+export const ConflictPolicy = {
+  REJECT: 'REJECT',
+  LAST_WRITE_WINS: 'LAST_WRITE_WINS',
+  MERGE: 'MERGE',
+  CUSTOM: 'CUSTOM',
+} as const;
+export type ConflictPolicy = (typeof ConflictPolicy)[keyof typeof ConflictPolicy];
+
 /** How a relation finds its documents: `target.targetPath` equals `owner.ownerPath` (either may be an array). */
 export interface Relation {
   /** Entity name on the other side. */
@@ -74,6 +83,8 @@ export interface Entity {
   readonly indexes: readonly { readonly name: string; readonly paths: readonly string[]; readonly unique: boolean }[];
   /** False for `@replicate(mode: NONE)`. */
   readonly replicates: boolean;
+  /** `@conflict(policy:)`. */
+  readonly conflict: ConflictPolicy;
   readonly description?: string | undefined;
 }
 

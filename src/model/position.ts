@@ -8,6 +8,12 @@ export interface Position {
   readonly sequence: number;
 }
 
+/** The first sequence of an epoch. */
+export interface EpochStart {
+  readonly epoch: number;
+  readonly firstSequence: number;
+}
+
 /** The public text of a position. */
 export function formatPosition(position: Position): string {
   return `${position.epoch}.${position.sequence}`;

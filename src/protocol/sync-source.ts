@@ -1,6 +1,6 @@
 import type { Hash } from '../model/change.ts';
 import type { DocumentText } from '../model/document.ts';
-import type { Position } from '../model/position.ts';
+import type { EpochStart, Position } from '../model/position.ts';
 
 /** Opaque resume token of a follower; see cursor.ts. */
 export type CursorText = string;
@@ -31,6 +31,8 @@ export interface Hello {
   readonly floor: number;
   /** Cursor at the head: where a new follower starts. */
   readonly cursor: CursorText;
+  /** Every epoch that began in this history, oldest first: a follower that starts at the head keeps them. */
+  readonly epochs: readonly EpochStart[];
   /** SDL of the source's entities, as one document. */
   readonly sdl: string;
   /** Digest of that SDL without comments and descriptions, 32 hexadecimal digits. */
@@ -122,7 +124,11 @@ export interface Ack {
  * Every call ends with an error of the catalogue, or PRIMARY_UNREACHABLE when the connection is lost.
  */
 export interface SyncSource {
-  hello(cursor: CursorText | null, shape: Shape): Promise<Hello>;
+  /**
+   * Whether a follower at `cursor` may go on here. `epochs` are those of the follower's log: a source of an older epoch learns
+   * from them that it is no longer the primary, and since which change. @throws FENCED when it knew before
+   */
+  hello(cursor: CursorText | null, shape: Shape, epochs?: readonly EpochStart[]): Promise<Hello>;
   /**
    * Frames after `cursor`, then live; an empty frame with the head at least every second. A frame may begin before the
    * cursor (shared frames); it never begins after `cursor + 1`. Pull: the next frame is read when the last one was taken.

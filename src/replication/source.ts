@@ -2,7 +2,7 @@ import type { ChangeLog } from '../changelog/change-log.ts';
 import { HoldfastError } from '../errors.ts';
 import type { Hash } from '../model/change.ts';
 import type { DocumentText } from '../model/document.ts';
-import type { Position } from '../model/position.ts';
+import type { EpochStart, Position } from '../model/position.ts';
 import { decodeCursor, encodeCursor } from '../protocol/cursor.ts';
 import type {
   Ack,
@@ -54,8 +54,13 @@ export interface PrimarySourceOptions {
    * that holds one of those is not of another history, it is only ahead. Default: the log's head.
    */
   readonly knownHead?: () => number;
-  /** Told when a follower shows an epoch higher than ours: this node is no longer the primary. */
-  readonly onHigherEpoch?: (epoch: number) => void;
+  /**
+   * Told when a follower shows an epoch higher than ours: this node is no longer the primary. `from` is the first sequence of the
+   * epoch after ours, where the histories part; null when the follower did not say.
+   */
+  readonly onHigherEpoch?: (epoch: number, from: number | null) => void;
+  /** The higher epoch that this node knows of, which nobody should follow any more; null while it knows of none. */
+  readonly fencedBy?: () => number | null;
   readonly clock?: Clock;
   /** Bytes of encoded frames kept for sharing. Default 32 MiB. */
   readonly cacheBytes?: number;
@@ -77,7 +82,8 @@ export class PrimarySource implements SyncSource {
   readonly #collections: readonly string[];
   readonly #stage: () => SourceStage;
   readonly #knownHead: () => number;
-  readonly #onHigherEpoch: (epoch: number) => void;
+  readonly #onHigherEpoch: (epoch: number, from: number | null) => void;
+  readonly #fencedBy: () => number | null;
   readonly #clock: Clock;
   readonly #slowConsumerMs: number;
   readonly #feed: Feed;
@@ -95,6 +101,7 @@ export class PrimarySource implements SyncSource {
     this.#stage = options.stage ?? (() => SourceStage.EQUAL);
     this.#knownHead = options.knownHead ?? (() => log.head().sequence);
     this.#onHigherEpoch = options.onHigherEpoch ?? (() => undefined);
+    this.#fencedBy = options.fencedBy ?? (() => null);
     this.#clock = clock;
     this.#slowConsumerMs = options.slowConsumerMs ?? SLOW_CONSUMER_MS;
     this.#feed = new Feed(log, clock);
@@ -124,9 +131,10 @@ export class PrimarySource implements SyncSource {
     this.#feed.stop();
   }
 
-  async hello(cursor: CursorText | null, shape: Shape): Promise<Hello> {
+  async hello(cursor: CursorText | null, shape: Shape, theirs: readonly EpochStart[] = []): Promise<Hello> {
     this.#requireHistory();
-    const status = await this.#status(cursor, shape);
+    const status = await this.#status(cursor, shape, theirs);
+    if (status !== 'FENCED') this.#requireCurrent();
     const { epoch, sequence, chain } = this.#log.head();
     const { logId } = this.#log;
     return {
@@ -136,6 +144,7 @@ export class PrimarySource implements SyncSource {
       head: sequence,
       floor: this.#log.floor(),
       cursor: encodeCursor({ logId, epoch, sequence, chain }),
+      epochs: this.#log.epochs(),
       ...this.#schema,
     };
   }
@@ -201,7 +210,7 @@ export class PrimarySource implements SyncSource {
     this.#requireHistory();
     const { epoch, sequence } = this.#log.head();
     if (ack.epoch > epoch) {
-      this.#onHigherEpoch(ack.epoch);
+      this.#onHigherEpoch(ack.epoch, null);
       throw refusal('FENCED', `replica "${ack.replica}" is of epoch ${ack.epoch}; this node is of epoch ${epoch}`);
     }
     this.#requireReached(ack.applied);
@@ -211,19 +220,24 @@ export class PrimarySource implements SyncSource {
     this.followers.acknowledge(ack);
   }
 
-  async #status(cursor: CursorText | null, shape: Shape): Promise<HelloStatus> {
+  async #status(cursor: CursorText | null, shape: Shape, theirs: readonly EpochStart[] = []): Promise<HelloStatus> {
     if (shape.collections?.some((name) => !this.#collections.includes(name))) return 'SCHEMA_MISMATCH';
     if (cursor === null) return 'OK';
     const place = decodeCursor(cursor);
     if (place.logId === this.#log.logId) this.#requireReached(place.sequence);
     const status = await statusOf(this.#log, place);
-    if (status === 'FENCED') this.#onHigherEpoch(place.epoch);
+    if (status === 'FENCED') {
+      const ours = this.#log.head().epoch;
+      const after = theirs.filter(({ epoch }) => epoch > ours).map(({ firstSequence }) => firstSequence);
+      this.#onHigherEpoch(place.epoch, after.length === 0 ? null : Math.min(...after));
+    }
     return status;
   }
 
   /** The sequence to go on after. @throws what `hello` would say */
   async #resume(cursor: CursorText, shape: Shape): Promise<number> {
     this.#requireHistory();
+    this.#requireCurrent();
     const status = await this.#status(cursor, shape);
     const { sequence } = decodeCursor(cursor);
     switch (status) {
@@ -256,6 +270,16 @@ export class PrimarySource implements SyncSource {
     throw new HoldfastError(
       'NOT_READY',
       `this node holds the changes up to ${head}, the follower is at ${sequence} already: ask another node, or later`,
+    );
+  }
+
+  /** @throws FENCED when this node knows that it is no longer the primary: its followers are to look for the one that is */
+  #requireCurrent(): void {
+    const epoch = this.#fencedBy();
+    if (epoch === null) return;
+    throw refusal(
+      'FENCED',
+      `this node is a former primary, fenced by epoch ${epoch}: follow the primary of that epoch`,
     );
   }
 

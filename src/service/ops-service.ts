@@ -1,5 +1,7 @@
 import type { Position } from '../model/position.ts';
 import type { FollowerStatus } from '../replication/followers.ts';
+import type { Decision } from './conflict-resolution.ts';
+import type { Conflict } from './conflicts.ts';
 
 /** What an operator asks of one process; `schema/ops.graphql` carries exactly these calls. */
 export interface OpsService {
@@ -18,10 +20,39 @@ export interface OpsService {
    * @throws UNSUPPORTED_OPERATOR on a primary
    */
   replicaResync(options: { readonly force: boolean }): Promise<void>;
+  /**
+   * Makes this replica a primary, with the next epoch; `src/replication/SPEC.md` section 8.
+   * @throws UNSUPPORTED_OPERATOR on a primary; ALREADY_EXISTS (`violations`) when unique fields are not; without `force` NOT_READY
+   * when documents may be missing, FORK when a fork is undecided
+   */
+  replicaPromote(options: { readonly force: boolean }): Promise<Promotion>;
+  /** The conflicts that this node met, oldest first. */
+  conflicts(query: ConflictsQuery): Promise<readonly Conflict[]>;
+  /**
+   * Decides a conflict. @throws NOT_FOUND, VALIDATION_FAILED; CONFLICT when the document was changed since; on a replica NOT_PRIMARY for
+   * everything but KEEP
+   */
+  conflictResolve(decision: Decision): Promise<Conflict>;
   /** The status now, and again after each change of anything but counts, lags and times. Ends with the signal. */
   statusChanges(signal: AbortSignal): AsyncIterable<Status>;
   /** The replicas now, and again every `intervalMs`. Ends with the signal. */
   replicaLag(intervalMs: number, signal: AbortSignal): AsyncIterable<readonly ReplicaInfo[]>;
+}
+
+/** Which conflicts: the open ones, or with `all` every one; at most `limit` after the one with the id `after`. */
+export interface ConflictsQuery {
+  readonly all: boolean;
+  readonly limit: number;
+  readonly after: string | null;
+}
+
+/** What a promotion did. */
+export interface Promotion {
+  /** Of the first entry of the new epoch. */
+  readonly position: Position;
+  readonly epoch: number;
+  /** Changes that the former primary was heard to have and that are not here; null when it was not heard since the start. */
+  readonly lostChanges: number | null;
 }
 
 /** How one process is. */

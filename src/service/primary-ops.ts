@@ -3,7 +3,9 @@ import { HoldfastError } from '../errors.ts';
 import type { Model } from '../model/entity.ts';
 import type { PrimarySource } from '../replication/source.ts';
 import type { RowReader } from '../store/row-store.ts';
-import type { OpsService, ReplicaInfo, Status } from './ops-service.ts';
+import { type Decision, resolveConflict, type Settle } from './conflict-resolution.ts';
+import type { Conflict, Conflicts } from './conflicts.ts';
+import type { ConflictsQuery, OpsService, ReplicaInfo, Status } from './ops-service.ts';
 import { changesOf, entityStatus, logStatus, repeatedly, statusOutline } from './status.ts';
 
 /** How often {@link PrimaryOps.statusChanges} looks, in ms. */
@@ -20,6 +22,8 @@ export interface PrimaryOpsOptions {
   readonly version: string;
   /** Sentences about what is wrong now. */
   readonly problems: () => readonly string[];
+  readonly conflicts: Conflicts;
+  readonly settle: Settle;
 }
 
 /** What an operator may ask of a primary. */
@@ -58,6 +62,18 @@ export class PrimaryOps implements OpsService {
 
   replicaResync(): Promise<never> {
     return Promise.reject(notAReplica('resync'));
+  }
+
+  replicaPromote(): Promise<never> {
+    return Promise.reject(notAReplica('promote'));
+  }
+
+  conflicts(query: ConflictsQuery): Promise<readonly Conflict[]> {
+    return Promise.resolve(this.#options.conflicts.list(query));
+  }
+
+  conflictResolve(decision: Decision): Promise<Conflict> {
+    return resolveConflict(this.#options.conflicts, this.#options.settle, decision);
   }
 
   statusChanges(signal: AbortSignal): AsyncIterable<Status> {

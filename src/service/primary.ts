@@ -1,11 +1,13 @@
 import type { ChangeLog } from '../changelog/change-log.ts';
 import { HoldfastError, isHoldfastError } from '../errors.ts';
 import type { Document } from '../model/document.ts';
-import { encodeValue } from '../model/document.ts';
+import { decodeValue, encodeValue } from '../model/document.ts';
 import type { Entity } from '../model/entity.ts';
 import { comparePositions, formatPosition, type Position } from '../model/position.ts';
 import type { BulkResult, Collection, Filter, Store, Update, WriteResult } from '../store/store.ts';
 import { waitForAdvance } from './advance.ts';
+import type { ConflictPolicies } from './conflict-policies.ts';
+import { type Conflict, ConflictKind } from './conflicts.ts';
 import {
   type ChangesQuery,
   type DataService,
@@ -17,6 +19,7 @@ import {
   type Written,
   type WrittenMany,
 } from './data-service.ts';
+import type { Fence } from './fence.ts';
 import { idempotencyOf, newId } from './identity.ts';
 import { StoreReader } from './reader.ts';
 
@@ -31,6 +34,10 @@ export interface PrimaryServiceOptions {
   readonly log: ChangeLog;
   /** What subscriptions read: a copy of the log near by. Default: the log itself. */
   readonly feed?: ChangeLog;
+  /** Refuses writes once another primary was promoted. Default: never. */
+  readonly fence?: Fence | undefined;
+  /** What `@conflict` says. Default: REJECT for every entity. */
+  readonly policies?: ConflictPolicies | undefined;
   readonly now?: () => number;
 }
 
@@ -38,12 +45,16 @@ export interface PrimaryServiceOptions {
 export class PrimaryService extends StoreReader implements DataService {
   readonly #store: Store;
   readonly #log: ChangeLog;
+  readonly #fence: Fence | undefined;
+  readonly #policies: ConflictPolicies | undefined;
   readonly #now: () => number;
 
   constructor(options: PrimaryServiceOptions) {
     super({ store: options.store, log: options.feed ?? options.log });
     this.#store = options.store;
     this.#log = options.log;
+    this.#fence = options.fence;
+    this.#policies = options.policies;
     this.#now = options.now ?? Date.now;
   }
 
@@ -79,10 +90,13 @@ export class PrimaryService extends StoreReader implements DataService {
     context: WriteContext,
   ): Promise<Written> {
     const collection = this.#collection(entity, context);
-    const result = await collection.updateOne({ _id: id }, update, {
-      ifVersion,
-      idempotency: idempotencyOf(context, 0),
-    });
+    const idempotency = idempotencyOf(context, 0);
+    const result = await collection
+      .updateOne({ _id: id }, update, { ifVersion, idempotency })
+      .catch((error: unknown) => {
+        if (ifVersion === undefined || this.#policies === undefined || !isHoldfastError(error, 'CONFLICT')) throw error;
+        return this.#policies.update({ entity, collection, id, ifVersion, idempotency, error }, update);
+      });
     return this.#written(found(result, entity, id), context);
   }
 
@@ -132,7 +146,11 @@ export class PrimaryService extends StoreReader implements DataService {
 
   async delete(entity: Entity, id: unknown, ifVersion: number | undefined, context: WriteContext): Promise<Written> {
     const collection = this.#collection(entity, context);
-    const result = await collection.deleteOne({ _id: id }, { ifVersion, idempotency: idempotencyOf(context, 0) });
+    const idempotency = idempotencyOf(context, 0);
+    const result = await collection.deleteOne({ _id: id }, { ifVersion, idempotency }).catch((error: unknown) => {
+      if (ifVersion === undefined || this.#policies === undefined || !isHoldfastError(error, 'CONFLICT')) throw error;
+      return this.#policies.delete({ entity, collection, id, ifVersion, idempotency, error });
+    });
     return this.#written(found(result, entity, id), context);
   }
 
@@ -141,13 +159,41 @@ export class PrimaryService extends StoreReader implements DataService {
     return this.#writtenMany(await collection.deleteMany(filter, { operation: idempotencyOf(context, 0) }), context);
   }
 
+  /**
+   * Stores what somebody decided about a conflict: `document` in place of what is there, or nothing when it is null.
+   * @throws CONFLICT when the document was changed since the conflict was listed; FENCED, ALREADY_EXISTS, VALIDATION_FAILED
+   */
+  async settle(
+    { kind, collection: name, document: id, currentVersion }: Conflict,
+    document: Document | null,
+  ): Promise<void> {
+    this.#fence?.requireOpen();
+    const collection = this.#store.collection(name);
+    const _id = decodeValue(id);
+    const ifVersion = kind === ConflictKind.WRITE ? (currentVersion ?? undefined) : undefined;
+    if (document === null) {
+      await collection.deleteOne({ _id }, { ifVersion });
+      return;
+    }
+    const { _id: _, ...fields } = document;
+    const replaced = await collection.replaceOne({ _id }, fields, { ifVersion });
+    if (replaced.matchedCount === 0) await collection.insertOne({ _id, ...fields });
+  }
+
   #collection(entity: Entity, context: WriteContext): Collection {
     context.signal.throwIfAborted();
+    this.#fence?.requireOpen();
     return this.#store.collection(entity.collection);
   }
 
   protected override beforeRead(context: RequestContext): void | Promise<void> {
     context.provenance ??= this.#provenance(this.#log.head());
+    const { stalenessMs, asOf } = context.provenance;
+    if (context.maxStalenessMs !== undefined && stalenessMs > context.maxStalenessMs) {
+      throw new HoldfastError('STALE_READ', `this former primary knows nothing that happened since ${asOf}`, {
+        details: { position: context.provenance.position, lagMs: stalenessMs },
+      });
+    }
     const { minPosition } = context;
     if (minPosition !== undefined && comparePositions(minPosition, this.#log.head()) > 0)
       return this.#awaitPosition(minPosition, context);
@@ -171,13 +217,16 @@ export class PrimaryService extends StoreReader implements DataService {
     context.provenance = this.#provenance(head);
   }
 
-  #provenance(position: Position): RequestContext['provenance'] {
+  /** What a fenced primary has ages from the moment it heard of its successor. */
+  #provenance(position: Position): NonNullable<RequestContext['provenance']> {
+    const now = this.#now();
+    const fenced = this.#fence?.state;
     return {
       source: Source.DATABASE,
-      asOf: new Date(this.#now()).toISOString(),
-      stalenessMs: 0,
+      asOf: new Date(fenced?.at ?? now).toISOString(),
+      stalenessMs: fenced === undefined ? 0 : Math.max(0, now - fenced.at),
       position: formatPosition(position),
-      degraded: false,
+      degraded: fenced !== undefined,
     };
   }
 

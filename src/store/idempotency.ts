@@ -19,9 +19,13 @@ const REMEMBER_END = 'INSERT INTO operations (key, digest, matched, epoch, seque
 
 const PRUNE = 'DELETE FROM idempotency WHERE rowid IN (SELECT rowid FROM idempotency WHERE at < ? ORDER BY at LIMIT ?)';
 
+/** Arguments that nobody knows any more: a repetition is taken on trust. */
+export const UNKNOWN_DIGEST = '';
+
 /** A write that was made under a key, or found to be needless: UNCHANGED. */
 export interface RememberedWrite {
   readonly key: string;
+  /** Digest of the arguments; {@link UNKNOWN_DIGEST} where only the log was left to know the write from. */
   readonly digest: string;
   /** Key of the bulk operation it was part of; null when it was written alone. */
   readonly operation_key: string | null;
@@ -92,6 +96,11 @@ export function rememberEnd(
   transaction.prepare(REMEMBER_END).run(key, digest, matched, epoch, sequence, at);
 }
 
+/** Forgets everything: what is remembered is about to be told anew. */
+export function forgetKeys(transaction: Transaction): void {
+  transaction.exec('DELETE FROM idempotency; DELETE FROM operations');
+}
+
 /** The key of one document of a bulk operation. */
 export function documentKey(operation: IdempotencyKey, id: DocumentText): IdempotencyKey {
   return { key: hash('sha256', `${operation.key}\0${id}`, 'hex').slice(0, 32), digest: operation.digest };
@@ -104,6 +113,6 @@ export function pruneKeys(transaction: Transaction, at: number, most: number): n
 }
 
 function requireSame(known: Pick<IdempotencyKey, 'digest'>, key: IdempotencyKey): void {
-  if (known.digest === key.digest) return;
+  if (known.digest === key.digest || known.digest === UNKNOWN_DIGEST) return;
   throw new HoldfastError('VALIDATION_FAILED', 'this idempotency key was used before, with other arguments');
 }

@@ -12,6 +12,8 @@ export interface Outbox {
   positionSeenBy(reader: Pick<Connection, 'prepare'>): Position;
   /** The entry at `sequence` in the state that `reader` sees; undefined when it was trimmed. */
   entrySeenBy(reader: Pick<Connection, 'prepare'>, sequence: number): LogEntry | undefined;
+  /** The image that the document of the entry at `sequence` had before it; null when it had none, or the log does not go back so far. */
+  imageBeforeSeenBy(reader: Pick<Connection, 'prepare'>, entry: Pick<LogEntry, 'sequence' | 'id'>): Change['image'];
 }
 
 /** A change with the digest of the arguments under its idempotency key. */

@@ -83,9 +83,13 @@ export async function writeMany(
         const stored = transaction.prepare(table.byRowSql).get(rows[place] as number) as StoredRow | undefined;
         if (stored === undefined) continue;
         const key = operation && documentKey(operation, stored.id);
-        // Written before the process died, and counted above.
-        if (key !== undefined && rememberedWrite(transaction, key) !== undefined) continue;
         const current = decodeDocument(stored.text);
+        const written = key && rememberedWrite(transaction, key);
+        if (written !== undefined) {
+          // Written before the process died, and counted above, unless it was at another primary whose log says less.
+          if (written.operation_key === null) tally.recall([current], 1);
+          continue;
+        }
         chunk.add(stored.text);
         if (query.matches?.(current) === false) continue;
         const mark = { idempotency: key, operationKey: operation?.key };

@@ -1,5 +1,5 @@
 import { HoldfastError } from '../errors.ts';
-import type { Hash } from '../model/change.ts';
+import type { Hash, LogEntry } from '../model/change.ts';
 import type { DocumentText } from '../model/document.ts';
 import type { Position } from '../model/position.ts';
 import type { Buckets } from '../protocol/digest.ts';
@@ -7,7 +7,7 @@ import type { Row, RowHead } from '../protocol/sync-source.ts';
 import type { Database, Transaction } from '../sqlite/database.ts';
 import { readMeta, writeMeta } from '../sqlite/meta.ts';
 import { HybridClock } from './hybrid-clock.ts';
-import { pruneKeys } from './idempotency.ts';
+import { forgetKeys, pruneKeys, remember, UNKNOWN_DIGEST } from './idempotency.ts';
 import { keyOfText } from './key.ts';
 import type { Outbox } from './outbox.ts';
 import type { Applied, RowReader, RowToPut, RowWriter } from './row-store.ts';
@@ -20,6 +20,7 @@ import { prepareTables } from './sqlite-schema.ts';
 import type { Table } from './sqlite-table.ts';
 import { SqliteWriter } from './sqlite-writer.ts';
 import type { Collection, CollectionSpec, Store, StoreCapabilities } from './store.ts';
+import { requireUniqueIndexes } from './unique-check.ts';
 
 /** How long idempotency keys are kept, in ms: eight days, so that seven are promised whatever the clock. */
 const KEY_RETENTION_MS = 8 * 24 * 60 * 60 * 1000;
@@ -37,6 +38,11 @@ export interface SqliteStoreOptions {
   /** The time in ms since 1970. Default `Date.now`. */
   readonly clock?: (() => number) | undefined;
 }
+
+/** A write of the log that was made under an idempotency key. */
+export type KeyedWrite = Pick<LogEntry, 'sequence' | 'epoch' | 'operation' | 'collection' | 'id' | 'version' | 'at'> & {
+  readonly key: string;
+};
 
 /** The embedded store: documents, indexes and buckets in the file of the change log. The tables and invariants are in SPEC.md. */
 export class SqliteStore implements Store, RowReader, RowWriter {
@@ -157,6 +163,28 @@ export class SqliteStore implements Store, RowReader, RowWriter {
       (transaction: Transaction) => pruneKeys(transaction, now - KEY_RETENTION_MS, PRUNE_SLICE),
     ];
     for (const slice of slices) while ((await this.#database.transaction(slice)) === PRUNE_SLICE);
+  }
+
+  /**
+   * Makes a copy ready to be written to, within the transaction that begins its epoch: its unique indexes hold, writes that were made
+   * under a key are known by it again from `writes` of the log, and every later version is above all there are. The store
+   * must be opened anew before it is written to.
+   * @throws ALREADY_EXISTS (`violations`) when unique indexes do not hold
+   */
+  takeOver(transaction: Transaction, writes: Iterable<KeyedWrite>): void {
+    requireUniqueIndexes(transaction, this.#tables.values());
+    forgetKeys(transaction);
+    for (const write of writes) {
+      const collection = this.#tables.get(write.collection)?.number;
+      if (collection === undefined) continue;
+      remember(transaction, { ...write, digest: UNKNOWN_DIGEST, operation_key: null, collection, document: null });
+    }
+    const highest = [
+      ...[...this.#tables.values()].map((table) => transaction.prepare(table.maxVersionSql).get()?.version),
+      transaction.prepare('SELECT max(version) AS version FROM tombstones').get()?.version,
+      readMeta(transaction, CLOCK_KEY),
+    ];
+    writeMeta(transaction, CLOCK_KEY, Math.max(...highest.map((version) => Number(version ?? 0))));
   }
 
   #pruneTombstones(transaction: Transaction, logFloor: number): number {

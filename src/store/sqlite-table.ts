@@ -171,8 +171,8 @@ export function duplicateOf(
   return keys.find((key) => !isExempt(index, key) && probe.get(key, above(key), row) !== undefined);
 }
 
-/** Nothing but one-byte keys of "no value", one per path. */
-function isExempt(index: IndexTable, key: Uint8Array): boolean {
+/** Whether a value key of a unique index may be held by many: nothing but one-byte keys of "no value", one per path. */
+export function isExempt(index: IndexTable, key: Uint8Array): boolean {
   return key.length === index.paths.length && key.every((byte) => byte === Rank.NULL || byte === Rank.EMPTY);
 }
 

@@ -210,6 +210,10 @@ export class SqliteWriter {
 
   #documentOf(reader: Reader, table: Table, write: RememberedWrite): Document | null {
     if (write.document !== null) return decodeDocument(write.document);
+    if (write.operation === 'DELETED') {
+      const image = this.#outbox.imageBeforeSeenBy(reader, write);
+      return image === null ? null : decodeDocument(image);
+    }
     const image = this.#outbox.entrySeenBy(reader, write.sequence)?.image;
     const text = image ?? table.rowOf(reader, keyOfText(write.id))?.text;
     return text === undefined ? null : decodeDocument(text);

@@ -51,6 +51,7 @@ async function served(
 const HELLO = {
   status: 'OK' as const,
   ...{ logId: 'ab'.repeat(16), epoch: 1, head: 7, floor: 1, cursor: 'AQ', sdl: 'type T', sdlHash: 'cd'.repeat(16) },
+  epochs: [{ epoch: 1, firstSequence: 1 }],
 };
 
 const FRAME: Frame = {

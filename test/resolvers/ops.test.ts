@@ -2,7 +2,9 @@ import { graphql, parse, subscribe } from 'graphql';
 import { describe, expect, test } from 'vitest';
 import { buildOpsSchema } from '../../resolvers/ops.ts';
 import type { TokenService } from '../../src/service/access.ts';
-import type { OpsService, ReplicaInfo, Status } from '../../src/service/ops-service.ts';
+import type { Decision } from '../../src/service/conflict-resolution.ts';
+import type { Conflict } from '../../src/service/conflicts.ts';
+import type { ConflictsQuery, OpsService, ReplicaInfo, Status } from '../../src/service/ops-service.ts';
 
 const STATUS: Status = {
   role: 'REPLICA',
@@ -39,6 +41,21 @@ const REPLICA: ReplicaInfo = {
   seenMs: 100,
 };
 
+const CONFLICT: Conflict = {
+  id: 'c1',
+  kind: 'WRITE',
+  collection: 'teachers',
+  document: '"t1"',
+  at: 1_000,
+  base: '{}',
+  baseVersion: 1,
+  current: '{}',
+  currentVersion: 2,
+  proposed: null,
+  outcome: 'OPEN',
+  resolvedAt: null,
+};
+
 const NO_TOKENS: TokenService = {
   list: () => [],
   create: () => {
@@ -65,6 +82,18 @@ class FakeOps implements OpsService {
   async replicaResync({ force }: { force: boolean }) {
     this.orders.push(`resync ${force}`);
   }
+  async replicaPromote({ force }: { force: boolean }) {
+    this.orders.push(`promote ${force}`);
+    return { position: { epoch: 2, sequence: 43 }, epoch: 2, lostChanges: 2 };
+  }
+  async conflicts({ all, limit, after }: ConflictsQuery) {
+    this.orders.push(`conflicts ${all} ${limit} ${after}`);
+    return [CONFLICT];
+  }
+  async conflictResolve({ id, resolution, document }: Decision) {
+    this.orders.push(`resolve ${id} ${resolution} ${document}`);
+    return { ...CONFLICT, outcome: 'KEPT' as const, resolvedAt: 2_000 };
+  }
   async *statusChanges(signal: AbortSignal) {
     yield STATUS;
     await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()));
@@ -79,6 +108,22 @@ class FakeOps implements OpsService {
 const contextValue = { signal: new AbortController().signal };
 
 describe('the ops schema', () => {
+  test('promotes, lists conflicts and takes decisions', async () => {
+    const service = new FakeOps();
+    const schema = buildOpsSchema({ service, tokens: NO_TOKENS });
+    const ask = (source: string) => graphql({ schema, source, contextValue });
+    const promoted = await ask('mutation { replicaPromote(force: true) { position epoch lostChanges } }');
+    expect(promoted.data).toEqual({ replicaPromote: { position: '2.43', epoch: 2, lostChanges: 2 } });
+    const listed = await ask('{ conflicts(after: "c0") { id kind document at proposed outcome resolvedAt } }');
+    expect(listed.data?.conflicts).toMatchObject([
+      { id: 'c1', kind: 'WRITE', document: '"t1"', proposed: null, outcome: 'OPEN', resolvedAt: null },
+    ]);
+    const decided = await ask('mutation { conflictResolve(id: "c1", resolution: KEEP) { outcome resolvedAt } }');
+    expect(decided.data?.conflictResolve).toMatchObject({ outcome: 'KEPT', resolvedAt: '1970-01-01T00:00:02.000Z' });
+    expect((await ask('{ conflicts(limit: 0) { id } }')).errors?.[0]?.extensions.code).toBe('BAD_USER_INPUT');
+    expect(service.orders).toEqual(['promote true', 'conflicts false 100 c0', 'resolve c1 KEEP null']);
+  });
+
   test('answers status and replicas', async () => {
     const schema = buildOpsSchema({ service: new FakeOps(), tokens: NO_TOKENS });
     const source = `{

@@ -12,6 +12,7 @@ const HELLO = {
   epoch: 1,
   head: 7,
   floor: 1,
+  epochs: [{ epoch: 1, firstSequence: 1 }],
   cursor: 'AQ',
   sdl: 'type T',
   sdlHash: 'cd'.repeat(16),
@@ -86,7 +87,7 @@ describe('the sync fields', () => {
       syncChain: ['aa', null],
     });
     expect(asked).toEqual([
-      ['hello', 'AQ', { collections: ['teachers'] }],
+      ['hello', 'AQ', { collections: ['teachers'] }, []],
       ['snapshot', 'teachers', 'x', 1000],
       ['digests', { epoch: 1, sequence: 7 }],
       ['buckets', 'teachers', null],
@@ -99,12 +100,16 @@ describe('the sync fields', () => {
   test('take a new follower, which has no cursor, and its acknowledgement', async () => {
     const { source, asked } = fakeSource();
     const schema = buildSyncSchema({ source, tokens: noTokens });
-    await graphql({ schema, source: '{ syncHello { status } }', contextValue });
+    await graphql({
+      schema,
+      source: '{ syncHello(epochs: [{ epoch: 1, firstSequence: 1 }]) { status } }',
+      contextValue,
+    });
     const ack = '{replica: "r1", applied: 0, epoch: 1, state: "LIVE"}';
     const result = await graphql({ schema, source: `mutation { syncAck(ack: ${ack}) }`, contextValue });
     expect(result.data).toEqual({ syncAck: true });
     expect(asked).toEqual([
-      ['hello', null, { collections: null }],
+      ['hello', null, { collections: null }, [{ epoch: 1, firstSequence: 1 }]],
       ['ack', { replica: 'r1', applied: 0, epoch: 1, state: 'LIVE', url: null }],
     ]);
   });
