@@ -1,17 +1,19 @@
 import type { GraphQLSchema } from 'graphql';
 import { formatError } from '../resolvers/errors.ts';
-import { buildOpsSchema } from '../resolvers/ops.ts';
+import { buildOperatorSchema } from '../resolvers/operator.ts';
 import { type ApiContext, createApiContext } from './api/context.ts';
 import { type Config, dataDirectory, exampleSchemaDirectory } from './config.ts';
 import { HoldfastError } from './errors.ts';
 import { openPrimary, promotedSdl } from './gateway-primary.ts';
 import { type HandWritten, handWrittenFiles } from './gateway-schema.ts';
+import { openDr } from './gateway-dr.ts';
 import type { Model } from './model/entity.ts';
 import { loadModel, readSchemaDirectory } from './model/load.ts';
 import { parsePosition } from './model/position.ts';
 import { startHttp } from './server/http.ts';
 import type { Health, HttpOptions, HttpServer, RequestInfo } from './server/options.ts';
 import { Access } from './service/access.ts';
+import { AuditLog } from './service/audit-log.ts';
 import type { DataService, RequestContext } from './service/data-service.ts';
 import type { OpsService } from './service/ops-service.ts';
 import { Action, dataActions, isSync, opsActions, requireActions } from './service/roles.ts';
@@ -117,13 +119,17 @@ export async function openPorts(options: PortOptions): Promise<Ports> {
   };
   const rules = config.auth.mode === 'none' ? EVERYBODY : rulesOf(access);
   const apis = [{ name: 'ops', url: '/graphql' }];
+  const onError = (error: unknown): void =>
+    logger.error({ err: error }, 'the outcome of a mutation is not in the audit log');
+  const audit = parts.use(new AuditLog({ directory: dataDirectory(config), onError }));
+  const dr = parts.use(openDr({ config, logger }));
   const opsServer = parts.use(
     await startHttp({
       ...shared,
       ...rules.ops,
       ...{ port: opsPort, portFlag: '--ops-port', cors, health },
-      schema: buildOpsSchema({ service: ops, tokens: access }),
-      context: ({ signal }) => ({ signal }),
+      schema: buildOperatorSchema({ service: ops, tokens: access, dr: dr.service, audit }),
+      context: ({ signal, principal, address }) => ({ signal, principal, address }),
       explore: apis,
     }),
   );

@@ -18,6 +18,6 @@ export async function checkBackup({
   signal,
 }: BackupCheck): Promise<void> {
   await using sql = openSql(source, { connections: 1, applicationName: 'holdfast check' });
-  if (sql.driver === 'postgres') return checkPostgresSource(sql, { suffixes, closure, tables: tables ?? null, signal });
-  await sql.release(await sql.raw());
+  if (sql.driver === 'postgres') await checkPostgresSource(sql, { suffixes, closure, tables: tables ?? null, signal });
+  else await sql.release(await sql.raw());
 }

@@ -283,6 +283,22 @@ function openReader(path: string): Connection {
   return new Connection(reader);
 }
 
+/**
+ * Creates a directory, when there is none, and holds it for this process until it is disposed of or the process ends: for what is kept in plain
+ * files. @throws DATA_LOCKED, DATA_UNWRITABLE
+ */
+export function holdDirectory(directory: string): Disposable {
+  try {
+    ensureDirectory(directory);
+  } catch (cause) {
+    throw new HoldfastError('DATA_UNWRITABLE', `the directory ${directory} cannot be created: ${messageOf(cause)}`, {
+      cause,
+    });
+  }
+  const lock = lockDirectory(directory);
+  return { [Symbol.dispose]: () => lock.close() };
+}
+
 /** Holds an exclusive SQLite lock on a file beside the database for as long as the process lives. */
 function lockDirectory(directory: string): DatabaseSync {
   const path = join(directory, 'holdfast.lock');

@@ -97,11 +97,11 @@ export class DatabaseEngine implements JobEngine {
   }
 
   targetOf(order: JobOrder): string | null {
-    return order.kind === JobKind.RESTORE ? locationOf(this.#database(order.target).source) : null;
+    return order.kind === JobKind.RESTORE ? locationOf(this.database(order.target).source) : null;
   }
 
   #backup(order: Extract<JobOrder, { kind: 'BACKUP' }>) {
-    const { source, suffixes } = this.#database(order.source);
+    const { source, suffixes } = this.database(order.source);
     const compression = parseCompression(order.compress);
     if (compression === undefined) {
       throw new HoldfastError('VALIDATION_FAILED', `compress: write none, zstd or zstd:LEVEL, not ${order.compress}`);
@@ -118,7 +118,7 @@ export class DatabaseEngine implements JobEngine {
   async #restore({ backup: name, target, workers, mode, tables, confirm }: Extract<JobOrder, { kind: 'RESTORE' }>) {
     const { shelf, key, workers: usual } = this.#options;
     return {
-      target: this.#database(target).source,
+      target: this.database(target).source,
       from: await shelf.find(name),
       ...{ workers: workers ?? usual, mode, key: await key() },
       ...{ tables: tables ?? undefined, confirm: confirm ?? undefined },
@@ -132,14 +132,14 @@ export class DatabaseEngine implements JobEngine {
     }
     const { shelf, key, workers } = this.#options;
     return {
-      ...{ level, workers, target: target === null ? undefined : this.#database(target).source },
+      ...{ level, workers, target: target === null ? undefined : this.database(target).source },
       from: await shelf.find(name),
       key: await key(),
     };
   }
 
-  /** Only what the configuration names can be touched. */
-  #database(name: string): NamedDatabase {
+  /** A database by its name: only what the configuration names can be touched. @throws DR_NOT_FOUND */
+  database(name: string): NamedDatabase {
     const { databases } = this.#options;
     const found = databases.get(name);
     if (found !== undefined) return found;
