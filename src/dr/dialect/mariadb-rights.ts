@@ -1,11 +1,12 @@
-/** A right that a backup needs, and what else includes it. */
-interface Need {
+/** A right that is needed, and what else includes it. */
+export interface Need {
   readonly right: string;
   /** Any one of these will do. */
   readonly anyOf: readonly { readonly right: string; readonly on: 'database' | 'everything' | 'routines' }[];
 }
 
-const NEEDS: readonly Need[] = [
+/** What a backup needs. */
+export const BACKUP_NEEDS: readonly Need[] = [
   ...['SELECT', 'SHOW VIEW', 'TRIGGER', 'EVENT'].map((right): Need => ({ right, anyOf: [{ right, on: 'database' }] })),
   {
     right: 'EXECUTE',
@@ -21,11 +22,22 @@ const NEEDS: readonly Need[] = [
   },
 ];
 
+/** What a restore of these kinds of objects needs. */
+export function restoreNeeds(kinds: ReadonlySet<string>): Need[] {
+  const rights = ['SELECT', 'INSERT', 'CREATE', 'DROP', 'ALTER', 'INDEX'];
+  if (kinds.has('VIEW')) rights.push('CREATE VIEW');
+  if (kinds.has('FUNCTION') || kinds.has('PROCEDURE')) rights.push('CREATE ROUTINE');
+  if (kinds.has('FK CONSTRAINT')) rights.push('REFERENCES');
+  return [...rights, 'TRIGGER', 'EVENT']
+    .filter((right) => !/^(TRIGGER|EVENT)$/.test(right) || kinds.has(right))
+    .map((right) => ({ right, anyOf: [{ right, on: 'database' }] }));
+}
+
 /**
  * Rights on a database that are missing in the lines of SHOW GRANTS. What a user has no right to is not shown to him, so it would be
  * left out without a word.
  */
-export function missingRights(grants: readonly string[], database: string): string[] {
+export function missingRights(grants: readonly string[], database: string, needs: readonly Need[]): string[] {
   const granted = grants.flatMap(parseGrant);
   const covers = (scope: string, on: Need['anyOf'][number]['on']): boolean => {
     if (scope === '*.*') return true;
@@ -33,12 +45,14 @@ export function missingRights(grants: readonly string[], database: string): stri
     if (on === 'routines') return scope === '`mysql`.*' || scope === '`mysql`.`proc`';
     return scope.endsWith('.*') && matches(scope.slice(0, -2), database);
   };
-  return NEEDS.filter(
-    ({ anyOf }) =>
-      !anyOf.some(({ right, on }) =>
-        granted.some(({ rights, scope }) => covers(scope, on) && (rights.has(right) || rights.has('ALL PRIVILEGES'))),
-      ),
-  ).map(({ right }) => right);
+  return needs
+    .filter(
+      ({ anyOf }) =>
+        !anyOf.some(({ right, on }) =>
+          granted.some(({ rights, scope }) => covers(scope, on) && (rights.has(right) || rights.has('ALL PRIVILEGES'))),
+        ),
+    )
+    .map(({ right }) => right);
 }
 
 function parseGrant(line: string): { readonly rights: ReadonlySet<string>; readonly scope: string }[] {

@@ -11,7 +11,7 @@ import { chunkOf, manifestColumn, planMariadbChunks } from './mariadb-chunks.ts'
 import { mariadbError } from './mariadb-errors.ts';
 import { type Flavour, readFlavour } from './mariadb-flavour.ts';
 import { readMariadbObjects } from './mariadb-objects.ts';
-import { missingRights } from './mariadb-rights.ts';
+import { BACKUP_NEEDS, missingRights } from './mariadb-rights.ts';
 import { type MariadbSnapshot, takeMariadbSnapshot } from './mariadb-snapshot.ts';
 import {
   closeSubset,
@@ -57,7 +57,7 @@ async function checkSource(sql: SqlConnections, options: SourceOptions): Promise
   await using session = await MysqlSession.open(sql);
   const flavour = await readFlavour(session);
   const grants = (await session.query('SHOW GRANTS')).flatMap((row) => Object.values(row)[0] ?? []);
-  const missing = missingRights(grants, flavour.database);
+  const missing = missingRights(grants, flavour.database, BACKUP_NEEDS);
   if (missing.length > 0) {
     throw new HoldfastError(
       'DR_PRIVILEGE_MISSING',

@@ -1,0 +1,76 @@
+import type { MysqlSession } from '../../sql/mysql-session.ts';
+import { PROGRESS_PREFIX } from './mariadb-catalog.ts';
+import type { RestoreBinding, RestoreProgressRecord } from './postgres-progress.ts';
+
+const RESTORE = `${PROGRESS_PREFIX}restore`;
+const DONE = `${PROGRESS_PREFIX}done`;
+const JOURNAL = `${PROGRESS_PREFIX}journal`;
+
+/** What an interrupted restore left in the session's database; null when there is none. */
+export async function readMariadbProgress(session: MysqlSession): Promise<RestoreProgressRecord | null> {
+  const [found] = await session.query(
+    `SELECT 1 AS there FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = '${RESTORE}'`,
+  );
+  if (found === undefined) return null;
+  const [binding] = await session.query(`SELECT backup, digest, mode, tables FROM ${RESTORE}`);
+  if (binding === undefined) return null;
+  const done = await session.query(`SELECT task FROM ${DONE}`);
+  return {
+    ...{ backup: binding.backup ?? '', digest: binding.digest ?? '', tables: binding.tables ?? '' },
+    mode: binding.mode === 'data' ? 'data' : 'full',
+    done: new Set(done.map(({ task }) => task ?? '')),
+  };
+}
+
+/**
+ * Marks the session's database as being restored. The row with the binding comes last and is the mark: without it whatever else
+ * is there means nothing.
+ */
+export async function createMariadbProgress(session: MysqlSession, binding: RestoreBinding): Promise<void> {
+  await dropMariadbProgress(session);
+  const options = 'ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin';
+  await session.run(`CREATE TABLE ${DONE} (task varchar(190) PRIMARY KEY) ${options}`);
+  await session.run(
+    `CREATE TABLE ${JOURNAL} (id int AUTO_INCREMENT PRIMARY KEY, name varchar(190) UNIQUE, statements longtext NOT NULL) ${options}`,
+  );
+  await session.run(
+    `CREATE TABLE ${RESTORE} (backup char(32) NOT NULL, digest char(64) NOT NULL, mode varchar(8) NOT NULL, tables longtext NOT NULL,
+       started_at timestamp NOT NULL DEFAULT current_timestamp) ${options}`,
+  );
+  const { backup, digest, mode, tables } = binding;
+  await session.run(`INSERT INTO ${RESTORE} (backup, digest, mode, tables) VALUES (?, ?, ?, ?)`, [
+    ...[backup, digest, mode, tables],
+  ]);
+}
+
+/** Records a finished task; in the transaction that did its work, where that can be. */
+export async function markMariadbDone(session: MysqlSession, task: string): Promise<void> {
+  await session.run(`INSERT IGNORE INTO ${DONE} VALUES (?)`, [task]);
+}
+
+/** Removes the marks of a restore, first of all what makes them one. */
+export async function dropMariadbProgress(session: MysqlSession): Promise<void> {
+  for (const table of [RESTORE, DONE, JOURNAL]) await session.run(`DROP TABLE IF EXISTS ${table}`);
+}
+
+/** What has been taken away from the target and is put back at the end, oldest first. */
+export interface JournalEntry {
+  readonly name: string;
+  readonly statements: readonly string[];
+}
+
+/** Adds what is not in the journal yet. Durable when it returns. */
+export async function addToJournal(session: MysqlSession, { name, statements }: JournalEntry): Promise<void> {
+  await session.run(`INSERT IGNORE INTO ${JOURNAL} (name, statements) VALUES (?, ?)`, [
+    name,
+    JSON.stringify(statements),
+  ]);
+}
+
+export async function readMariadbJournal(session: MysqlSession): Promise<JournalEntry[]> {
+  const rows = await session.query(`SELECT name, statements FROM ${JOURNAL} ORDER BY id`);
+  return rows.map(({ name, statements }) => ({
+    name: name ?? '',
+    statements: JSON.parse(statements ?? '[]') as string[],
+  }));
+}

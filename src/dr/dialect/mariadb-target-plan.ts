@@ -1,0 +1,151 @@
+import type { Chunk, Manifest, ManifestTable, SchemaObject } from '../archive/manifest.ts';
+import type { ForeignKey } from '../graph/table-graph.ts';
+import { RestorePhase } from './postgres-target-plan.ts';
+import type { RestoreMode } from './restore-target.ts';
+
+/** What one task does. Only rows of transactional tables can be put into one transaction with its mark. */
+export type MariadbWork =
+  | { readonly kind: 'objects'; readonly objects: readonly SchemaObject[] }
+  | {
+      readonly kind: 'rows';
+      readonly table: ManifestTable;
+      readonly chunks: readonly Chunk[];
+      readonly empties: boolean;
+    }
+  | { readonly kind: 'check'; readonly keys: readonly ForeignKey[] }
+  | { readonly kind: 'sequences' }
+  | { readonly kind: 'journal' };
+
+/** A task of the scheduler (`Task` in dr/scheduler); its cost is in bytes of rows, things are ids of tables. */
+export interface MariadbTask {
+  readonly id: string;
+  readonly cost: number;
+  readonly dependsOn: readonly string[];
+  readonly shared: readonly string[];
+  readonly exclusive: readonly string[];
+  readonly phase: RestorePhase;
+  readonly work: MariadbWork;
+}
+
+/** The task that puts triggers back into live tables. */
+export const JOURNAL_TASK = 'journal';
+
+/** Tables created one after the other by one worker. */
+const BATCH = 16;
+/** Work of a task besides its rows, in bytes loaded in the same time. */
+const BASE_COST = 64 << 10;
+/** Bytes loaded in the time in which an index over one byte of rows is built, a key is checked. */
+const INDEX_COST = 0.3;
+const CHECK_COST = 0.1;
+const TRANSACTIONAL = /^(InnoDB|ROCKSDB|TokuDB)$/i;
+
+/** Whether rows of a table come and go with their transaction. */
+export function isTransactional({ engine }: ManifestTable): boolean {
+  return TRANSACTIONAL.test(engine ?? '');
+}
+
+/**
+ * The tasks of a restore. Into an empty database: tables, rows, each table's large indexes as soon as its rows are in, foreign keys
+ * when both tables have theirs, a look whether every key finds its row, then routines, views, triggers, values of sequences,
+ * and events at the very end. Nothing that could fire exists while rows are loaded. Into live tables: rows, the look, sequences,
+ * and the triggers that were taken away. The same manifest gives the same ids.
+ */
+export function planMariadbRestore(manifest: Manifest, mode: RestoreMode): MariadbTask[] {
+  return new Plan(manifest, mode).tasks;
+}
+
+class Plan {
+  readonly tasks: MariadbTask[] = [];
+  readonly #tables: ReadonlyMap<number, ManifestTable>;
+  /** What must be done before something else is done with a table. */
+  readonly #behind = new Map<number, string[]>();
+
+  constructor({ tables, objects, graph, sequences }: Manifest, mode: RestoreMode) {
+    this.#tables = new Map(tables.map((table) => [table.id, table]));
+    const ofKind = (...kinds: string[]): SchemaObject[] => objects.filter(({ kind }) => kinds.includes(kind));
+    if (mode === 'full') this.#createTables(ofKind('DATABASE PROPERTIES', 'SEQUENCE'), ofKind('TABLE'));
+    for (const table of tables) this.#loadRows(table);
+    if (mode === 'full') {
+      for (const object of ofKind('INDEX')) this.#alter(object, RestorePhase.INDEX, INDEX_COST, []);
+      const built = new Map([...this.#behind].map(([id, tasks]) => [id, [...tasks]]));
+      for (const object of ofKind('FK CONSTRAINT')) {
+        const parents = graph.keys.filter(({ child }) => child === object.table).map(({ parent }) => parent);
+        this.#alter(
+          object,
+          RestorePhase.CHECK,
+          0,
+          [...new Set(parents)].flatMap((id) => built.get(id) ?? []),
+        );
+      }
+    }
+    for (const [child, keys] of Map.groupBy(graph.keys, (key) => key.child)) this.#check(child, keys);
+
+    const rest = ofKind('FUNCTION', 'PROCEDURE', 'PACKAGE', 'PACKAGE BODY', 'VIEW', 'TRIGGER');
+    let last = this.tasks.map(({ id }) => id);
+    const next = (id: string, work: MariadbWork): void => {
+      last = [this.#add({ id, phase: RestorePhase.FINISH, work, cost: BASE_COST, dependsOn: last })];
+    };
+    if (mode === 'full' && rest.length > 0) next('finish', { kind: 'objects', objects: rest });
+    if (sequences.length > 0) next('sequences', { kind: 'sequences' });
+    if (mode === 'data') next(JOURNAL_TASK, { kind: 'journal' });
+    const events = ofKind('EVENT');
+    if (mode === 'full' && events.length > 0) next('events', { kind: 'objects', objects: events });
+  }
+
+  #createTables(first: readonly SchemaObject[], created: readonly SchemaObject[]): void {
+    const work = { kind: 'objects', objects: first } as const;
+    const begin = this.#add({ id: 'create', phase: RestorePhase.CREATE, work, cost: BASE_COST, dependsOn: [] });
+    for (let from = 0; from < created.length; from += BATCH) {
+      const objects = created.slice(from, from + BATCH);
+      const cost = objects.reduce((sum, { table }) => sum + (this.#tables.get(table ?? -1)?.bytes ?? 0), BASE_COST);
+      const id = this.#add({
+        ...{ id: `create:${from / BATCH}`, phase: RestorePhase.CREATE, cost, dependsOn: [begin] },
+        work: { kind: 'objects', objects },
+      });
+      for (const { table } of objects) this.#behind.set(table ?? -1, [id]);
+    }
+  }
+
+  #loadRows(table: ManifestTable): void {
+    const { id, chunks } = table;
+    if (chunks.length === 0) return;
+    // What cannot be rolled back is loaded as a whole, and from the beginning when that was interrupted.
+    const whole = !isTransactional(table);
+    const dependsOn = this.#behind.get(id) ?? [];
+    const tasks = (whole ? [chunks] : chunks.map((chunk) => [chunk])).map((part, index) =>
+      this.#add({
+        ...{ id: `rows:${id}:${whole ? 'all' : index}`, phase: RestorePhase.LOAD, dependsOn, shared: [`${id}`] },
+        work: { kind: 'rows', table, chunks: part, empties: whole },
+        cost: part.reduce((sum, { bytes }) => sum + bytes, BASE_COST),
+      }),
+    );
+    this.#behind.set(id, [...dependsOn, ...tasks]);
+  }
+
+  #alter(object: SchemaObject, phase: RestorePhase, costOfByte: number, others: readonly string[]): void {
+    const id = object.table ?? -1;
+    const bytes = this.#tables.get(id)?.bytes ?? 0;
+    const before = this.#behind.get(id) ?? [];
+    const task = this.#add({
+      ...{ id: `object:${object.id}`, phase, cost: BASE_COST + bytes * costOfByte, exclusive: [`${id}`] },
+      work: { kind: 'objects', objects: [object] },
+      dependsOn: [...before, ...others],
+    });
+    this.#behind.set(id, [...before, task]);
+  }
+
+  #check(child: number, keys: readonly ForeignKey[]): void {
+    const tables = [...new Set([child, ...keys.map(({ parent }) => parent)])];
+    this.#add({
+      ...{ id: `check:${child}`, phase: RestorePhase.CHECK, shared: tables.map(String) },
+      work: { kind: 'check', keys },
+      cost: BASE_COST + (this.#tables.get(child)?.bytes ?? 0) * keys.length * CHECK_COST,
+      dependsOn: tables.flatMap((id) => this.#behind.get(id) ?? []),
+    });
+  }
+
+  #add(task: Omit<MariadbTask, 'shared' | 'exclusive'> & Partial<MariadbTask>): string {
+    this.tasks.push({ shared: [], exclusive: [], ...task, dependsOn: [...new Set(task.dependsOn)] });
+    return task.id;
+  }
+}

@@ -1,0 +1,369 @@
+import { HoldfastError } from '../../errors.ts';
+import type { SqlSource } from '../../sql/connect.ts';
+import { literalMysql, quoteMysql } from '../../sql/identifiers.ts';
+import { type MysqlSession, mysqlErrorName } from '../../sql/mysql-session.ts';
+import { failpoint } from '../../util/failpoint.ts';
+import type { ManifestTable, SchemaObject } from '../archive/manifest.ts';
+import type { ForeignKey } from '../graph/table-graph.ts';
+import { isDenied, isLostRaceInMariadb, mariadbError } from './mariadb-errors.ts';
+import { type Flavour, readFlavour } from './mariadb-flavour.ts';
+import { loadChunk } from './mariadb-load.ts';
+import { contextOf, printed, readTriggers } from './mariadb-objects.ts';
+import {
+  addToJournal,
+  createMariadbProgress,
+  dropMariadbProgress,
+  markMariadbDone,
+  readMariadbJournal,
+  readMariadbProgress,
+} from './mariadb-progress.ts';
+import {
+  assertMariadbVersion,
+  assertMayRestore,
+  findMariadbContents,
+  findMariadbDifferences,
+  findMariadbRows,
+  findMariadbTableDifferences,
+  isThere,
+  refuseMariadbContents,
+} from './mariadb-target-checks.ts';
+import {
+  isTransactional,
+  JOURNAL_TASK,
+  type MariadbTask,
+  type MariadbWork,
+  planMariadbRestore,
+} from './mariadb-target-plan.ts';
+import { MariadbTargetSessions } from './mariadb-target-sessions.ts';
+import type { RestoreBinding } from './postgres-progress.ts';
+import type { PreparedRestore, RestoreOrder, RestoreTarget } from './restore-target.ts';
+
+/** Times that a transaction is tried which loses a deadlock; meanwhile the other one has finished. */
+const TRIES = 5;
+/** Differences that a message lists. */
+const LISTED = 5;
+
+/** Opens a MariaDB or MySQL database to restore into; nothing is written before {@link MariadbTarget.prepare}. */
+export async function openMariadbTarget(target: SqlSource, order: RestoreOrder): Promise<MariadbTarget> {
+  const { workers, signal, manifest } = order;
+  const sessions = await MariadbTargetSessions.open(target, { backup: manifest.id, workers, signal });
+  try {
+    return new MariadbTarget(sessions, order, await readFlavour(sessions.coordinator));
+  } catch (error) {
+    await sessions[Symbol.asyncDispose]();
+    throw mariadbError(`look at ${sessions.location}`, error);
+  }
+}
+
+/** What there is to do: everything, nothing, or what an earlier run left. */
+type Begin = 'fresh' | 'complete' | { readonly done: ReadonlySet<string> };
+
+/**
+ * {@link RestoreTarget} of MariaDB and MySQL. A chunk of rows is one transaction with its mark. Statements that create something end
+ * transactions there: a run that goes on looks whether the object is there before it creates what was not marked.
+ */
+export class MariadbTarget implements RestoreTarget<MariadbTask, MysqlSession> {
+  readonly #sessions: MariadbTargetSessions;
+  readonly #order: RestoreOrder;
+  readonly #flavour: Flavour;
+  #workers: readonly MysqlSession[] = [];
+  #isResumed = false;
+
+  constructor(sessions: MariadbTargetSessions, order: RestoreOrder, flavour: Flavour) {
+    this.#sessions = sessions;
+    this.#order = order;
+    this.#flavour = flavour;
+  }
+
+  get location(): string {
+    return this.#sessions.location;
+  }
+
+  check(): Promise<void> {
+    return this.#checking(async () => void (await this.#lookAt()));
+  }
+
+  prepare(): Promise<PreparedRestore<MariadbTask>> {
+    return this.#checking(() => this.#prepare());
+  }
+
+  async openWorkers(): Promise<readonly MysqlSession[]> {
+    this.#workers = await this.#sessions.openWorkers();
+    return this.#workers;
+  }
+
+  async run(task: MariadbTask, session: MysqlSession, signal: AbortSignal): Promise<void> {
+    for (let tries = 1; ; tries++) {
+      try {
+        await this.#work(task, session, signal);
+        break;
+      } catch (error) {
+        await session.run('ROLLBACK').catch(() => undefined);
+        if (signal.aborted) throw signal.reason;
+        if (task.work.kind !== 'rows' || !isLostRaceInMariadb(error) || tries === TRIES) throw error;
+      }
+    }
+    this.#tellDone(task.work, false);
+  }
+
+  interrupt(): Promise<void> {
+    return this.#sessions.interruptWorkers();
+  }
+
+  async finish(): Promise<void> {
+    failpoint('restore.beforeFinish');
+    await attempt('remove the marks', () => dropMariadbProgress(this.#sessions.coordinator));
+    failpoint('restore.afterFinish');
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#sessions[Symbol.asyncDispose]();
+  }
+
+  async #checking<T>(step: () => Promise<T>): Promise<T> {
+    try {
+      assertMariadbVersion(this.#flavour, this.#order.manifest);
+      await assertMayRestore(this.#sessions.coordinator, this.#order.manifest, this.#flavour);
+      return await step();
+    } catch (error) {
+      throw mariadbError(`prepare ${this.location}`, error);
+    }
+  }
+
+  async #prepare(): Promise<PreparedRestore<MariadbTask>> {
+    const { coordinator } = this.#sessions;
+    const { manifest, mode } = this.#order;
+    await this.#sessions.lock();
+    const begin = await this.#lookAt();
+    if (begin === 'complete') {
+      await dropMariadbProgress(coordinator);
+      return { state: 'complete', tasks: [], done: new Set() };
+    }
+    const tasks = planMariadbRestore(manifest, mode);
+    const done = begin === 'fresh' ? new Set<string>() : begin.done;
+    if (begin === 'fresh') await createMariadbProgress(coordinator, this.#binding());
+    failpoint('restore.afterMark');
+    if (mode === 'data' && !done.has(JOURNAL_TASK)) await this.#takeTriggersAway();
+    this.#isResumed = begin !== 'fresh';
+    for (const { id, work } of tasks) if (done.has(id)) this.#tellDone(work, true);
+    return { state: this.#isResumed ? 'resumed' : 'fresh', tasks, done };
+  }
+
+  async #lookAt(): Promise<Begin> {
+    const progress = await readMariadbProgress(this.#sessions.coordinator);
+    if (progress === null) return this.#order.mode === 'full' ? this.#checkEmpty() : this.#checkTables();
+    const own = this.#binding();
+    const isOwn = (Object.keys(own) as (keyof RestoreBinding)[]).every((name) => progress[name] === own[name]);
+    if (isOwn && this.#order.resume) return { done: progress.done };
+    const message = isOwn
+      ? `${this.location} holds an interrupted restore of this backup: go on with --resume.`
+      : `${this.location} holds an interrupted restore of backup ${progress.backup} (mode ${progress.mode}).`;
+    throw new HoldfastError('DR_TARGET_NOT_EMPTY', message);
+  }
+
+  #binding(): RestoreBinding {
+    const { manifest, mode, isSelection } = this.#order;
+    const tables = isSelection ? manifest.tables.map(({ id }) => id).join(',') : '';
+    return { backup: manifest.id, digest: manifest.digest, mode, tables };
+  }
+
+  async #checkEmpty(): Promise<Begin> {
+    const { manifest, resume } = this.#order;
+    const contents = await findMariadbContents(this.#sessions.coordinator);
+    if (contents.length === 0) return 'fresh';
+    if (resume && (await this.#equals())) return 'complete';
+    return refuseMariadbContents(manifest, this.#flavour, this.location, contents);
+  }
+
+  async #checkTables(): Promise<Begin> {
+    const { manifest, resume, append } = this.#order;
+    const { coordinator } = this.#sessions;
+    const differences = await findMariadbTableDifferences(coordinator, manifest);
+    if (differences.length > 0) {
+      const listed = differences.slice(0, LISTED).join('; ');
+      const more = differences.length > LISTED ? `; and ${differences.length - LISTED} more` : '';
+      const message = `Mode data loads into tables as they are in the backup: ${listed}${more}.`;
+      throw new HoldfastError('DR_INCOMPATIBLE', message);
+    }
+    const filled = await findMariadbRows(coordinator, manifest);
+    if (filled.length === 0) return 'fresh';
+    if (resume && (await this.#equals())) return 'complete';
+    if (!append) return refuseMariadbContents(manifest, this.#flavour, this.location, filled);
+    const loose = manifest.tables.filter((table) => filled.includes(table.name) && !isTransactional(table));
+    if (loose.length === 0) return 'fresh';
+    const names = loose.map(({ name }) => name).join(', ');
+    const message = `Rows cannot be added to ${names}: a table without transactions can only be loaded as a whole.`;
+    throw new HoldfastError('DR_INCOMPATIBLE', message);
+  }
+
+  async #equals(): Promise<boolean> {
+    return (await findMariadbDifferences(this.#sessions.coordinator, this.#order.manifest)).length === 0;
+  }
+
+  /** Loading fires triggers and there is no switch: what puts each back goes into the journal before it is dropped. */
+  async #takeTriggersAway(): Promise<void> {
+    const { coordinator } = this.#sessions;
+    const tables = new Set(this.#order.manifest.tables.map(({ name }) => name));
+    for (const { name, t } of await readTriggers(coordinator)) {
+      if (!tables.has(t)) continue;
+      const [row] = await coordinator.query(`SHOW CREATE TRIGGER ${quoteMysql(name)}`);
+      await addToJournal(coordinator, { name, statements: [contextOf(row), printed(row)] });
+      await coordinator.run(`DROP TRIGGER ${quoteMysql(name)}`);
+    }
+  }
+
+  async #work({ id, work }: MariadbTask, session: MysqlSession, signal: AbortSignal): Promise<void> {
+    switch (work.kind) {
+      case 'objects':
+        for (const object of work.objects) await this.#create(object, session, this.#isResumed);
+        break;
+      case 'rows':
+        await this.#load(id, work, session, signal);
+        return;
+      case 'check':
+        for (const key of work.keys) await this.#checkKey(key, session);
+        break;
+      case 'sequences':
+        for (const { name, lastValue } of this.#order.manifest.sequences) {
+          await attempt(`set sequence ${name}`, () =>
+            session.query(`SELECT SETVAL(${quoteMysql(name)}, ${BigInt(lastValue)}, 0) AS value`),
+          );
+        }
+        break;
+      case 'journal':
+        for (const { name, statements } of await readMariadbJournal(session)) {
+          await this.#create({ kind: 'TRIGGER', name, statements }, session, true);
+        }
+    }
+    failpoint('restore.beforeCommit');
+    await attempt('record what is done', () => markMariadbDone(session, id));
+    failpoint('restore.afterCommit');
+  }
+
+  /** @param looks whether it may be there already */
+  async #create(
+    object: Pick<SchemaObject, 'kind' | 'name' | 'statements'>,
+    session: MysqlSession,
+    looks: boolean,
+  ): Promise<void> {
+    const what = `create ${object.kind.toLowerCase()} ${object.name}`;
+    if (looks && object.kind !== 'VIEW' && (await attempt(what, () => isThere(session, object)))) return;
+    try {
+      await runStatements(session, object.statements);
+    } catch (error) {
+      if (!isDenied(error)) throw mariadbError(what, error);
+      if (object.kind === 'DATABASE PROPERTIES') {
+        return this.#order.events.onNotice(`${what}: ${(error as Error).message}; left as it is`);
+      }
+      // Only a privileged user may create what runs in the name of another.
+      const plain = object.statements.map(withoutDefiner);
+      if (plain.every((statement, at) => statement === object.statements[at])) throw mariadbError(what, error);
+      await attempt(what, () => runStatements(session, plain));
+      this.#order.events.onNotice(`${object.kind.toLowerCase()} ${object.name} belongs to you, not to its definer`);
+    }
+  }
+
+  async #load(
+    id: string,
+    { table, chunks, empties }: Extract<MariadbWork, { readonly kind: 'rows' }>,
+    session: MysqlSession,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { storage, manifest, key, events } = this.#order;
+    const operation = `load table ${table.name}`;
+    try {
+      if (empties) await session.run(`TRUNCATE TABLE ${quoteMysql(table.name)}`);
+      await session.run('START TRANSACTION');
+      for (const chunk of chunks) {
+        events.onChunkStart(table, this.#workers.indexOf(session) + 1);
+        const onBytes = (bytes: number): void => events.onBytes(table, bytes);
+        await loadChunk(session, { storage, reading: { manifest, key, signal }, table, chunk, onBytes });
+        failpoint('restore.afterChunk');
+      }
+      await markMariadbDone(session, id);
+      failpoint('restore.beforeCommit');
+      await session.run('COMMIT');
+      failpoint('restore.afterCommit');
+    } catch (error) {
+      if (isLostRaceInMariadb(error) || signal.aborted) throw error;
+      const coded = mariadbError(operation, error);
+      events.onTableFailed(table, coded);
+      throw coded;
+    }
+  }
+
+  /** A key that is added or loaded unchecked: the server would never look again. */
+  async #checkKey(key: ForeignKey, session: MysqlSession): Promise<void> {
+    const nameOf = (id: number): string => this.#table(id).name;
+    const [child, parent] = [nameOf(key.child), nameOf(key.parent)];
+    const columns = key.childColumns.map((column) => `c.${quoteMysql(column)}`);
+    const equal = columns.map((column, i) => `p.${quoteMysql(key.parentColumns[i] ?? '')} = ${column}`).join(' AND ');
+    const [found] = await attempt(`check key ${key.name} of ${child}`, () =>
+      session.query(
+        `SELECT 1 AS dangles FROM ${quoteMysql(child)} c WHERE ${columns.map((column) => `${column} IS NOT NULL`).join(' AND ')}
+         AND NOT EXISTS (SELECT 1 FROM ${quoteMysql(parent)} p WHERE ${equal}) LIMIT 1`,
+      ),
+    );
+    // Every row is as it was: refusing them would keep a database from being restored that its server had let come to this.
+    if (found !== undefined) {
+      this.#order.events.onNotice(`rows of ${child} refer by ${key.name} to rows that ${parent} does not have`);
+    }
+  }
+
+  #table(id: number): ManifestTable {
+    return this.#order.manifest.tables.find((table) => table.id === id)!;
+  }
+
+  #tellDone(work: MariadbWork, earlier: boolean): void {
+    if (work.kind !== 'rows') return;
+    const { events } = this.#order;
+    for (const chunk of work.chunks) {
+      if (earlier) events.onBytes(work.table, chunk.bytes);
+      events.onChunkDone(work.table, chunk);
+    }
+  }
+}
+
+const CONTEXT = /^SET SESSION /;
+const CLIENT_CHARSET = /character_set_client = '(\w+)'/;
+/** What the session's own statements are written in, after those of an object. */
+const OWN_CONTEXT = `SET SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES', time_zone = '+00:00',
+  character_set_client = 'utf8mb4', collation_connection = 'utf8mb4_general_ci'`;
+
+/** Runs statements, those after a context in the character set that it names: the server keeps their text in it. */
+async function runStatements(session: MysqlSession, statements: readonly string[]): Promise<void> {
+  const [first = '', ...rest] = statements;
+  if (!CONTEXT.test(first)) {
+    for (const statement of statements) await session.run(statement);
+    return;
+  }
+  const charset = CLIENT_CHARSET.exec(first)?.[1] ?? 'utf8mb4';
+  const encoded: Buffer[] = [];
+  for (const statement of rest) encoded.push(await encode(session, statement, charset));
+  try {
+    await session.run(first);
+    for (const statement of encoded) await session.runBytes(statement);
+  } finally {
+    await session.run(OWN_CONTEXT);
+  }
+}
+
+/** The server converts what is not the same in its character set and in ours. */
+async function encode(session: MysqlSession, text: string, charset: string): Promise<Buffer> {
+  if (/^(utf8|utf8mb3|utf8mb4|binary)$/.test(charset) || /^[\t\n\r\x20-\x7e]*$/.test(text)) return Buffer.from(text);
+  const [row] = await session.query(`SELECT HEX(CONVERT(${literalMysql(text)} USING ${charset})) AS bytes`);
+  return Buffer.from(row?.bytes ?? '', 'hex');
+}
+
+function withoutDefiner(statement: string): string {
+  return statement.replace(/^(CREATE (?:OR REPLACE )?(?:ALGORITHM=\w+ )?)DEFINER=\S+@\S+ /, '$1');
+}
+
+/** Runs a step whose error names it. */
+async function attempt<T>(what: string, step: () => Promise<T>): Promise<T> {
+  try {
+    return await step();
+  } catch (error) {
+    throw mysqlErrorName(error) === '' ? error : mariadbError(what, error);
+  }
+}
