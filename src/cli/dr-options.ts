@@ -2,13 +2,13 @@ import { availableParallelism } from 'node:os';
 import type { Config } from '../config.ts';
 import type { Compression } from '../dr/archive/chunk-writer.ts';
 import { type EncryptionKey, readKeyFile } from '../dr/archive/encryption-key.ts';
+import { parseCompression, ZSTD_LEVELS } from '../dr/compression.ts';
 import type { SqlSource } from '../sql/connect.ts';
 import { nearest } from '../util/nearest.ts';
 import { type CommandContext, UsageError } from './command.ts';
 
 /** Without a configured number there are as many workers as processors, up to this. */
 const MAX_DEFAULT_WORKERS = 8;
-const ZSTD_LEVELS = { least: 1, most: 19 } as const;
 
 type Options = CommandContext['options'];
 
@@ -78,10 +78,8 @@ export function suffixesOf(options: Options): Readonly<Record<string, string>> {
 /** `none`, `zstd` or `zstd:LEVEL`. */
 export function compressionOf(options: Options): Compression {
   const given = optional(options, 'compress') ?? 'zstd';
-  if (given === 'none') return 'none';
-  const [, level = '1'] = /^zstd(?::(\d+))?$/.exec(given) ?? [undefined, ''];
-  const zstd = Number(level || Number.NaN);
-  if (zstd >= ZSTD_LEVELS.least && zstd <= ZSTD_LEVELS.most) return { zstd };
+  const compression = parseCompression(given);
+  if (compression !== undefined) return compression;
   throw new UsageError(
     `--compress ${given}: write none, zstd or zstd:LEVEL, levels ${ZSTD_LEVELS.least} to ${ZSTD_LEVELS.most}`,
   );

@@ -17,6 +17,8 @@ export interface DrillOptions {
   readonly from: string;
   /** A database of the server that the drill runs on; nothing is written into it. */
   readonly target: SqlSource;
+  /** Name of the scratch database; a random one without it. */
+  readonly scratch?: string | undefined;
   readonly key?: EncryptionKey | undefined;
   readonly workers: number;
   /** Rows of each table as they were read from the archive. */
@@ -33,12 +35,13 @@ export interface DrillOptions {
  */
 export async function drill(
   manifest: Manifest,
-  { from, target, key, workers, digests, tables, onProgress, signal }: DrillOptions,
+  options: DrillOptions,
 ): Promise<{ readonly problems: readonly string[]; readonly recoveryMs: number }> {
   if (manifest.dialect !== 'postgres') {
     throw new HoldfastError('DR_INCOMPATIBLE', `There is no drill for backups of ${manifest.dialect}.`);
   }
-  const name = `holdfast_drill_${randomBytes(6).toString('hex')}`;
+  const { from, target, key, workers, digests, tables, onProgress, signal } = options;
+  const name = options.scratch ?? `holdfast_drill_${randomBytes(6).toString('hex')}`;
   await using scratch = await createPostgresScratch(target, name, manifest);
   const { durationMs, notices } = await restore({
     ...{ from, target: scratch.source, workers, key, signal },

@@ -23,6 +23,8 @@ export interface VerifyOptions {
   readonly level: VerifyLevel;
   /** For a drill: a database on the server it runs on. The scratch database lies beside it. */
   readonly target?: SqlSource | undefined;
+  /** Name of that scratch database, for who must find it again after a crash; a random one without it. */
+  readonly scratch?: string | undefined;
   /** Chunks read, or restored, at once; default 2. */
   readonly workers?: number | undefined;
   readonly key?: EncryptionKey | undefined;
@@ -126,7 +128,7 @@ async function deep(storage: ArchiveStorage, manifest: Manifest, options: Verify
 
 /** An archive that is not what was written is not restored. */
 async function deepAndDrill(storage: ArchiveStorage, manifest: Manifest, options: VerifyOptions): Promise<Findings> {
-  const { from, target, key, workers = DEFAULT_WORKERS, onProgress = () => undefined } = options;
+  const { from, target, scratch, key, workers = DEFAULT_WORKERS, onProgress = () => undefined } = options;
   const { signal = new AbortController().signal } = options;
   if (target === undefined) {
     throw new HoldfastError('CONFIG_INVALID', 'A drill needs a target: a database of the server that it is to run on.');
@@ -134,7 +136,7 @@ async function deepAndDrill(storage: ArchiveStorage, manifest: Manifest, options
   const { digests, ...read } = await deep(storage, manifest, { ...options, onProgress: scaled(onProgress, 0, 25) });
   if (read.problems.length > 0) return read;
   const found = await drill(manifest, {
-    ...{ from, target, key, workers, digests, signal },
+    ...{ from, target, scratch, key, workers, digests, signal },
     tables: trackedTables(manifest),
     onProgress: scaled(onProgress, 25, 100),
   });

@@ -40,14 +40,24 @@ export async function createPostgresScratch(
     name,
     async [Symbol.asyncDispose]() {
       try {
-        await runIn(sql, `drop database ${name}`, (session) =>
-          session.query(`DROP DATABASE IF EXISTS ${quotePostgres(name)} WITH (FORCE)`),
-        );
+        await dropIn(sql, name);
       } finally {
         await sql.close();
       }
     },
   };
+}
+
+/** Drops a scratch database that a process left when it was killed; nothing happens when there is none. @throws as {@link createPostgresScratch} */
+export async function dropPostgresScratch(beside: SqlSource, name: string): Promise<void> {
+  await using sql = openSql(beside, { connections: 1, applicationName: 'holdfast drill' });
+  await dropIn(sql, name);
+}
+
+function dropIn(sql: SqlConnections, name: string): Promise<unknown> {
+  return runIn(sql, `drop database ${name}`, (session) =>
+    session.query(`DROP DATABASE IF EXISTS ${quotePostgres(name)} WITH (FORCE)`),
+  );
 }
 
 async function runIn<T>(sql: SqlConnections, what: string, work: (session: PostgresSession) => Promise<T>): Promise<T> {

@@ -1,11 +1,12 @@
 import { HoldfastError } from '../../errors.ts';
-import { openSql, type SqlSource } from '../../sql/connect.ts';
+import { openSql, type SqlDriver, type SqlSource } from '../../sql/connect.ts';
 import { nearest } from '../../util/nearest.ts';
 import type { EncryptionKey } from '../archive/encryption-key.ts';
 import { showArchive } from '../archives.ts';
 import { backup } from '../backup.ts';
 import { checkBackup } from '../check-backup.ts';
 import { parseCompression } from '../compression.ts';
+import { dropPostgresScratch } from '../dialect/postgres-scratch.ts';
 import type { OnProgress } from '../progress.ts';
 import { checkRestore, restore } from '../restore.ts';
 import { VerifyLevel } from '../verified-file.ts';
@@ -36,8 +37,8 @@ export interface JobEngine {
   check(order: JobOrder, options: { readonly resume: boolean; readonly signal: AbortSignal }): Promise<void>;
   /** Returns when it is done, durable. @returns what a person should know */
   run(job: Pick<JobRecord, 'id' | 'order'>, work: JobWork): Promise<readonly string[]>;
-  /** Whether an interrupted backup is whole all the same; when not, nothing is left of it. */
-  settle(id: string): Promise<boolean>;
+  /** What became of an interrupted backup or verification: true for a backup that is whole all the same; else nothing is left of it. */
+  settle(job: Pick<JobRecord, 'id' | 'order'>): Promise<boolean>;
   /** The database that an order writes, the same for two names of it; null when it writes none. @throws DR_NOT_FOUND, CONFIG_INVALID */
   targetOf(order: JobOrder): string | null;
 }
@@ -87,13 +88,18 @@ export class DatabaseEngine implements JobEngine {
       case JobKind.RESTORE:
         return (await restore({ ...(await this.#restore(order)), ...work })).notices;
       case JobKind.VERIFY:
-        await verify({ ...(await this.#verify(order)), ...followed });
+        await verify({ ...(await this.#verify(order)), scratch: scratchOf(id), ...followed });
         return [];
     }
   }
 
-  settle(id: string): Promise<boolean> {
-    return this.#options.shelf.settle(id);
+  async settle({ id, order }: Pick<JobRecord, 'id' | 'order'>): Promise<boolean> {
+    if (order.kind === JobKind.BACKUP) return this.#options.shelf.settle(id);
+    if (order.kind === JobKind.VERIFY && order.target !== null) {
+      const { source } = this.database(order.target);
+      if (driverOf(source) === 'postgres') await dropPostgresScratch(source, scratchOf(id));
+    }
+    return false;
   }
 
   targetOf(order: JobOrder): string | null {
@@ -147,6 +153,15 @@ export class DatabaseEngine implements JobEngine {
     const hint = meant === undefined ? `it names ${[...databases.keys()].join(', ') || 'none'}` : `is it ${meant}?`;
     throw new HoldfastError('DR_NOT_FOUND', `dr.sources names no database ${name.slice(0, 100)}; ${hint}`);
   }
+}
+
+/** Scratch database of a drill: the same after a crash. */
+function scratchOf(id: string): string {
+  return `holdfast_drill_${id.slice(0, 18).toLowerCase()}_${id.slice(-6)}`;
+}
+
+function driverOf(source: SqlSource): SqlDriver {
+  return openSql(source, { connections: 1, applicationName: 'holdfast' }).driver;
 }
 
 /** `host:port/database`, without a connection. @throws CONFIG_INVALID */

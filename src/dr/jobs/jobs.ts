@@ -306,11 +306,10 @@ export class DrJobs implements AsyncDisposable {
 
   async #settle(record: JobRecord): Promise<void> {
     try {
-      const whole = record.order.kind === JobKind.BACKUP && (await this.#engine.settle(record.id));
-      if (whole) this.#end(record, JobState.SUCCEEDED, null);
+      if (await this.#engine.settle(record)) this.#end(record, JobState.SUCCEEDED, null);
       else this.#end(record, JobState.FAILED, interruptedError(record));
     } catch (error) {
-      this.#onError(error, `the files of the interrupted backup ${record.id} could not be removed`);
+      this.#onError(error, `what the interrupted job ${record.id} left could not be removed`);
       this.#end(record, JobState.FAILED, interruptedError(record, errorOf(error).message));
     }
   }
@@ -349,7 +348,7 @@ function goesOn({ order, starts }: JobRecord): boolean {
 
 function interruptedError({ order, id }: JobRecord, leftover?: string): HoldfastError {
   const what = order.kind === JobKind.BACKUP ? 'backup' : 'verification';
-  const files = leftover === undefined ? 'Nothing of it was kept' : `Its files could not be removed (${leftover})`;
+  const files = leftover === undefined ? 'Nothing of it was kept' : `What it left could not be removed (${leftover})`;
   return new HoldfastError(
     'DR_INTERRUPTED',
     `The gateway stopped in the middle of this ${what}. ${files}: start it anew with drResume(id: "${id}").`,
