@@ -13,6 +13,21 @@ export const ConflictPolicy = {
 } as const;
 export type ConflictPolicy = (typeof ConflictPolicy)[keyof typeof ConflictPolicy];
 
+/** How a field is made harmless in datasets: `@sanitize(with:)`. */
+export const Sanitizer = {
+  NONE: 'NONE',
+  NULL: 'NULL',
+  NAME: 'NAME',
+  EMAIL: 'EMAIL',
+  PHONE: 'PHONE',
+  ADDRESS: 'ADDRESS',
+  TEXT: 'TEXT',
+  NUMBER: 'NUMBER',
+  DATE: 'DATE',
+  HASH: 'HASH',
+} as const;
+export type Sanitizer = (typeof Sanitizer)[keyof typeof Sanitizer];
+
 /** How a relation finds its documents: `target.targetPath` equals `owner.ownerPath` (either may be an array). */
 export interface Relation {
   /** Entity name on the other side. */
@@ -47,6 +62,8 @@ export interface Field {
   readonly indexed: boolean;
   /** `@hidden`: stored and replicated, not in the API. */
   readonly hidden: boolean;
+  /** `@sanitize(with:)`; undefined: by the type. */
+  readonly sanitize?: Sanitizer | undefined;
   /** `@cost(weight:)`; undefined for the default. */
   readonly cost?: number | undefined;
   readonly description?: string | undefined;

@@ -8,11 +8,11 @@ import {
   print,
 } from 'graphql';
 import type { AppliedDirective, AppliedDirectives, DirectiveReader } from './directives.ts';
-import { type Field, FieldKind } from './entity.ts';
+import { type Field, FieldKind, Sanitizer } from './entity.ts';
 import type { Mistakes } from './mistakes.ts';
 import { lowerFirst } from './naming.ts';
 import { namedTypeOf } from './references.ts';
-import { SCALARS } from './scalars.ts';
+import { SCALARS, type ScalarForm } from './scalars.ts';
 import { didYouMean, type Symbols } from './symbols.ts';
 
 /** A field whose relation and indexes, which need the other types, are not worked out yet. */
@@ -100,6 +100,7 @@ export class FieldBuilder {
       unique: directives.has('unique'),
       indexed: directives.has('index') || directives.has('unique'),
       hidden: directives.has('hidden'),
+      sanitize: one(directives, 'sanitize')?.args.with as Sanitizer | undefined,
       description: node.description?.value,
       cost: one(directives, 'cost')?.args.weight as number | undefined,
       timestamp: one(directives, 'timestamp')?.args.on as Field['timestamp'],
@@ -298,6 +299,33 @@ export class FieldBuilder {
       refuse('hidden', 'nobody could create a document with it', 'make it nullable or give it a @default');
     }
     if ((field.cost ?? 0) < 0) refuse('cost', 'a weight is 0 or more');
+    if (field.sanitize === Sanitizer.NULL && field.required && !field.list) {
+      refuse('sanitize', 'the field is non-null', 'make it nullable or choose another');
+    } else if (field.sanitize !== undefined && !sanitizersOf(field.type, scalar?.form).includes(field.sanitize)) {
+      const fitting = sanitizersOf(field.type, scalar?.form).join(', ');
+      refuse('sanitize', `${field.sanitize} makes no ${field.type}`, `choose one of ${fitting}`);
+    }
+  }
+}
+
+/** Text that says one of a few things: nothing else could be written in its place. */
+const CODES = ['Time', 'Duration', 'CountryCode', 'Currency'];
+
+/** What `@sanitize` can make of values of a type; `form` is that of a scalar. */
+function sanitizersOf(type: string, form: ScalarForm | undefined): readonly Sanitizer[] {
+  const { NONE, NULL, NAME, EMAIL, PHONE, ADDRESS, TEXT, NUMBER, DATE, HASH } = Sanitizer;
+  switch (CODES.includes(type) ? undefined : form) {
+    case 'TEXT':
+      return [NONE, NULL, NAME, EMAIL, PHONE, ADDRESS, TEXT, NUMBER, DATE, HASH];
+    case 'NUMBER':
+      return [NONE, NULL, NUMBER, HASH];
+    case 'DATE':
+      return [NONE, NULL, DATE, HASH];
+    case 'OBJECT_ID':
+    case 'BINARY':
+      return [NONE, NULL, HASH];
+    default:
+      return [NONE, NULL];
   }
 }
 
