@@ -210,6 +210,24 @@ export const ERRORS = {
     retryable: true,
     status: 503,
   },
+  FALLBACK_UNSUPPORTED: {
+    cause: 'The database is away, and the copy that answers meanwhile cannot answer this query exactly.',
+    remedy: 'Ask without the `operator` named, or try again when the database is back.',
+    retryable: true,
+    status: 503,
+  },
+  FALLBACK_COVERAGE_UNKNOWN: {
+    cause: 'The database is away, and the copy that answers meanwhile has only a part of the documents.',
+    remedy: 'Ask for one document by its id or a unique field, or try again when the database is back.',
+    retryable: true,
+    status: 503,
+  },
+  FALLBACK_MASKED: {
+    cause: 'The database is away, and the copy that answers meanwhile does not have the real value of a field.',
+    remedy: 'Ask without the field, or try again when the database is back.',
+    retryable: true,
+    status: 503,
+  },
   WRITE_CONTENTION: {
     cause: 'Others kept changing the same document, so that the write could not be made. Nothing was written.',
     remedy: 'Send the request again; spread writes that all change one document.',

@@ -103,6 +103,11 @@ export class LogFollowing implements AppendedLog {
     return this.#state;
   }
 
+  /** When our head was last known to be the end of the log; -Infinity: never. */
+  get endMs(): number {
+    return this.#endMs;
+  }
+
   get fresh(): boolean {
     return this.#checked && this.#options.clock.now() - this.#endMs < FRESH_MS;
   }

@@ -161,6 +161,11 @@ export class MongoChangeLog implements ChangeLog, LogAppender, AsyncDisposable {
     return reading('read the change log', async () => (await this.#storage.read(sequence - 1, sequence, one))[0]);
   }
 
+  /** When what is known here was last known to be the end of the log, by the log's clock; -Infinity: never. */
+  get endKnownMs(): number {
+    return this.#following.endMs;
+  }
+
   /** Whether the database holds exactly this entry, known here or not. The chain binds everything else of it. */
   holds({ sequence, chain }: Pick<LogEntry, 'sequence' | 'chain'>): Promise<boolean> {
     return reading('read the change log', async () => (await this.#storage.chainAt(sequence)) === chain);

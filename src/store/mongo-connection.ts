@@ -1,4 +1,4 @@
-import { type Db, MongoClient, type MongoClientOptions } from 'mongodb';
+import { type Db, MongoClient, type MongoClientOptions, MongoNotConnectedError } from 'mongodb';
 import { HoldfastError } from '../errors.ts';
 import { coded } from './mongo-errors.ts';
 import type { StoreCapabilities } from './store.ts';
@@ -21,6 +21,8 @@ export interface MongoConnectionOptions {
 export interface MongoConnection extends AsyncDisposable {
   readonly database: Db;
   readonly capabilities: StoreCapabilities;
+  /** Asks whether the server can be written to. Not bound in time. @throws when it cannot, or does not answer */
+  ping(signal?: AbortSignal): Promise<void>;
   /** Ends the connections; what is under way fails. */
   close(): Promise<void>;
 }
@@ -42,7 +44,11 @@ export async function connectMongo(url: string, options: MongoConnectionOptions 
     const database = client.db(hasDatabase(url) ? undefined : DEFAULT_DATABASE);
     const hello = await database.admin().command({ hello: 1 });
     const close = () => client.close();
-    return { database, capabilities: await probe(database, hello), close, [Symbol.asyncDispose]: close };
+    const ping = async (signal?: AbortSignal): Promise<void> => {
+      const answer = await database.command({ hello: 1 }, signal === undefined ? {} : { signal });
+      if (answer.isWritablePrimary !== true) throw new MongoNotConnectedError('the server is not a primary now');
+    };
+    return { database, capabilities: await probe(database, hello), ping, close, [Symbol.asyncDispose]: close };
   } catch (error) {
     await client.close();
     throw coded(error, 'connect to the store', 'READ');

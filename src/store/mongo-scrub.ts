@@ -37,6 +37,8 @@ export interface MongoScrubOptions {
   /** The time in ms since 1970. Default `Date.now`. */
   readonly clock?: (() => number) | undefined;
   readonly timers?: Pick<Clock, 'after' | 'every'> | undefined;
+  /** Told of each finished scrub that the timer started. */
+  readonly onScrubbed?: ((scrubbed: Scrubbed) => void) | undefined;
   /** Told when a scrub failed; the next one tries again. */
   readonly onTrouble: (error: unknown) => void;
 }
@@ -67,9 +69,10 @@ export class MongoScrub implements AsyncDisposable {
   /** Begins with the first pause. */
   constructor(options: MongoScrubOptions) {
     this.#options = options;
-    const { timers = systemClock, everyMs = 60_000, onTrouble } = options;
+    const { timers = systemClock, everyMs = 60_000, onScrubbed, onTrouble } = options;
     this.#stopTimer = timers.every(everyMs, () => {
       this.#running ??= this.scrub()
+        .then(onScrubbed)
         .catch(onTrouble)
         .finally(() => {
           this.#running = undefined;

@@ -116,6 +116,31 @@ export const METRICS = {
     help: 'Reads of the change log tried in Redis: hit, miss (the database was read instead) or late (no answer in time).',
     labels: ['outcome'],
   },
+  holdfast_fallback_open: {
+    kind: 'gauge',
+    help: '1 while anything is kept from the database because it does not answer, else 0.',
+    labels: [],
+  },
+  holdfast_fallback_transitions_total: {
+    kind: 'counter',
+    help: 'Times that a breaker opened or closed, by its scope: database, collection or operation.',
+    labels: ['scope', 'to'],
+  },
+  holdfast_fallback_reads_total: {
+    kind: 'counter',
+    help: 'Reads that the database did not answer, by what did: live, snapshot, dataset or none.',
+    labels: ['source'],
+  },
+  holdfast_fallback_writes_total: {
+    kind: 'counter',
+    help: 'Writes that the database did not confirm: refused, unknown or journaled.',
+    labels: ['outcome'],
+  },
+  holdfast_fallback_rescued_total: {
+    kind: 'counter',
+    help: 'Reads in flight that were answered elsewhere at once when a breaker opened.',
+    labels: [],
+  },
 } as const satisfies Record<`holdfast_${string}`, MetricDefinition>;
 
 type Table = typeof METRICS;
