@@ -1,10 +1,16 @@
 import { type Db, MongoClient, type MongoClientOptions, MongoNotConnectedError } from 'mongodb';
 import { HoldfastError } from '../errors.ts';
+import { systemClock } from '../util/clock.ts';
 import { coded } from './mongo-errors.ts';
+import { watchGreetings } from './mongo-greetings.ts';
 import type { StoreCapabilities } from './store.ts';
 
 /** The database of a URL that names none. */
 const DEFAULT_DATABASE = 'holdfast';
+
+/** Longest wait for a connection and the greeting on it, in ms; the driver's 30 s would delay the return of a server that vanished. */
+const CONNECT_MS = 2_000;
+const HEARTBEAT_MS = 10_000;
 
 export interface MongoConnectionOptions {
   /** Shown in the server's log and list of connections. Default `holdfast`. */
@@ -38,18 +44,29 @@ export async function connectMongo(url: string, options: MongoConnectionOptions 
   const client = clientOf(url, {
     ...{ appName, maxPoolSize: poolSize, retryWrites: false, retryReads: true },
     ...{ serverSelectionTimeoutMS: reachMs, waitQueueTimeoutMS: reachMs, socketTimeoutMS: silenceMs },
+    ...{ connectTimeoutMS: CONNECT_MS, heartbeatFrequencyMS: HEARTBEAT_MS },
     writeConcern: { w: 'majority', journal: true },
+  });
+  const endWatch = watchGreetings({
+    ...{ client, clock: systemClock },
+    // To connect, and then to be greeted back.
+    longestMs: 2 * CONNECT_MS,
+    longestAwaitedMs: CONNECT_MS + HEARTBEAT_MS,
   });
   try {
     const database = client.db(hasDatabase(url) ? undefined : DEFAULT_DATABASE);
     const hello = await database.admin().command({ hello: 1 });
-    const close = () => client.close();
+    const close = (): Promise<void> => {
+      endWatch();
+      return client.close();
+    };
     const ping = async (signal?: AbortSignal): Promise<void> => {
       const answer = await database.command({ hello: 1 }, signal === undefined ? {} : { signal });
       if (answer.isWritablePrimary !== true) throw new MongoNotConnectedError('the server is not a primary now');
     };
     return { database, capabilities: await probe(database, hello), ping, close, [Symbol.asyncDispose]: close };
   } catch (error) {
+    endWatch();
     await client.close();
     throw coded(error, 'connect to the store', 'READ');
   }
