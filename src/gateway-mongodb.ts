@@ -5,6 +5,7 @@ import { MongoChangeLog } from './changelog/mongo-change-log.ts';
 import { RedisLogCache } from './changelog/redis-log-cache.ts';
 import { SqliteChangeLog } from './changelog/sqlite-change-log.ts';
 import { HoldfastError, isHoldfastError } from './errors.ts';
+import type { Fallback } from './fallback/fallback.ts';
 import {
   collectionSpecs,
   type PrimaryData,
@@ -13,6 +14,7 @@ import {
   startRetention,
 } from './gateway-data.ts';
 import { Fencing } from './gateway-fencing.ts';
+import { LiveTier, openFallback } from './gateway-fallback.ts';
 import { RedisConnection } from './pubsub/redis-connection.ts';
 import { RedisDoorbell } from './pubsub/redis-doorbell.ts';
 import { DEFAULT_RETENTION, Retention } from './replication/retention.ts';
@@ -50,7 +52,7 @@ const KEY_RETENTION_MS = 8 * 24 * 3_600_000;
  * Documents and log on a MongoDB server, and an embedded copy of them that followers are served from: `src/store/SPEC.md` and
  * `replica/SPEC.md`, section 6. A server that cannot be reached is no error: it is tried again, and reads and writes are refused
  * until it answers.
- * @throws CONFIG_INVALID when a server refuses what the configuration says; FORK when the database is not the one that was copied;
+ * @throws CONFIG_INVALID when a server refuses what the configuration says; also when the database is not the one that was copied;
  * ALREADY_EXISTS when documents break a new unique index
  */
 export async function openMongoData(options: MongoDataOptions): Promise<PrimaryData> {
@@ -69,6 +71,9 @@ export async function openMongoData(options: MongoDataOptions): Promise<PrimaryD
       onProblem: (error) => problems.set('the local copy of the database stands still', error),
     }),
   );
+  const live = new LiveTier({ copy, log, store, database, exclusiveWriter: config.fallback.exclusiveWriter });
+  const fallback = openFallback({ config, model, live, logger, metrics: options.metrics });
+  parts.defer(() => fallback.stop());
   let reached: Reached | undefined;
   const source = parts.adopt(
     new PrimarySource({
@@ -84,11 +89,14 @@ export async function openMongoData(options: MongoDataOptions): Promise<PrimaryD
   const end = new AbortController();
   const { ended } = await keepConnecting(
     async () => {
-      reached = await reach(options, { copy, log, store, redis, problems, fence });
+      reached = await reach(options, { copy, log, store, redis, problems, fence, live, fallback });
     },
     problems,
     end.signal,
   );
+  const policies = new ConflictPolicies({ conflicts: options.conflicts, decide: options.decide, history: log });
+  const unreached = new PrimaryService({ store: fallback.store, fallback, log, fence, policies });
+  if (reached === undefined) fallback.lost('the database could not be reached at the start');
   parts.defer(async () => {
     end.abort();
     await ended;
@@ -98,14 +106,15 @@ export async function openMongoData(options: MongoDataOptions): Promise<PrimaryD
   return {
     service: () => {
       if (reached !== undefined) return reached.service;
+      if (copy.isComplete) return unreached;
       throw new HoldfastError('DATABASE_UNAVAILABLE', 'the database was not reached yet', {
         details: { retryAfterMs: RETRY_AFTER_MS },
       });
     },
-    ...{ source, rows: store },
+    ...{ source, rows: store, fallback },
     log: () => reached?.log ?? log,
     server: () => reached?.server ?? 'MongoDB',
-    problems: () => [...fencing.problems(), ...problems.list()],
+    problems: () => [...fencing.problems(), ...fallback.problems(), ...problems.list()],
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
@@ -163,6 +172,8 @@ interface Local {
   readonly redis: RedisConnection | undefined;
   readonly problems: Problems;
   readonly fence: Fence;
+  readonly live: LiveTier;
+  readonly fallback: Fallback;
 }
 
 /** Connects and starts everything that needs the database. */
@@ -192,6 +203,7 @@ async function reach(options: MongoDataOptions, local: Local): Promise<Reached> 
       store,
       baseline: local.store,
       isSettled: () => copy.isSettled,
+      onScrubbed: ({ asOf }) => local.live.scrubbed(asOf).catch((error: unknown) => problems.warn('scrub', error)),
       onTrouble: (error) => problems.warn('scrub', error),
     }),
   );
@@ -209,20 +221,31 @@ async function reach(options: MongoDataOptions, local: Local): Promise<Reached> 
       onError: (error) => problems.warn('trim', error),
     }),
   );
-  parts.defer(() => copy.stop());
+  const beganAt = copy.isComplete ? undefined : Date.now();
   // Last: what fails before is tried again with the same copy.
-  await copy.follow({
-    log,
-    onEntries: (listener) => log.onEntries(({ entries }) => listener(entries)),
-    page: (...page) => rows.page(...page),
-    existing: (collection, ids) => rows.existing(collection, ids),
-  });
+  await copy
+    .follow({
+      log,
+      onEntries: (listener) => log.onEntries(({ entries }) => listener(entries)),
+      page: (...page) => rows.page(...page),
+      existing: (collection, ids) => rows.existing(collection, ids),
+    })
+    .catch((error: unknown) => {
+      if (!isHoldfastError(error, 'FORK')) throw error;
+      // Nobody parted from anybody: the URL and the directory do not belong together.
+      throw new HoldfastError('CONFIG_INVALID', error.message, { cause: error });
+    });
+  parts.defer(() => copy.stop());
+  local.live.follow(log);
+  // A copy that is paged in anew finds whatever was written before.
+  if (beganAt !== undefined) await local.live.scrubbed(beganAt);
+  local.fallback.attach({ store, ping: (signal) => connection.ping(signal) });
   const owned = parts.move();
   return {
     log,
     server: connection.capabilities.server,
     service: new PrimaryService({
-      ...{ store, log, feed: local.log, fence: local.fence },
+      ...{ store: local.fallback.store, fallback: local.fallback, log, feed: local.log, fence: local.fence },
       policies: new ConflictPolicies({ conflicts: options.conflicts, decide: options.decide, history: log }),
     }),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
@@ -278,23 +301,24 @@ class LateCache implements LogCache {
   }
 }
 
-/** What is wrong, each told to the log once when it begins and once when it ends. */
+/** What is wrong, each told to the log once when it begins, when it becomes something else, and when it ends. */
 class Problems {
   readonly #logger: MongoDataOptions['logger'];
-  readonly #now = new Map<string, string>();
+  readonly #now = new Map<string, { readonly code: string | undefined; readonly message: string }>();
 
   constructor({ logger }: Pick<MongoDataOptions, 'logger'>) {
     this.#logger = logger;
   }
 
   set(what: string, error: unknown): void {
-    const known = this.#now.has(what);
     if (error === null) {
       if (this.#now.delete(what)) this.#logger.info(`no longer: ${what}`);
       return;
     }
-    this.#now.set(what, error instanceof Error ? error.message : String(error));
-    if (!known) this.#logger.error({ err: error }, what);
+    const before = this.#now.get(what);
+    const code = isHoldfastError(error) ? error.code : undefined;
+    this.#now.set(what, { code, message: error instanceof Error ? error.message : String(error) });
+    if (before === undefined || before.code !== code) this.#logger.error({ err: error }, what);
   }
 
   /** For work in the background that is tried again by itself. */
@@ -303,7 +327,7 @@ class Problems {
   }
 
   list(): string[] {
-    return Array.from(this.#now, ([what, cause]) => `${what}: ${cause}`);
+    return Array.from(this.#now, ([what, { message }]) => `${what}: ${message}`);
   }
 }
 
