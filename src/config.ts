@@ -103,6 +103,24 @@ function configSchema(role: Role) {
         maxLagMs: count.default(10_000).describe('lag beyond which the replica calls itself degraded'),
       })
       .prefault({}),
+    fallback: z
+      .strictObject({
+        tiers: z
+          .array(z.enum(['LIVE', 'SNAPSHOT', 'DATASET']))
+          .default(['LIVE'])
+          .describe('what answers reads while the database is away, the first that knows'),
+        exclusiveWriter: z
+          .boolean()
+          .default(false)
+          .describe('nobody but gateways writes to the database: copies are as fresh as the change log'),
+        deadlineMs: z
+          .strictObject({
+            read: count.default(400).describe('time that the reads of a request wait for the database'),
+            write: count.default(800).describe('time that a write waits for it'),
+          })
+          .prefault({}),
+      })
+      .prefault({}),
     dr: z
       .strictObject({
         dir: z.string().min(1).default('./backups').describe('where archives lie: a directory or s3://bucket/prefix'),

@@ -2,6 +2,7 @@ import type { ChangeLog } from './changelog/change-log.ts';
 import { SqliteChangeLog } from './changelog/sqlite-change-log.ts';
 import { type Config, dataDirectory } from './config.ts';
 import { Fencing } from './gateway-fencing.ts';
+import type { Fallback } from './fallback/fallback.ts';
 import type { Model } from './model/entity.ts';
 import { DEFAULT_RETENTION, Retention } from './replication/retention.ts';
 import { PrimarySource } from './replication/source.ts';
@@ -22,6 +23,8 @@ import { systemClock } from './util/clock.ts';
 export interface PrimaryData extends AsyncDisposable {
   /** @throws DATABASE_UNAVAILABLE before the database was reached for the first time */
   service(): PrimaryService;
+  /** What answers while the database is away; undefined where it cannot be. */
+  readonly fallback?: Fallback | undefined;
   /** What replicas follow. */
   readonly source: PrimarySource;
   /** The documents as {@link source} hands them on. */

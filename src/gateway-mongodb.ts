@@ -13,8 +13,8 @@ import {
   replicatedCollections,
   startRetention,
 } from './gateway-data.ts';
-import { Fencing } from './gateway-fencing.ts';
 import { LiveTier, openFallback } from './gateway-fallback.ts';
+import { Fencing } from './gateway-fencing.ts';
 import { RedisConnection } from './pubsub/redis-connection.ts';
 import { RedisDoorbell } from './pubsub/redis-doorbell.ts';
 import { DEFAULT_RETENTION, Retention } from './replication/retention.ts';

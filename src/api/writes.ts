@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { isHoldfastError } from '../errors.ts';
+import { HoldfastError, isHoldfastError } from '../errors.ts';
 import { type Document, encodeValue } from '../model/document.ts';
 import type { Entity } from '../model/entity.ts';
 import type { DataService, WriteContext, Written, WrittenMany } from '../service/data-service.ts';
@@ -142,12 +142,21 @@ export class EntityWrites {
     try {
       return await run(service, context);
     } catch (error) {
-      throw presentError(this.#shapes, this.#entity, error);
+      throw presentError(this.#shapes, this.#entity, withKey(error, request.idempotencyKey));
     } finally {
       request.provenance = context.provenance;
       loaders.clear();
     }
   }
+}
+
+/** A write whose end is not known is asked after by the key that it was sent under: the client's. */
+function withKey(error: unknown, idempotencyKey: string | undefined): unknown {
+  if (!isHoldfastError(error, 'WRITE_OUTCOME_UNKNOWN') || idempotencyKey === undefined) return error;
+  return new HoldfastError(error.code, error.message, {
+    cause: error.cause,
+    details: { ...error.details, idempotencyKey },
+  });
 }
 
 const NOTHING_WRITTEN: WrittenMany = {

@@ -1,4 +1,3 @@
-import type { Position } from '../model/position.ts';
 import type { Store } from '../store/store.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
@@ -18,8 +17,6 @@ export interface Watched {
   readonly store: Store;
   /** Asks whether it can be written to; throws when not. */
   ping(signal: AbortSignal): Promise<void>;
-  /** Where its log is. */
-  head(): Position;
 }
 
 export interface FallbackOptions {

@@ -38,7 +38,8 @@ export interface FieldSource {
 
 /** What an answer says about its sources. */
 export interface SourceSummary {
-  readonly source: AnswerSource | 'MIXED';
+  /** MIXED: several, or what is not in the database yet. */
+  readonly source: Exclude<AnswerSource, 'JOURNAL'> | 'MIXED';
   /** ISO 8601, of the oldest. */
   readonly asOf: string;
   /** Of the oldest. */
@@ -76,11 +77,12 @@ export class Sources {
     );
     const uses = [...fromDatabase, ...this.#uses.values()];
     const [first] = uses as [SourceUse];
-    const mixed = uses.some(({ source }) => source !== first.source);
+    const { source } = first;
+    const mixed = source === 'JOURNAL' || uses.some((use) => use.source !== source);
     const fields = uses.flatMap((use) => fieldsOf(use, mixed, now));
     const stalenessMs = Math.max(...uses.map((use) => use.stalenessMs));
     return {
-      source: mixed ? 'MIXED' : first.source,
+      source: mixed ? 'MIXED' : source,
       asOf: asOf(now, stalenessMs),
       stalenessMs: Math.round(stalenessMs),
       position: lowest(uses.map(({ position }) => position)),

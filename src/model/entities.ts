@@ -1,6 +1,6 @@
 import { DirectiveLocation, type ObjectTypeDefinitionNode } from 'graphql';
 import type { AppliedDirectives, DirectiveReader } from './directives.ts';
-import { ConflictPolicy, type Entity, type Field, type ObjectType } from './entity.ts';
+import { ConflictPolicy, type Entity, type FallbackRules, type Field, type ObjectType } from './entity.ts';
 import { FieldBuilder, isStorableKey, type TypeDraft } from './fields.ts';
 import { collectFieldIndexes, collectRelationIndexes, IndexCollector } from './indexes.ts';
 import type { Mistakes } from './mistakes.ts';
@@ -105,12 +105,15 @@ export function buildEntities(
         indexes,
         replicates: applied.get('replicate')?.[0]?.args.mode !== 'NONE',
         conflict: (applied.get('conflict')?.[0]?.args.policy as ConflictPolicy | undefined) ?? ConflictPolicy.REJECT,
+        fallback: { ...NO_FALLBACK, ...(applied.get('fallback')?.[0]?.args as Partial<FallbackRules> | undefined) },
         description: node.description?.value,
       },
     });
   }
   return drafts;
 }
+
+const NO_FALLBACK: FallbackRules = { lists: 'REFUSE', masked: 'NULL', writes: 'REJECT' };
 
 function indexedBy(field: Field, indexes: Entity['indexes']): Field {
   const indexed = field.kind !== 'RELATION' && indexes.some(({ paths }) => paths[0] === field.storedName);

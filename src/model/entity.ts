@@ -28,6 +28,16 @@ export const Sanitizer = {
 } as const;
 export type Sanitizer = (typeof Sanitizer)[keyof typeof Sanitizer];
 
+/** What `@fallback` says about an entity while the database is away. */
+export interface FallbackRules {
+  /** Lists and counts from an incomplete copy: refused, or answered from what there is. */
+  readonly lists: 'REFUSE' | 'SAMPLE';
+  /** Made-up values of masked fields: left out, or shown. */
+  readonly masked: 'NULL' | 'SHOW';
+  /** Writes: refused, or kept in the journal. */
+  readonly writes: 'REJECT' | 'JOURNAL';
+}
+
 /** How a relation finds its documents: `target.targetPath` equals `owner.ownerPath` (either may be an array). */
 export interface Relation {
   /** Entity name on the other side. */
@@ -102,6 +112,7 @@ export interface Entity {
   readonly replicates: boolean;
   /** `@conflict(policy:)`. */
   readonly conflict: ConflictPolicy;
+  readonly fallback: FallbackRules;
   readonly description?: string | undefined;
 }
 

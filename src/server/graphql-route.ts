@@ -180,7 +180,7 @@ class Exchange {
     if (this.#provenance !== undefined) {
       reply.header('holdfast-source', this.#provenance.source);
       reply.header('holdfast-as-of', this.#provenance.asOf);
-      reply.header('holdfast-position', this.#provenance.position);
+      if (this.#provenance.position !== null) reply.header('holdfast-position', this.#provenance.position);
     }
     return text;
   }

@@ -66,7 +66,8 @@ export interface Provenance {
   readonly source: string;
   /** ISO 8601. */
   readonly asOf: string;
-  readonly position: string;
+  /** Null when the source has none: then there is no header. */
+  readonly position: string | null;
 }
 
 /** How a process feels; shown at `/health/*` of the ops port. */

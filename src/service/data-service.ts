@@ -1,3 +1,5 @@
+import type { FieldSource } from '../fallback/provenance.ts';
+import type { ReadRequest } from '../fallback/read-request.ts';
 import type { Document } from '../model/document.ts';
 import type { Entity } from '../model/entity.ts';
 import type { Position } from '../model/position.ts';
@@ -21,10 +23,12 @@ export interface Provenance {
   readonly asOf: string;
   /** Age of the data in ms, by this process's monotonic clock; 0 on a primary. */
   readonly stalenessMs: number;
-  /** Head known before the first read, or the position of the last write of this request. */
-  readonly position: string;
+  /** Head known before the first read, or the position of the last write of this request; null when the source has none. */
+  readonly position: string | null;
   /** Whether anything but the ordinary source answered. */
   readonly degraded: boolean;
+  /** Where parts came from, when sources differ or values are masked. */
+  readonly fields?: readonly FieldSource[] | undefined;
 }
 
 /** One request, as far as the data is concerned. A fresh one for each GraphQL operation. */
@@ -41,6 +45,8 @@ export interface RequestContext {
   readonly signal: AbortSignal;
   /** Written by {@link DataService} while it answers; read by the server for the extension and headers. */
   provenance?: Provenance | undefined;
+  /** The reads of this request, where something answers in place of the database. Kept by {@link DataService}. */
+  reads?: ReadRequest | undefined;
 }
 
 /** A mutation's root field, so that each field of one request has idempotency keys of its own. */

@@ -1,5 +1,7 @@
 import type { ChangeLog } from '../changelog/change-log.ts';
 import { HoldfastError, isHoldfastError } from '../errors.ts';
+import type { Fallback } from '../fallback/fallback.ts';
+import type { ReadRequest } from '../fallback/read-request.ts';
 import type { Document } from '../model/document.ts';
 import { decodeValue, encodeValue } from '../model/document.ts';
 import type { Entity } from '../model/entity.ts';
@@ -30,6 +32,8 @@ const UPSERT_TRIES = 5;
 
 export interface PrimaryServiceOptions {
   readonly store: Store;
+  /** Where `store` is that of a fallback: reads tell it what they wish, and it where answers came from. */
+  readonly fallback?: Fallback | undefined;
   /** The log of record: says where the database is. */
   readonly log: ChangeLog;
   /** What subscriptions read: a copy of the log near by. Default: the log itself. */
@@ -44,6 +48,7 @@ export interface PrimaryServiceOptions {
 /** The DataService of a primary: its store is the database of record. */
 export class PrimaryService extends StoreReader implements DataService {
   readonly #store: Store;
+  readonly #fallback: Fallback | undefined;
   readonly #log: ChangeLog;
   readonly #fence: Fence | undefined;
   readonly #policies: ConflictPolicies | undefined;
@@ -52,6 +57,7 @@ export class PrimaryService extends StoreReader implements DataService {
   constructor(options: PrimaryServiceOptions) {
     super({ store: options.store, log: options.feed ?? options.log });
     this.#store = options.store;
+    this.#fallback = options.fallback;
     this.#log = options.log;
     this.#fence = options.fence;
     this.#policies = options.policies;
@@ -186,7 +192,12 @@ export class PrimaryService extends StoreReader implements DataService {
     return this.#store.collection(entity.collection);
   }
 
+  protected override collectionOf(entity: Entity, context: RequestContext): Collection {
+    return this.#fallback?.store.collection(entity.collection, context.reads) ?? super.collectionOf(entity, context);
+  }
+
   protected override beforeRead(context: RequestContext): void | Promise<void> {
+    if (this.#fallback !== undefined) context.reads ??= this.#readsOf(context, this.#fallback);
     context.provenance ??= this.#provenance(this.#log.head());
     const { stalenessMs, asOf } = context.provenance;
     if (context.maxStalenessMs !== undefined && stalenessMs > context.maxStalenessMs) {
@@ -197,6 +208,18 @@ export class PrimaryService extends StoreReader implements DataService {
     const { minPosition } = context;
     if (minPosition !== undefined && comparePositions(minPosition, this.#log.head()) > 0)
       return this.#awaitPosition(minPosition, context);
+  }
+
+  /** The reads of a request; what it wrote before was done by the database. */
+  #readsOf(context: RequestContext, fallback: Fallback): ReadRequest {
+    const reads = fallback.request(context, (sources) => {
+      const summary = sources.summary(this.#now(), this.#log.head());
+      if (summary === undefined) return;
+      const position = summary.position && formatPosition(summary.position);
+      context.provenance = { ...summary, position, degraded: true };
+    });
+    if (context.provenance !== undefined) reads.usedDatabase('Mutation');
+    return reads;
   }
 
   async #awaitPosition(position: Position, context: RequestContext): Promise<void> {

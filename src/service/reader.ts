@@ -7,7 +7,7 @@ import type { Position } from '../model/position.ts';
 import { formatPosition } from '../model/position.ts';
 import { epochAt } from '../replication/history.ts';
 import { compileFilter } from '../store/filter.ts';
-import type { Filter, FindOptions, Store } from '../store/store.ts';
+import type { Collection, Filter, FindOptions, Store } from '../store/store.ts';
 import { waitForAdvance } from './advance.ts';
 import type { ChangesQuery, EntityChange, RequestContext } from './data-service.ts';
 import { LogTail } from './log-tail.ts';
@@ -30,17 +30,21 @@ export abstract class StoreReader {
   /** Called before each read; sets `context.provenance` and waits or refuses (STALE_READ, NOT_READY). */
   protected abstract beforeRead(context: RequestContext): void | Promise<void>;
 
+  /** What a read is asked of. */
+  protected collectionOf(entity: Entity, _context: RequestContext): Collection {
+    return this.#store.collection(entity.collection);
+  }
+
   async find(entity: Entity, filter: Filter, options: FindOptions, context: RequestContext): Promise<Document[]> {
     await this.#before(context);
-    return this.#store
-      .collection(entity.collection)
+    return this.collectionOf(entity, context)
       .find(filter, { ...options, signal: context.signal })
       .toArray();
   }
 
   async count(entity: Entity, filter: Filter, context: RequestContext): Promise<number> {
     await this.#before(context);
-    return this.#store.collection(entity.collection).countDocuments(filter, { signal: context.signal });
+    return this.collectionOf(entity, context).countDocuments(filter, { signal: context.signal });
   }
 
   async findGrouped(
@@ -52,9 +56,7 @@ export abstract class StoreReader {
     context: RequestContext,
   ): Promise<Document[][]> {
     await this.#before(context);
-    return this.#store
-      .collection(entity.collection)
-      .findGrouped(path, keys, filter, { ...options, signal: context.signal });
+    return this.collectionOf(entity, context).findGrouped(path, keys, filter, { ...options, signal: context.signal });
   }
 
   /**
