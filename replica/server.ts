@@ -154,7 +154,7 @@ export async function createReplica(config: Config, options: GatewayOptions = {}
     isPromoted = true;
     // Everything above the file begins anew, over what is in it now.
     await serving.stop();
-    primary = await openPrimary({ config, model, handWritten, database, access, logger, metrics });
+    primary = await openPrimary({ config, model, handWritten, database, log, access, logger, metrics });
     ports?.data.replaceSchema(primary.schema);
     logger.warn({ ...promotion, primaries }, 'promoted: this node is a primary now');
     return promotion;

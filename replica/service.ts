@@ -79,6 +79,7 @@ export class ReplicaService extends StoreReader implements DataService {
     if (minPosition !== undefined && !this.#replica.has(minPosition)) {
       return this.#awaitPosition(minPosition, context);
     }
+    if (minPosition !== undefined) this.requirePlace(minPosition);
     this.#admit(context);
   }
 
@@ -86,6 +87,7 @@ export class ReplicaService extends StoreReader implements DataService {
     if (!(await this.#replica.waitFor(position, POSITION_WAIT_MS, context.signal))) {
       throw this.#stale(`without all the changes up to the wanted ${formatPosition(position)}`);
     }
+    this.requirePlace(position);
     this.#admit(context);
   }
 

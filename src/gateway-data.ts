@@ -42,6 +42,8 @@ export interface PrimaryDataOptions {
   readonly model: Model;
   /** In the data directory; stays its opener's. */
   readonly database: Database;
+  /** Of `database`, where it is open already: who reads it goes on reading. */
+  readonly log?: SqliteChangeLog | undefined;
   readonly logger: Logger;
   readonly metrics: MetricsRegistry;
   /** What this node met; also where divergent changes are listed. */
@@ -54,7 +56,7 @@ export interface PrimaryDataOptions {
 export async function openEmbeddedData(options: PrimaryDataOptions): Promise<PrimaryData> {
   const { config, model, database, logger, conflicts, decide } = options;
   await using parts = new AsyncDisposableStack();
-  const log = await SqliteChangeLog.open(database);
+  const log = options.log ?? (await SqliteChangeLog.open(database));
   const store = await SqliteStore.open({ database, outbox: log, collections: collectionSpecs(model) });
   const fence = await Fence.open({ database, log });
   const fencing = new Fencing({

@@ -3,6 +3,7 @@ import { connect } from '../replica/client.ts';
 import { Herald } from '../replica/herald.ts';
 import { Progress, type Promoted } from '../replica/progress.ts';
 import type { ChangeLog } from './changelog/change-log.ts';
+import type { SqliteChangeLog } from './changelog/sqlite-change-log.ts';
 import { type Config, databaseUrl, dataDirectory } from './config.ts';
 import { HoldfastError } from './errors.ts';
 import { openEmbeddedData, type PrimaryData } from './gateway-data.ts';
@@ -43,6 +44,8 @@ export interface PrimaryNodeOptions {
   readonly handWritten: HandWritten;
   /** In the data directory; stays its opener's. */
   readonly database: Database;
+  /** Of `database`, where it is open already: who reads it goes on reading. */
+  readonly log?: SqliteChangeLog | undefined;
   readonly access: Access;
   readonly logger: Logger;
   readonly metrics: MetricsRegistry;
@@ -66,7 +69,7 @@ export async function openPrimary(options: PrimaryNodeOptions): Promise<PrimaryN
   const conflicts = await Conflicts.open(database);
   const decide = new Map(Object.entries(handWritten.conflicts ?? {}));
   requireDecisions(model, decide);
-  const shared = { config, model, database, logger, metrics, conflicts, decide };
+  const shared = { config, model, database, log: options.log, logger, metrics, conflicts, decide };
   const data = parts.use(await (url === undefined ? openEmbeddedData(shared) : openMongo({ ...shared, url })));
   const { source } = data;
   const schema = dataSchema({ model, resolvers: handWritten.resolvers, source, access, logger });

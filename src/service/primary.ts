@@ -206,6 +206,7 @@ export class PrimaryService extends StoreReader implements DataService {
       });
     }
     const { minPosition } = context;
+    if (minPosition !== undefined) this.requirePlace(minPosition);
     if (minPosition !== undefined && comparePositions(minPosition, this.#log.head()) > 0)
       return this.#awaitPosition(minPosition, context);
   }

@@ -4,7 +4,7 @@ import type { Document } from '../model/document.ts';
 import { decodeValue } from '../model/document.ts';
 import type { Entity } from '../model/entity.ts';
 import type { Position } from '../model/position.ts';
-import { formatPosition } from '../model/position.ts';
+import { comparePositions, formatPosition } from '../model/position.ts';
 import { epochAt } from '../replication/history.ts';
 import { compileFilter } from '../store/filter.ts';
 import type { Collection, Filter, FindOptions, Store } from '../store/store.ts';
@@ -97,6 +97,17 @@ export abstract class StoreReader {
         };
       }
     }
+  }
+
+  /** @throws STALE_READ for a position of a history that ended: what it stands for was lost with a former primary */
+  protected requirePlace(position: Position): void {
+    const head = this.#log.head();
+    if (comparePositions(position, head) > 0 || epochAt(this.#log, position.sequence) === position.epoch) return;
+    throw new HoldfastError(
+      'STALE_READ',
+      `the position ${formatPosition(position)} is not in the history of this database: what was written there was lost with a former primary`,
+      { details: { position: formatPosition(head), lagMs: 0 } },
+    );
   }
 
   #before(context: RequestContext): void | Promise<void> {

@@ -184,7 +184,7 @@ export class SqliteStore implements Store, RowReader, RowWriter {
       transaction.prepare('SELECT max(version) AS version FROM tombstones').get()?.version,
       readMeta(transaction, CLOCK_KEY),
     ];
-    writeMeta(transaction, CLOCK_KEY, Math.max(...highest.map((version) => Number(version ?? 0))));
+    writeMeta(transaction, CLOCK_KEY, 1 + Math.max(...highest.map((version) => Number(version ?? 0))));
   }
 
   #pruneTombstones(transaction: Transaction, logFloor: number): number {

@@ -134,3 +134,17 @@ test('the HTTP address is that of the websocket', () => {
   expect(httpUrlOf('wss://h/graphql')).toBe('https://h/graphql');
   expect(httpUrlOf('http://h/graphql')).toBe('http://h/graphql');
 });
+
+test('asks the one that is followed first, and another one when it is no longer the primary', async () => {
+  const errors = [{ message: 'no', extensions: { code: 'FENCED' } }];
+  await using former = await primary(json({ data: null, errors }));
+  await using current = await primary(json({ data: { a: 1 } }));
+  const { forwarder: both } = forwarder([former.url, current.url]);
+  expect(await both.forward(MUTATION, request())).toEqual({ data: { a: 1 } });
+  expect([former.asked.length, current.asked.length]).toEqual([1, 1]);
+  const { forwarder: right } = forwarder([former.url, current.url], { preferred: () => current.url });
+  expect(await right.forward(MUTATION, request())).toEqual({ data: { a: 1 } });
+  expect([former.asked.length, current.asked.length]).toEqual([1, 2]);
+  const { forwarder: alone } = forwarder([former.url, await nobody()]);
+  expect(await alone.forward(MUTATION, request())).toEqual({ data: null, errors });
+});

@@ -109,6 +109,22 @@ describe('hello', () => {
     expect(epochs).toEqual([2]);
   });
 
+  test('FENCED says where the next epoch began, when the follower knows; then to everybody, as an error', async () => {
+    const heard: unknown[] = [];
+    let fencedBy: number | null = null;
+    const { source, start } = setUp({ onHigherEpoch: (...told) => heard.push(told), fencedBy: () => fencedBy });
+    const later = encodeCursor({ ...decodeCursor(start), epoch: 3, sequence: 9 });
+    const epochs = [1, 6, 8].map((firstSequence, index) => ({ epoch: index + 1, firstSequence }));
+    expect((await source.hello(later, ALL, epochs)).status).toBe('FENCED');
+    expect(heard).toEqual([[3, 6]]);
+    fencedBy = 3;
+    expect((await source.hello(later, ALL, epochs)).status).toBe('FENCED');
+    await expect(source.hello(start, ALL)).rejects.toEqual(code('FENCED'));
+    await expect(source.changes(start, ALL, LIMITS, new AbortController().signal).next()).rejects.toEqual(
+      code('FENCED'),
+    );
+  });
+
   test('FORK for a sequence past the head', async () => {
     const { node, source, start } = setUp();
     write(node, 3);

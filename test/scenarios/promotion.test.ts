@@ -79,7 +79,7 @@ it('hands over to a replica; the former primary, when it resumes, is fenced and 
   };
   await eventually('the file is there', () => divergent().then(Boolean, () => false), 10_000);
   const kept = (await divergent()).map(({ id }) => id);
-  expect(kept).toEqual(expect.arrayContaining(names('lost', 5)));
+  expect(kept).toEqual(expect.arrayContaining([...names('lost', 5)]));
   const listed = async (node: Node) =>
     (await ask<{ conflicts: { document: string }[] }>(node.opsUrl, CONFLICTS)).conflicts;
   await eventually('they are listed', async () => (await listed(primary)).length === kept.length, 10_000);

@@ -1,6 +1,8 @@
 import { ObjectId } from 'bson';
 import { expect, it } from 'vitest';
 import type { EntityChange } from '../../src/service/data-service.ts';
+import { Fence } from '../../src/service/fence.ts';
+import { PrimaryService } from '../../src/service/primary.ts';
 import { primaryHarness, reading, writing } from './harness.ts';
 
 const EVERY = ['CREATED', 'UPDATED', 'DELETED'] as const;
@@ -248,4 +250,30 @@ it('ends with its request', async () => {
   ended.abort();
   expect(await changes).toEqual([]);
   await expect(service.find(harness.entity('Thing'), {}, {}, reading({ signal: ended.signal }))).rejects.toThrow();
+});
+
+it('refuses a position of a history that ended, and marks what a fenced primary answers with its age', async () => {
+  await using harness = await primaryHarness();
+  const { database, log, store } = harness;
+  const thing = harness.entity('Thing');
+  await harness.service.create(thing, { n: 1 }, writing('createThing'));
+  await database.transaction((transaction) => log.beginEpoch(transaction, 0));
+  const read = (epoch: number, sequence: number) =>
+    harness.service.find(thing, {}, {}, reading({ minPosition: { epoch, sequence } }));
+  expect(await Promise.all([read(1, 1), read(2, 2)])).toHaveLength(2);
+  await expect(read(1, 2)).rejects.toMatchObject({ code: 'STALE_READ' });
+  await expect(read(1, 9)).rejects.toMatchObject({ code: 'STALE_READ' });
+
+  let now = 1_000;
+  const fence = await Fence.open({ database, log, now: () => now });
+  const service = new PrimaryService({ store, log, fence, now: () => now });
+  await fence.raise(3, null);
+  now = 3_000;
+  const context = reading({});
+  expect(await service.find(thing, {}, {}, context)).toHaveLength(1);
+  expect(context.provenance).toMatchObject({ degraded: true, stalenessMs: 2_000, asOf: '1970-01-01T00:00:01.000Z' });
+  await expect(service.find(thing, {}, {}, reading({ maxStalenessMs: 1_000 }))).rejects.toMatchObject({
+    code: 'STALE_READ',
+  });
+  await expect(service.create(thing, { n: 2 }, writing('createThing'))).rejects.toMatchObject({ code: 'FENCED' });
 });
