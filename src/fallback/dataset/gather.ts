@@ -247,9 +247,8 @@ class Gathering implements Gathered {
       const place = placeOf(target.name, targetPath);
       for (const [text, value] of keysAt(document, ownerPath)) {
         if (this.#held.get(place)!.has(text) || setOf(this.#asked, place).has(text)) continue;
-        let wanted = this.#wanted.get(place);
-        if (wanted === undefined) this.#wanted.set(place, (wanted = new Map()));
-        wanted.set(text, value);
+        const wanted = this.#wanted.get(place) ?? new Map<string, unknown>();
+        this.#wanted.set(place, wanted.set(text, value));
       }
     }
   }
