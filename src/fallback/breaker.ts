@@ -88,7 +88,7 @@ export const DEFAULT_BREAKER: BreakerSettings = {
   ...{ failures: 3, ratio: 0.5, minimum: 10, windowMs: 10_000 },
   ...{ spread: 3, spreadMs: 2_000 },
   ...{ probeMs: 100, maxProbeMs: 450, goodProbes: 3, goodProbeMs: 50, lostProbeMs: 5_000 },
-  ...{ calmMs: 15_000, flaps: 3, holdMs: 10_000 },
+  ...{ calmMs: 5_000, flaps: 3, holdMs: 10_000 },
 };
 
 /** How one scope is. */
@@ -315,8 +315,6 @@ export class Breaker {
     node.flaps = now - node.closedMs < calmMs ? node.flaps + 1 : 0;
     node.heldUntilMs = node.flaps >= flaps ? now + holdMs : now;
     Object.assign(node, { state: 'OPEN', cause, openedMs: now, goodProbes: 0, probeMs, failures: 0 });
-    // What the database was asked before says nothing about after.
-    node.probe = null;
     node.nextProbeMs = now + this.#jittered(probeMs);
     node.tally.clear();
     this.#active.add(node);
@@ -374,9 +372,7 @@ export class Breaker {
   #force(node: Node, forced: 'OPEN' | 'CLOSED' | null, now: number): void {
     const wasOpen = isOpen(node);
     node.forced = forced;
-    node.probe = null;
-    if (node.state === 'CLOSED') this.#active.delete(node);
-    else node.nextProbeMs = now;
+    node.nextProbeMs = now;
     const { scope } = node;
     if (!wasOpen && isOpen(node)) {
       this.#effects.push({ type: 'OPENED', scope, cause: 'forced by an operator', sinceMs: now });
@@ -391,7 +387,7 @@ export class Breaker {
       if (probe !== null && now - probe.startedMs >= this.#settings.lostProbeMs) {
         this.#probed({ type: 'PROBED', scope, number: probe.number, result: 'INCONCLUSIVE' }, now);
       }
-      if (this.#isProbed(node) && node.probe === null && now >= node.nextProbeMs) this.#probe(node, now);
+      if (node.probe === null && this.#isProbed(node) && now >= node.nextProbeMs) this.#probe(node, now);
     }
   }
 
