@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { HoldfastError, isHoldfastError } from '../errors.ts';
 import { openSql, type SqlSource } from '../sql/connect.ts';
+import { failpoint } from '../util/failpoint.ts';
 import { packageVersion } from '../util/package-version.ts';
 import {
   type ChunkTotals,
@@ -138,6 +139,7 @@ async function writeBackup(storage: ArchiveStorage, options: BackupOptions): Pro
   const manifest = manifestOf(source, chunks, options, startedAt);
   signal.throwIfAborted();
   await writeManifest(storage, manifest);
+  failpoint('backup.afterManifest');
   progress.end('done');
   return summaryOf(storage, manifest, startedAt);
 }
@@ -242,7 +244,9 @@ async function readChunk(
 async function closeChunk(writer: ChunkWriter, facts: Omit<Chunk, keyof ChunkTotals>): Promise<Chunk | null> {
   if (facts.rows > 0) {
     try {
-      return { ...facts, ...(await writer.finish()) };
+      const chunk = { ...facts, ...(await writer.finish()) };
+      failpoint('backup.afterChunk');
+      return chunk;
     } catch (error) {
       await writer.abort();
       throw error;
