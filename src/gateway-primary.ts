@@ -15,6 +15,7 @@ import type { Health } from './server/options.ts';
 import type { Access } from './service/access.ts';
 import { Conflicts } from './service/conflicts.ts';
 import type { DataService } from './service/data-service.ts';
+import { type FallbackService, fallbackService } from './service/fallback-service.ts';
 import { PrimaryOps } from './service/primary-ops.ts';
 import type { Database } from './sqlite/database.ts';
 import type { Logger } from './telemetry/logger.ts';
@@ -25,6 +26,8 @@ import { secretOf } from './util/secrets.ts';
 /** Everything of a primary but its ports. */
 export interface PrimaryNode extends AsyncDisposable {
   readonly ops: PrimaryOps;
+  /** Undefined where nothing answers in place of the database. */
+  readonly fallback: FallbackService | undefined;
   readonly schema: GraphQLSchema;
   /** What followers follow. */
   readonly source: PrimarySource;
@@ -86,6 +89,7 @@ export async function openPrimary(options: PrimaryNodeOptions): Promise<PrimaryN
   const owned = parts.move();
   return {
     ...{ ops, schema, source },
+    fallback: data.fallback && fallbackService(data.fallback, model),
     log: () => data.log(),
     gauges: logGauges(
       () => data.log(),

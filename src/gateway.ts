@@ -15,6 +15,7 @@ import type { Health, HttpOptions, HttpServer, RequestInfo } from './server/opti
 import { Access } from './service/access.ts';
 import { AuditLog } from './service/audit-log.ts';
 import type { DataService, RequestContext } from './service/data-service.ts';
+import type { FallbackService } from './service/fallback-service.ts';
 import type { OpsService } from './service/ops-service.ts';
 import { Action, dataActions, isSync, opsActions, requireActions } from './service/roles.ts';
 import { TokenFiles } from './service/token-files.ts';
@@ -60,6 +61,7 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
   const ports = parts.use(
     await openPorts({
       ...{ config, logger, access, metrics, ops: node.ops, schema: node.schema, gauges: node.gauges },
+      fallback: node.fallback,
       service: () => node.service(),
       model: () => model,
       health: () => node.health(opened?.data.state === 'serving'),
@@ -100,6 +102,7 @@ export interface PortOptions {
   readonly checkReady?: () => void;
   readonly model: () => Model;
   readonly ops: OpsService;
+  readonly fallback?: FallbackService | undefined;
   readonly health: () => Health;
   /** Read at `/metrics`. */
   readonly gauges: Partial<Record<PlainGauge, () => number>>;
@@ -109,7 +112,7 @@ export interface PortOptions {
 
 /** Opens the ops port, then the data port. @throws PORT_IN_USE */
 export async function openPorts(options: PortOptions): Promise<Ports> {
-  const { config, logger, metrics, access, schema, service, checkReady, model, ops, health, forward } = options;
+  const { config, logger, metrics, access, schema, service, checkReady, model, ops, health, forward, fallback } = options;
   await using parts = new AsyncDisposableStack();
   observe(metrics, options.gauges);
   const { host, port, opsPort, cors } = config.server;
@@ -128,7 +131,7 @@ export async function openPorts(options: PortOptions): Promise<Ports> {
       ...shared,
       ...rules.ops,
       ...{ port: opsPort, portFlag: '--ops-port', cors, health },
-      schema: buildOperatorSchema({ service: ops, tokens: access, dr: dr.service, audit }),
+      schema: buildOperatorSchema({ service: ops, tokens: access, dr: dr.service, audit, fallback }),
       context: ({ signal, principal, address }) => ({ signal, principal, address }),
       explore: apis,
     }),

@@ -98,6 +98,29 @@ export const COMMANDS: readonly CommandDefinition[] = [
     load: async () => (await import('./replica.ts')).replica,
   },
   {
+    name: 'fallback status',
+    summary: 'what answers in place of the database, and past outages; exit 3 while the database is away',
+    options: [OPS_URL, TOKEN],
+    example: 'holdfast fallback status --url http://127.0.0.1:4001/graphql',
+    load: async () => (await import('./fallback-status.ts')).fallbackStatus,
+  },
+  {
+    name: 'fallback force',
+    arguments: '[scope]',
+    summary: 'keep the database, a collection or things:READ away from the database, for maintenance or a drill',
+    options: [OPS_URL, TOKEN, { flags: '--closed', description: 'send it to the database instead, whatever happens' }],
+    example: 'holdfast fallback force things:READ',
+    load: async () => (await import('./fallback-status.ts')).fallbackForce,
+  },
+  {
+    name: 'fallback release',
+    arguments: '[scope]',
+    summary: 'let a scope that was forced decide itself again',
+    options: [OPS_URL, TOKEN],
+    example: 'holdfast fallback release things:READ',
+    load: async () => (await import('./fallback-status.ts')).fallbackRelease,
+  },
+  {
     name: 'replica verify',
     summary: 'compare a replica with its primary; exit 3 when they differ',
     options: [

@@ -19,6 +19,9 @@ export class DirectoryStorage implements ArchiveStorage {
   readonly location: string;
   /** Directories below the root that are known to be no links, by path. */
   readonly #checked = new Set<string>();
+  /** Syncs of directories that have not begun, by path. */
+  readonly #syncs = new Map<string, Promise<void>>();
+  #lastSync: Promise<void> = Promise.resolve();
 
   constructor(directory: string) {
     this.location = resolve(directory);
@@ -34,7 +37,7 @@ export class DirectoryStorage implements ArchiveStorage {
         this.#do(`write ${name}`, async () => {
           await syncAndClose(handle);
           await rename(unfinished, path);
-          await syncDirectory(dirname(path));
+          await this.#syncDirectory(dirname(path));
         }),
       async abort() {
         await handle.close().catch(() => undefined);
@@ -147,6 +150,19 @@ export class DirectoryStorage implements ArchiveStorage {
     await this.#assertNoLinks(dirname(directory));
     if (!(await lstat(directory)).isDirectory()) throw linkError(directory);
     this.#checked.add(directory);
+  }
+
+  /** One sync makes all files durable that were renamed before it began: those that come while one runs share the next. */
+  #syncDirectory(directory: string): Promise<void> {
+    const waiting = this.#syncs.get(directory);
+    if (waiting !== undefined) return waiting;
+    const sync = this.#lastSync.then(() => {
+      this.#syncs.delete(directory);
+      return syncDirectory(directory);
+    });
+    this.#syncs.set(directory, sync);
+    this.#lastSync = sync.catch(() => undefined);
+    return sync;
   }
 
   async #do<T>(what: string, work: () => Promise<T>): Promise<T> {

@@ -20,6 +20,11 @@ export interface CatalogTable {
   readonly kind: 'r' | 'p';
   /** The topmost partitioned table; its own oid for a table that is no partition. */
   readonly root: number;
+  /**
+   * Of a topmost partitioned table: which partition a row belongs to is not the same in every database, because it is told by the
+   * hash of an enum, and so of an oid. Its rows can only be loaded through itself.
+   */
+  readonly scattered: boolean;
   /** The partitioned tables it is a partition of, also of partitions. */
   readonly ancestors: readonly number[];
   /** Pages of rows, and bytes with everything that is stored apart (TOAST). */
@@ -88,11 +93,24 @@ const USER_SCHEMA = `n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_sche
 const NOT_OF_EXTENSION = (catalog: string, oid: string): string =>
   `NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = '${catalog}'::regclass AND e.objid = ${oid} AND e.deptype = 'e')`;
 
+/** The bottom of each type is found once, not for each of the many columns that have it. */
 const TABLES = `
+WITH bases AS MATERIALIZED (
+  SELECT u.type, b.base FROM (SELECT DISTINCT atttypid AS type FROM pg_attribute WHERE attnum > 0 AND NOT attisdropped) u, LATERAL (
+    WITH RECURSIVE d(oid, dims, depth) AS (
+      SELECT u.type, '', 0
+      UNION ALL
+      SELECT CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.typelem END, d.dims || CASE WHEN t.typtype = 'd' THEN '' ELSE '[]' END, depth + 1
+      FROM d JOIN pg_type t ON t.oid = d.oid
+      WHERE t.typtype = 'd' OR (t.typcategory = 'A' AND t.oid NOT IN ('int2vector'::regtype, 'oidvector'::regtype))
+    ) SELECT format_type(oid, NULL) || dims AS base FROM d ORDER BY depth DESC LIMIT 1) b
+)
 SELECT coalesce(json_agg(x ORDER BY x.schema COLLATE "C", x.name COLLATE "C"), '[]')::text AS json FROM (
   SELECT c.oid::int8 AS oid, n.nspname AS schema, c.relname AS name, c.relkind AS kind,
     coalesce((SELECT relid::oid::int8 FROM pg_partition_ancestors(c.oid) WITH ORDINALITY a(relid, i) ORDER BY i DESC LIMIT 1), c.oid::int8) AS root,
     coalesce((SELECT json_agg(a.relid::oid::int8) FROM pg_partition_ancestors(c.oid) a(relid) WHERE a.relid <> c.oid), '[]') AS ancestors,
+    c.relkind = 'p' AND NOT c.relispartition AND EXISTS (SELECT FROM pg_partition_tree(c.oid) m JOIN pg_partitioned_table p ON p.partrelid = m.relid
+      JOIN pg_opclass o ON o.oid = ANY (p.partclass) WHERE p.partstrat = 'h' AND o.opcintype = 'anyenum'::regtype) AS scattered,
     CASE c.relkind WHEN 'r' THEN pg_relation_size(c.oid) / current_setting('block_size')::int ELSE 0 END AS pages,
     CASE c.relkind WHEN 'r' THEN pg_table_size(c.oid) ELSE 0 END AS bytes,
     has_table_privilege(c.oid, 'SELECT') AND has_schema_privilege(n.oid, 'USAGE') AS readable,
@@ -100,13 +118,7 @@ SELECT coalesce(json_agg(x ORDER BY x.schema COLLATE "C", x.name COLLATE "C"), '
     (SELECT coalesce(x.extcondition[array_position(x.extconfig, c.oid)], '') FROM pg_extension x WHERE c.oid = ANY (x.extconfig)) AS condition,
     coalesce((SELECT json_agg(json_build_object('name', a.attname, 'type', format_type(a.atttypid, a.atttypmod),
         'generated', a.attgenerated <> '', 'base', b.base) ORDER BY a.attnum)
-      FROM pg_attribute a, LATERAL (
-        WITH RECURSIVE d(oid, dims, depth) AS (
-          SELECT a.atttypid, '', 0
-          UNION ALL
-          SELECT CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.typelem END, d.dims || CASE WHEN t.typtype = 'd' THEN '' ELSE '[]' END, depth + 1
-          FROM d JOIN pg_type t ON t.oid = d.oid WHERE t.typtype = 'd' OR t.typcategory = 'A'
-        ) SELECT format_type(oid, NULL) || dims AS base FROM d ORDER BY depth DESC LIMIT 1) b
+      FROM pg_attribute a JOIN bases b ON b.type = a.atttypid
       WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped), '[]') AS columns
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
   WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND ${USER_SCHEMA}

@@ -29,9 +29,14 @@ const PLACES = [
 export async function findPgDump(serverVersion: number, signal?: AbortSignal): Promise<PgDump> {
   const server = Math.floor(serverVersion / 10_000);
   const found: PgDump[] = [];
-  for (const path of ['pg_dump', ...PLACES.flatMap((place) => globSync(place))]) {
+  const installed = PLACES.flatMap((place) => globSync(place));
+  const likely = installed.filter((path) => path.includes(`${server}/`));
+  for (const path of new Set([...likely, 'pg_dump', ...installed])) {
     const major = await majorOf(path, signal);
-    if (major !== null) found.push({ path, major });
+    if (major === null) continue;
+    found.push({ path, major });
+    // None can be a better choice.
+    if (major === server) break;
   }
   const fitting = found.filter(({ major }) => major >= server).sort((a, b) => a.major - b.major);
   if (fitting[0] !== undefined) return fitting[0];
