@@ -1,6 +1,6 @@
 import { openSql } from '../sql/connect.ts';
 import type { BackupOptions } from './backup.ts';
-import { checkPostgresSource } from './dialect/postgres-source.ts';
+import { checkSource } from './dialect/open-source.ts';
 
 /** What can be checked of a {@link BackupOptions} before it runs. */
 export type BackupCheck = Pick<BackupOptions, 'source' | 'suffixes' | 'closure' | 'tables' | 'signal'>;
@@ -15,9 +15,8 @@ export async function checkBackup({
   suffixes = {},
   closure = false,
   tables,
-  signal,
+  signal = new AbortController().signal,
 }: BackupCheck): Promise<void> {
   await using sql = openSql(source, { connections: 1, applicationName: 'holdfast check' });
-  if (sql.driver === 'postgres') await checkPostgresSource(sql, { suffixes, closure, tables: tables ?? null, signal });
-  else await sql.release(await sql.raw());
+  await checkSource(sql, { suffixes, closure, tables: tables ?? null, signal });
 }

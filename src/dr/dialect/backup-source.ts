@@ -44,6 +44,9 @@ export interface BackupSource extends AsyncDisposable {
   readonly extension: string;
 }
 
+/** What can be checked of {@link SourceOptions} in a moment. */
+export type SourceCheck = Pick<SourceOptions, 'suffixes' | 'closure' | 'tables' | 'signal'>;
+
 /** What is to be read, and how; the same for every dialect. */
 export interface SourceOptions {
   readonly workers: number;

@@ -5,7 +5,14 @@ import { MysqlSession } from '../../sql/mysql-session.ts';
 import type { ConsistencyGrade, SchemaObject, SequenceValue } from '../archive/manifest.ts';
 import { ancestors, type ForeignKey, tableGraph } from '../graph/table-graph.ts';
 import { chunkBytes } from '../plan/page-ranges.ts';
-import type { BackupSource, SourceFacts, SourceOptions, SourceReader, SourceTable } from './backup-source.ts';
+import type {
+  BackupSource,
+  SourceCheck,
+  SourceFacts,
+  SourceOptions,
+  SourceReader,
+  SourceTable,
+} from './backup-source.ts';
 import { type MariadbCatalog, type MariadbTable, readMariadbCatalog } from './mariadb-catalog.ts';
 import { chunkOf, manifestColumn, planMariadbChunks } from './mariadb-chunks.ts';
 import { mariadbError } from './mariadb-errors.ts';
@@ -34,10 +41,23 @@ export async function openMariadbSource(sql: SqlConnections, options: SourceOpti
   }
 }
 
-async function openSource(sql: SqlConnections, options: SourceOptions): Promise<BackupSource> {
-  if (options.closure && Object.keys(options.suffixes).length === 0) {
-    throw new HoldfastError('VALIDATION_FAILED', 'A closure needs at least one suffix to begin with.');
+/** Checks in a moment that a backup can begin: no lock is taken and nothing planned. @throws as {@link openMariadbSource} */
+export async function checkMariadbSource(sql: SqlConnections, options: SourceCheck): Promise<void> {
+  try {
+    assertClosure(options);
+    await checkSource(sql, options);
+  } catch (error) {
+    throw mariadbError(`check ${sql.location}`, error);
   }
+}
+
+function assertClosure({ closure, suffixes }: SourceCheck): void {
+  if (!closure || Object.keys(suffixes).length > 0) return;
+  throw new HoldfastError('VALIDATION_FAILED', 'A closure needs at least one suffix to begin with.');
+}
+
+async function openSource(sql: SqlConnections, options: SourceOptions): Promise<BackupSource> {
+  assertClosure(options);
   options.onPhase('connecting');
   const flavour = await checkSource(sql, options);
   options.onPhase('locking');
@@ -53,7 +73,7 @@ async function openSource(sql: SqlConnections, options: SourceOptions): Promise<
 }
 
 /** What can be refused before anything is locked. */
-async function checkSource(sql: SqlConnections, options: SourceOptions): Promise<Flavour> {
+async function checkSource(sql: SqlConnections, options: SourceCheck): Promise<Flavour> {
   await using session = await MysqlSession.open(sql);
   const flavour = await readFlavour(session);
   const grants = (await session.query('SHOW GRANTS')).flatMap((row) => Object.values(row)[0] ?? []);
@@ -66,6 +86,7 @@ async function checkSource(sql: SqlConnections, options: SourceOptions): Promise
     );
   }
   const catalog = await readMariadbCatalog(session);
+  chooseTables(catalog.tables, keysOf(catalog, flavour.database), options.tables);
   await prepareMariadbSuffixes(session, resolveMariadbSuffixes(catalog, flavour.database, options.suffixes));
   return flavour;
 }

@@ -9,6 +9,7 @@ import { chunkBytes, pageRanges } from '../plan/page-ranges.ts';
 import type { TidSet } from '../plan/tid-set.ts';
 import type {
   BackupSource,
+  SourceCheck,
   SourceChunk,
   SourceFacts,
   SourceOptions,
@@ -50,17 +51,12 @@ export async function openPostgresSource(sql: SqlConnections, options: SourceOpt
 /** Checks in a moment that a backup can begin: no lock is taken and nothing planned. @throws as {@link openPostgresSource} */
 export async function checkPostgresSource(
   sql: SqlConnections,
-  {
-    suffixes,
-    closure,
-    tables,
-    signal,
-  }: Pick<SourceOptions, 'suffixes' | 'closure' | 'tables'> & { signal?: AbortSignal | undefined },
+  { suffixes, closure, tables, signal }: SourceCheck,
 ): Promise<void> {
   assertClosure({ suffixes, closure });
   try {
     await using session = await PostgresSession.open(sql);
-    await findPgDump(session.version, signal ?? new AbortController().signal);
+    await findPgDump(session.version, signal);
     const catalog = await readCatalog(session);
     assertReadable(catalog);
     for (const name of tables ?? []) tablesNamed(catalog, name);
