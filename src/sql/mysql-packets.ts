@@ -102,20 +102,20 @@ export class ResultPackets {
     this.#partial = Buffer.alloc(0);
     const length = lengthAt(packet, 0);
     const first = packet[HEADER_BYTES] ?? OK;
-    if (this.#phase === Phase.ROWS) {
-      if (!this.#isContinued && isTerminal(first, length)) return this.#end(packet);
+    if (this.#phase === Phase.ROWS && !this.#isContinued && isTerminal(first, length)) {
+      this.#end(packet);
+    } else if (this.#phase === Phase.ROWS) {
       this.#beginRow(length);
       this.#left = HEADER_BYTES + length - packet.length;
       this.#events.onRows(packet);
+    } else if (first === ERROR || (first === OK && this.#phase === Phase.HEADER)) {
+      this.#end(packet);
     } else if (this.#phase === Phase.HEADER) {
-      if (first === ERROR || first === OK) return this.#end(packet);
       this.#columns = first === 0xfc ? packet.readUInt16LE(HEADER_BYTES + 1) : first;
       this.#phase = Phase.COLUMNS;
     } else if (this.#phase === Phase.COLUMNS) {
       this.#columns -= 1;
       if (this.#columns === 0) this.#phase = Phase.COLUMNS_END;
-    } else if (first === ERROR) {
-      this.#end(packet);
     } else {
       this.#phase = Phase.ROWS;
     }

@@ -232,7 +232,8 @@ class Reading {
   });
   #connection: DriverConnection | null = null;
   #tap: ReturnType<typeof tap> | null = null;
-  #waiting: Promise<void>[] = [];
+  /** The rows on their way, one piece after the other; null when all have been taken. */
+  #waiting: Promise<void> | null = null;
   #failure: { readonly error: unknown } | null = null;
   #ended = false;
   onBroken: () => void = () => {};
@@ -258,7 +259,7 @@ class Reading {
     if (packet.isError()) this.#end(packet.asError('utf8'));
     else {
       // The last rows may still be on their way: the answer waits for them.
-      Promise.all(this.#waiting).then(
+      (this.#waiting ?? Promise.resolve()).then(
         () => this.#end(null),
         (error) => this.#fail(error),
       );
@@ -288,9 +289,9 @@ class Reading {
 
   #read(bytes: Buffer): boolean {
     this.#packets.push(bytes);
-    if (this.#waiting.length === 0 || this.#ended) return true;
-    const waiting = Promise.all(this.#waiting);
-    this.#waiting = [];
+    if (this.#waiting === null || this.#ended) return true;
+    const waiting = this.#waiting;
+    this.#waiting = null;
     const tapped = this.#tap;
     waiting.then(
       () => tapped?.resume(),
@@ -302,8 +303,9 @@ class Reading {
   #take(rows: Buffer): void {
     if (this.#failure !== null) return;
     try {
-      const taken = this.#onRows(rows);
-      if (taken !== undefined) this.#waiting.push(taken);
+      // The bytes stay where they are until reading goes on, so that a piece can wait for the one before.
+      if (this.#waiting !== null) this.#waiting = this.#waiting.then(() => this.#onRows(rows));
+      else this.#waiting = this.#onRows(rows) ?? null;
     } catch (error) {
       this.#fail(error);
     }

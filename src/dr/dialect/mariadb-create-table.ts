@@ -21,7 +21,7 @@ export interface TableForeignKey {
 const NAME = '`(?:[^`]|``)+`';
 const INDEX = new RegExp(`^(UNIQUE |FULLTEXT |SPATIAL )?KEY (${NAME}) `);
 const FOREIGN_KEY = new RegExp(`^CONSTRAINT (${NAME}) FOREIGN KEY `);
-const AUTO_INCREMENT = new RegExp(`^(${NAME}) [^]*\\bAUTO_INCREMENT\\b`);
+const AUTO_INCREMENT = new RegExp(`^(${NAME}) [\\s\\S]*\\bAUTO_INCREMENT\\b`);
 
 /**
  * Takes a printed CREATE TABLE apart.
@@ -97,7 +97,7 @@ function endOfQuoted(text: string, from: number): number {
 }
 
 function withoutStrings(item: string): string {
-  return item.replace(/'(?:[^'\\]|\\[^]|'')*'/g, "''");
+  return item.replace(/'(?:[^'\\]|\\[\s\S]|'')*'/g, "''");
 }
 
 function unquote(name: string): string {

@@ -174,7 +174,7 @@ export function printed(row: MysqlRow | undefined): string {
 /** A statement printed by the server without the name of the database it is of, so that it means the one it is restored into. */
 export function unqualified(statement: string, database: string): string {
   const own = quoteMysql(database);
-  const parts = statement.split(/('(?:[^'\\]|\\[^]|'')*'|`(?:[^`]|``)*`)/);
+  const parts = statement.split(/('(?:[^'\\]|\\[\s\S]|'')*'|`(?:[^`]|``)*`)/);
   return parts
     .map((part, at) => {
       const isOwn = part === own && parts[at + 1] === '.';

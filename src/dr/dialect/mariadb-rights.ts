@@ -66,8 +66,8 @@ function matches(quoted: string, database: string): boolean {
   const pattern = quoted.slice(1, -1).replaceAll('``', '`');
   const source = pattern.replace(/\\([_%])|[_%]|[^_%\\]+|\\/g, (part, escaped?: string) => {
     if (escaped !== undefined) return escaped;
-    if (part === '_') return '[^]';
-    return part === '%' ? '[^]*' : part.replace(/[$()*+.?[\]^{|}]/g, '\\$&');
+    if (part === '_') return '[\\s\\S]';
+    return part === '%' ? '[\\s\\S]*' : part.replace(/[$()*+.?[\]^{|}]/g, '\\$&');
   });
   return new RegExp(`^${source}$`, 'i').test(database);
 }
