@@ -112,7 +112,8 @@ export interface PortOptions {
 
 /** Opens the ops port, then the data port. @throws PORT_IN_USE */
 export async function openPorts(options: PortOptions): Promise<Ports> {
-  const { config, logger, metrics, access, schema, service, checkReady, model, ops, health, forward, fallback } = options;
+  const { config, logger, metrics, access, schema, service, checkReady, model, ops, health, forward, fallback } =
+    options;
   await using parts = new AsyncDisposableStack();
   observe(metrics, options.gauges);
   const { host, port, opsPort, cors } = config.server;

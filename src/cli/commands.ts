@@ -107,7 +107,7 @@ export const COMMANDS: readonly CommandDefinition[] = [
   {
     name: 'fallback force',
     arguments: '[scope]',
-    summary: 'keep the database, a collection or things:READ away from the database, for maintenance or a drill',
+    summary: 'keep everything, a collection or things:READ from the database, for maintenance or a drill',
     options: [OPS_URL, TOKEN, { flags: '--closed', description: 'send it to the database instead, whatever happens' }],
     example: 'holdfast fallback force things:READ',
     load: async () => (await import('./fallback-status.ts')).fallbackForce,

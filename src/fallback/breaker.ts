@@ -94,6 +94,8 @@ export const DEFAULT_BREAKER: BreakerSettings = {
 /** How one scope is. */
 export interface ScopeStatus {
   readonly scope: Scope;
+  /** {@link scopeName} of it. */
+  readonly name: string;
   readonly state: BreakerState;
   readonly forced: 'OPEN' | 'CLOSED' | null;
   /** Why it is open; null when it is not. */
@@ -257,7 +259,10 @@ export class Breaker {
   status(): ScopeStatus[] {
     const nodes = [...this.#families.values()].flatMap(({ whole, READ, WRITE }) => [whole, READ, WRITE]);
     const shown = nodes.filter(({ state, forced }) => state !== 'CLOSED' || forced !== null);
-    return [this.#database, ...shown].map(({ scope, state, forced, cause }) => ({ scope, state, forced, cause }));
+    return [this.#database, ...shown].map(({ scope, state, forced, cause }) => ({
+      ...{ scope, name: scopeName(scope) },
+      ...{ state, forced, cause },
+    }));
   }
 
   #succeeded(node: Node, now: number): void {

@@ -302,7 +302,11 @@ describe('Breaker', () => {
         operation: fc.constantFrom<Operation>('READ', 'WRITE'),
       }),
       fc.record({ type: fc.constant('PROBES_END' as const), result: fc.constantFrom('OK', 'FAILED', 'INCONCLUSIVE') }),
-      fc.record({ type: fc.constant('FORCE' as const), scope, state: fc.constantFrom('OPEN' as const, 'CLOSED' as const) }),
+      fc.record({
+        type: fc.constant('FORCE' as const),
+        scope,
+        state: fc.constantFrom('OPEN' as const, 'CLOSED' as const),
+      }),
       fc.record({ type: fc.constant('RELEASE' as const), scope }),
       fc.record({ type: fc.constant('TICK' as const) }),
     );
@@ -342,7 +346,7 @@ describe('Breaker', () => {
           now = Math.max(now, Math.min(breaker.nextTickMs(), now + 10_000));
           take({ type: 'TICK' });
         }
-        expect(breaker.status()).toEqual([{ scope: {}, state: 'CLOSED', forced: null, cause: null }]);
+        expect(breaker.status()).toEqual([{ scope: {}, name: 'database', state: 'CLOSED', forced: null, cause: null }]);
         expect(breaker.admits('a', 'READ')).toBe(true);
       }),
       { numRuns: 500 },

@@ -18,7 +18,8 @@ function error({ name = 'Error', code, labels = [], cause }: Facts): Error {
   });
 }
 
-const server = (code: number, labels: readonly string[] = []): Error => error({ name: 'MongoServerError', code, labels });
+const server = (code: number, labels: readonly string[] = []): Error =>
+  error({ name: 'MongoServerError', code, labels });
 const system = (code: string): Error => error({ code });
 
 type Row = readonly [what: string, error: unknown, fault: FaultClass, evidence: Evidence];
@@ -44,7 +45,12 @@ const ROWS: readonly Row[] = [
   ],
   ['a user who may not', server(13), 'CONFIG', 'NONE'],
   ['a wrong password', server(18), 'CONFIG', 'NONE'],
-  ['a wrong password at every server', error({ name: 'MongoServerSelectionError', cause: server(18) }), 'CONFIG', 'NONE'],
+  [
+    'a wrong password at every server',
+    error({ name: 'MongoServerSelectionError', cause: server(18) }),
+    'CONFIG',
+    'NONE',
+  ],
   [
     'a certificate that expired',
     error({ name: 'MongoNetworkError', cause: system('CERT_HAS_EXPIRED') }),

@@ -42,7 +42,12 @@ describe('Deadlines', () => {
     const { deadlines } = setUp();
     const [a, b] = ['a', 'b'].map((tag) => deadlines.run({ tag, ms: 400 }, never));
     b?.catch(() => {});
-    expect(deadlines.end((tag) => tag === 'a', () => new Error('rescued'))).toBe(1);
+    expect(
+      deadlines.end(
+        (tag) => tag === 'a',
+        () => new Error('rescued'),
+      ),
+    ).toBe(1);
     await expect(a).rejects.toThrow('rescued');
     expect(deadlines.size).toBe(1);
   });
@@ -53,7 +58,9 @@ describe('Deadlines', () => {
     const call = deadlines.run({ tag: 'a', ms: 400, signal: gone.signal }, never);
     gone.abort(new Error('client gone'));
     await expect(call).rejects.toThrow('client gone');
-    await expect(deadlines.run({ tag: 'a', ms: 400, signal: gone.signal }, async () => 1)).rejects.toThrow('client gone');
+    await expect(deadlines.run({ tag: 'a', ms: 400, signal: gone.signal }, async () => 1)).rejects.toThrow(
+      'client gone',
+    );
     expect(deadlines.size).toBe(0);
   });
 
@@ -69,9 +76,16 @@ describe('Deadlines', () => {
   it('gives a call another moment when this process stood still, and then says so', async () => {
     const timers: (() => void)[] = [];
     let now = 0;
-    const clock = { now: () => now, after: (_ms: number, task: () => void) => (timers.push(task), () => {}) };
-    const deadlines = new Deadlines<string>({ clock: { ...new ManualClock(), ...clock } as never });
-    const answered = deadlines.run({ tag: 'a', ms: 400 }, () => new Promise((resolve) => setImmediate(resolve, 'late')));
+    const after = (_ms: number, task: () => void): (() => void) => {
+      timers.push(task);
+      return () => {};
+    };
+    const clock = { now: () => now, after, every: after, soon: setImmediate };
+    const deadlines = new Deadlines<string>({ clock });
+    const answered = deadlines.run(
+      { tag: 'a', ms: 400 },
+      () => new Promise((resolve) => setImmediate(resolve, 'late')),
+    );
     const hanging = deadlines.run({ tag: 'b', ms: 400 }, never);
     now = 2_000;
     timers.shift()?.();

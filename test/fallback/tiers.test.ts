@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import type { Document } from '../../src/model/document.ts';
-import type { Position } from '../../src/model/position.ts';
 import type { CollectionRules, Question } from '../../src/fallback/question.ts';
 import { ReadRequest, type ReadWishes } from '../../src/fallback/read-request.ts';
-import { type Coverage, type Tier, Tiers, type TierSource } from '../../src/fallback/tiers.ts';
+import { type Coverage, type Tier, type TierSource, Tiers } from '../../src/fallback/tiers.ts';
+import type { Document } from '../../src/model/document.ts';
+import type { Position } from '../../src/model/position.ts';
 import type { Filter, FindOptions, Store } from '../../src/store/store.ts';
 import { openSqliteStore } from '../support/sqlite-store.ts';
 

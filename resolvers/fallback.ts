@@ -1,0 +1,49 @@
+import { readFileSync } from 'node:fs';
+import { makeExecutableSchema } from '@graphql-tools/schema';
+import type { GraphQLSchema } from 'graphql';
+import { HoldfastError } from '../src/errors.ts';
+import { SCHEMA_DIRECTORY } from '../src/model/built-in.ts';
+import { SCALARS } from '../src/model/scalars.ts';
+import type { FallbackService } from '../src/service/fallback-service.ts';
+
+const TYPE_DEFS = new URL('fallback.graphql', SCHEMA_DIRECTORY);
+
+interface Timed {
+  readonly startedAt: string;
+  readonly endedAt: string | null;
+}
+
+/** The executable schema of what the ops port says about outages; without a service there is nothing to say. */
+export function buildFallbackSchema(service: FallbackService | undefined): GraphQLSchema {
+  const required = (): FallbackService => {
+    if (service !== undefined) return service;
+    throw new HoldfastError(
+      'UNSUPPORTED_OPERATOR',
+      'nothing answers in place of the database here: that is for primaries on MongoDB',
+      { details: { operator: 'fallback' } },
+    );
+  };
+  return makeExecutableSchema({
+    typeDefs: readFileSync(TYPE_DEFS, 'utf8'),
+    resolvers: {
+      SafeInt: SCALARS.get('SafeInt')!.type,
+      DateTime: SCALARS.get('DateTime')!.type,
+      FallbackScope: { scope: ({ name }: { readonly name: string }) => name },
+      FallbackTierCollection: { stalenessMs: ({ stalenessMs }: { stalenessMs: number }) => finite(stalenessMs) },
+      FallbackIncident: {
+        startedAt: ({ startedAt }: Timed) => new Date(startedAt),
+        endedAt: ({ endedAt }: Timed) => endedAt && new Date(endedAt),
+      },
+      Query: { fallbackStatus: () => service?.status() ?? null },
+      Mutation: {
+        fallbackForce: (_source, { scope, state }: { scope: string; state: 'OPEN' | 'CLOSED' }) =>
+          required().force(scope, state),
+        fallbackRelease: (_source, { scope }: { scope: string }) => required().release(scope),
+      },
+    },
+  });
+}
+
+function finite(ms: number): number | null {
+  return Number.isFinite(ms) ? Math.round(ms) : null;
+}
