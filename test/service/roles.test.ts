@@ -42,7 +42,7 @@ describe('the rules of roles', () => {
 
 describe('what an operation wants', () => {
   const sync = fieldsOf('sync.graphql');
-  const ops = fieldsOf('ops.graphql');
+  const ops = ['ops.graphql', 'dr.graphql', 'audit.graphql'].flatMap(fieldsOf);
 
   test.each(sync)('%s of type %s is the sync API', (field, type) => {
     expect(dataActions({ type, fields: [field] })).toEqual(new Set([SYNC]));
