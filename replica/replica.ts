@@ -683,10 +683,9 @@ export class Replica {
   }
 
   /** Where the entries from the fork on are kept; null when there are none, or the source is of another database. */
-  async #keep({ sequence, kept }: Fork): Promise<string | null> {
-    const { log, keepDivergent } = this.#options;
-    if (sequence === null || keepDivergent === undefined || sequence > log.head().sequence) return null;
-    return keepDivergent(kept ? sequence : log.floor());
+  async #keep({ from }: Fork): Promise<string | null> {
+    const { keepDivergent } = this.#options;
+    return from === null || keepDivergent === undefined ? null : keepDivergent(from);
   }
 
   #work(session: Session): Work {

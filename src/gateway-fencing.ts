@@ -21,18 +21,16 @@ export class Fencing {
     this.#options = options;
   }
 
-  /** A follower showed a higher epoch; `from` is where it began, when it said so. */
-  raise(epoch: number, from: number | null): void {
+  /** A follower showed a higher epoch; `from` is where it began, when it said so. Resolves when this node is fenced for good. */
+  async raise(epoch: number, from: number | null): Promise<void> {
     const { fence, logger, onFenced } = this.#options;
-    this.#then(async () => {
-      const isFirst = fence.state === undefined;
-      if (!(await fence.raise(epoch, from))) return;
-      if (isFirst) {
-        onFenced();
-        logger.error({ epoch, from }, 'another node was promoted: this one takes no more writes');
-      }
-      await this.#keep();
-    });
+    const isFirst = fence.state === undefined;
+    if (!(await fence.raise(epoch, from))) return;
+    if (isFirst) {
+      onFenced();
+      logger.error({ epoch, from }, 'another node was promoted: this one takes no more writes');
+    }
+    this.#then(() => this.#keep());
   }
 
   /** Goes on where a process that was fenced before may have stopped. */
@@ -71,7 +69,7 @@ export class Fencing {
     this.#last = this.#last.then(step).catch((error: unknown) => {
       this.#options.logger.error(
         { err: error },
-        'fencing could not be finished: it goes on at the next hello or start',
+        'changes that only this node has could not be written to a file: that is tried again at the next start',
       );
     });
   }

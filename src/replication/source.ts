@@ -56,9 +56,10 @@ export interface PrimarySourceOptions {
   readonly knownHead?: () => number;
   /**
    * Told when a follower shows an epoch higher than ours: this node is no longer the primary. `from` is the first sequence of the
-   * epoch after ours, where the histories part; null when the follower did not say.
+   * epoch after ours, where the histories part; null when the follower did not say. The follower is answered once that is done: who got
+   * FENCED for an answer need not tell again.
    */
-  readonly onHigherEpoch?: (epoch: number, from: number | null) => void;
+  readonly onHigherEpoch?: (epoch: number, from: number | null) => unknown;
   /** The higher epoch that this node knows of, which nobody should follow any more; null while it knows of none. */
   readonly fencedBy?: () => number | null;
   readonly clock?: Clock;
@@ -82,7 +83,7 @@ export class PrimarySource implements SyncSource {
   readonly #collections: readonly string[];
   readonly #stage: () => SourceStage;
   readonly #knownHead: () => number;
-  readonly #onHigherEpoch: (epoch: number, from: number | null) => void;
+  readonly #onHigherEpoch: (epoch: number, from: number | null) => unknown;
   readonly #fencedBy: () => number | null;
   readonly #clock: Clock;
   readonly #slowConsumerMs: number;
@@ -210,7 +211,7 @@ export class PrimarySource implements SyncSource {
     this.#requireHistory();
     const { epoch, sequence } = this.#log.head();
     if (ack.epoch > epoch) {
-      this.#onHigherEpoch(ack.epoch, null);
+      await this.#onHigherEpoch(ack.epoch, null);
       throw refusal('FENCED', `replica "${ack.replica}" is of epoch ${ack.epoch}; this node is of epoch ${epoch}`);
     }
     this.#requireReached(ack.applied);
@@ -229,7 +230,7 @@ export class PrimarySource implements SyncSource {
     if (status === 'FENCED') {
       const ours = this.#log.head().epoch;
       const after = theirs.filter(({ epoch }) => epoch > ours).map(({ firstSequence }) => firstSequence);
-      this.#onHigherEpoch(place.epoch, after.length === 0 ? null : Math.min(...after));
+      await this.#onHigherEpoch(place.epoch, after.length === 0 ? null : Math.min(...after));
     }
     return status;
   }

@@ -26,7 +26,8 @@ it.each(Array.from({ length: PARTS }, (_, part) => 1 + (part * SEEDS) / PARTS))(
     for (const name of ['crashes', 'cuts', 'reads', 'events', 'acknowledged'] as const) {
       expect(totals[name], name).toBeGreaterThan(totals.schedules / 2);
     }
-    for (const name of ['resyncs', 'repairs'] as const) expect(totals[name], name).toBeGreaterThan(50);
+    for (const name of ['resyncs', 'repairs', 'promotions', 'divergent'] as const)
+      expect(totals[name], name).toBeGreaterThan(50);
     expect(totals.requests).toBeGreaterThan(totals.acknowledged);
   },
 );

@@ -11,6 +11,7 @@ import {
   COUNTER,
   Follower,
   type Node,
+  type NodeOptions,
   type Parts,
   Primary,
   SOUND,
@@ -35,6 +36,9 @@ export interface Report {
   readonly cuts: number;
   readonly resyncs: number;
   readonly repairs: number;
+  readonly promotions: number;
+  /** Changes that only a former primary had. */
+  readonly divergent: number;
 }
 
 export interface SimulateOptions {
@@ -58,13 +62,15 @@ export class SimulationFailure extends Error {
   }
 }
 
+/** Probability per step that a promotion is tried. */
+const PROMOTION = 0.01;
 /** Steps with faults, and steps in which everything must settle afterwards. */
 const MAX_FAULTY_STEPS = 1_500;
 const MAX_SETTLING_STEPS = 8_000;
 
 /**
  * Runs one schedule: a primary, one or two followers (the second may follow the first), two or three clients and two subscribers, with
- * crashes, losses and damage drawn from `seed`. Then faults stop, and everything must settle and be right.
+ * crashes, losses and damage drawn from `seed`. In some the first follower is promoted while the former primary goes on, until it hears of it. Then faults stop, and everything must settle and be right.
  * @throws SimulationFailure
  */
 export async function simulate(seed: number, options: SimulateOptions = {}): Promise<Report> {
@@ -93,7 +99,8 @@ interface Rates {
   readonly commitFailure: number;
   readonly cut: number;
   readonly partition: number;
-  readonly rot: number;
+  /** Set to 0 in runs with a promotion: nobody would know which copy is right. */
+  rot: number;
   readonly order: number;
   readonly trim: number;
 }
@@ -102,7 +109,18 @@ class World implements Witness {
   readonly scheduler: Scheduler;
   readonly #seed: number;
   readonly #history = new History();
-  readonly #primary: Primary;
+  /** The one whose history counts: after a promotion the promoted node. */
+  #primary: Node;
+  /** The primary that was replaced. */
+  #former: Primary | undefined;
+  /** In runs with a promotion: the replica that is promoted, when it can be. */
+  #heir: Follower | undefined;
+  /** First entries that were kept before a node gave up its own. */
+  readonly #kept = new Map<Node, number>();
+  /** The former primary's disk follows the promoted node. */
+  #followsAgain = false;
+  #again: { readonly node: Node; readonly from: number | null } | undefined;
+  readonly #nodeOf: (name: string) => NodeOptions;
   readonly #followers: Follower[] = [];
   readonly #links: Link[] = [];
   readonly #clients: Client[] = [];
@@ -115,7 +133,7 @@ class World implements Witness {
   /** Nodes that are down and will be started. */
   readonly #starting = new Set<Node>();
   #failure: { readonly error: unknown } | undefined;
-  readonly #counts = { crashes: 0, cuts: 0, resyncs: 0, repairs: 0 };
+  readonly #counts = { crashes: 0, cuts: 0, resyncs: 0, repairs: 0, promotions: 0, divergent: 0 };
 
   constructor(seed: number, options: SimulateOptions) {
     this.#seed = seed;
@@ -133,6 +151,8 @@ class World implements Witness {
       order: rate(0.003),
       trim: rate(0.01),
     };
+    const isPromoting = scheduler.chance(0.3);
+    if (isPromoting) this.#rates.rot = 0;
     const policy: RetentionPolicy = {
       ...DEFAULT_RETENTION,
       maxChanges: scheduler.pick([2, 6, 1_000_000]),
@@ -143,6 +163,7 @@ class World implements Witness {
       ...{ scheduler, name, policy, witness: this, parts: this.#parts },
       disk: disks.pop() ?? new Disk(),
     });
+    this.#nodeOf = (name) => node(name);
     this.#primary = new Primary(node('primary'));
     const linkFaults = {
       frameChanges: 1 + scheduler.below(8),
@@ -159,11 +180,13 @@ class World implements Witness {
       this.#followers.push(follower);
       return follower;
     };
-    const first = follow('replica1', this.#primary);
+    const primary = this.#primary;
+    const first = follow('replica1', primary);
     const more = scheduler.below(10);
-    if (more < 3) follow('replica2', this.#primary);
+    if (isPromoting) this.#heir = first;
+    if (more < 3) follow('replica2', this.#primary, ...(isPromoting ? [first] : []));
     else if (more < 6) follow('chained', first);
-    else if (more < 8) follow('roaming', first, this.#primary);
+    else if (more < 8) follow('roaming', first, primary);
     const fail = (error: unknown): void => {
       this.#failure ??= { error };
     };
@@ -173,7 +196,9 @@ class World implements Witness {
       this.#clients.push(
         new Client(
           {
-            ...{ scheduler, name: `client${client}`, primary: this.#primary, nodes, history: this.#history },
+            ...{ scheduler, name: `client${client}`, history: this.#history },
+            primary: () => this.#primary,
+            nodes: () => nodes.filter((each) => each !== this.#former),
             faults: clientFaults,
             isRotten: () => this.#rotten,
           },
@@ -184,7 +209,7 @@ class World implements Witness {
     const subscribe = (name: string, node: Node, entity: typeof COUNTER): void => {
       this.#subscribers.push(new Subscriber({ scheduler, name, node, entity, history: this.#history }, fail));
     };
-    subscribe('subscriber1', this.#primary, THING);
+    subscribe('subscriber1', primary, THING);
     subscribe('subscriber2', scheduler.pick(nodes), COUNTER);
   }
 
@@ -211,6 +236,14 @@ class World implements Witness {
       followers: this.#followers,
       done: this.#clients.flatMap(({ done }) => done),
     });
+    const again = this.#again;
+    if (again !== undefined && again.from !== null) {
+      const from = this.#kept.get(again.node);
+      ensure(
+        from === again.from,
+        () => `the former primary gave up its changes, keeping those from ${from}, not ${again.from}`,
+      );
+    }
     const total = (of: (client: Client) => number): number =>
       this.#clients.reduce((sum, client) => sum + of(client), 0);
     return {
@@ -231,12 +264,14 @@ class World implements Witness {
     for (const link of this.#links) link.cut();
     for (const node of this.#nodes()) node.bury();
     await settled();
-    for (const node of this.#nodes()) disks.push(node.disk.wipe());
+    for (const disk of new Set(this.#nodes().map((node) => node.disk))) disks.push(disk.wipe());
   }
 
   committed(node: Node): void {
     if (this.#failure !== undefined || this.#over) return;
     try {
+      if (node === this.#heir && isPromoted(node)) this.#handOver(this.#heir);
+      if (node === this.#former) return;
       if (node === this.#primary) this.#history.observe(node.disk);
       else if (!this.#rotten) checkFollower(node, this.#history);
     } catch (error) {
@@ -253,6 +288,28 @@ class World implements Witness {
     if (!this.#rotten) {
       this.#failure ??= { error: new Violation(`${node.name} differs from its source, though nothing was damaged`) };
     }
+  }
+
+  halts(node: Node, message: string): void {
+    if (this.#former === undefined) this.alarmed(node, message);
+  }
+
+  keeps(node: Node, from: number): void {
+    this.#kept.set(node, from);
+  }
+
+  /** A replica is a primary from now on: its history counts, and what the former one has beyond it is lost to all but that node. */
+  #handOver(heir: Follower): void {
+    const [own, theirs] = [headOf(heir), headOf(this.#primary)];
+    this.#counts.promotions += 1;
+    this.#counts.divergent += Math.max(0, theirs - (own - 1));
+    this.#history.fork(own - 1, heir.disk);
+    this.#former = this.#primary as Primary;
+    this.#primary = heir;
+    this.#heir = undefined;
+    this.#followers.splice(this.#followers.indexOf(heir), 1);
+    for (const subscriber of this.#subscribers) if (subscriber.node !== heir) subscriber.retire();
+    this.scheduler.note(`${heir.name} was promoted after ${own - 1}; ${this.#former.name} is at ${theirs}`);
   }
 
   resyncs(_node: Node): void {
@@ -294,6 +351,11 @@ class World implements Witness {
     if (this.#failure !== undefined) throw this.#failure.error;
   }
 
+  #order({ running }: Follower): void {
+    const state = running?.replica?.status().state;
+    if (state !== 'FORKED' && state !== 'FENCED') running?.replica?.resync();
+  }
+
   /** A process died: its connections break sooner or later, and it is started again. */
   #mourn(node: Node): void {
     const { scheduler } = this;
@@ -322,7 +384,8 @@ class World implements Witness {
     if (scheduler.chance(rates.cut)) this.#cut(scheduler.pick(this.#links));
     if (scheduler.chance(rates.partition)) this.#partition(scheduler.pick(this.#links));
     if (scheduler.chance(rates.rot)) this.#rot(scheduler.pick(this.#followers));
-    if (scheduler.chance(rates.order)) scheduler.pick(this.#followers).running?.replica?.resync();
+    if (this.#heir !== undefined && scheduler.chance(PROMOTION)) void this.#heir.promote();
+    if (this.#followers.length > 0 && scheduler.chance(rates.order)) this.#order(scheduler.pick(this.#followers));
     if (scheduler.chance(rates.trim)) this.#trim(scheduler.pick(this.#nodes()));
   }
 
@@ -384,15 +447,47 @@ class World implements Witness {
     const until = this.scheduler.steps + MAX_SETTLING_STEPS;
     while (this.scheduler.steps % 4 !== 0 || !this.#isSettled()) {
       ensure(this.scheduler.steps < until, () => `not settled after ${MAX_SETTLING_STEPS} steps: ${this.#describe()}`);
+      this.#decideForks();
       await this.#step();
     }
     await settled();
+  }
+
+  /** An operator's part: a forked replica gives up what only it has, and the former primary becomes a replica. */
+  #decideForks(): void {
+    if (this.#former === undefined) return;
+    for (const { running } of this.#followers) {
+      if (running?.replica?.status().state === 'FORKED') running.replica.resync({ force: true });
+    }
+    const { running } = this.#former;
+    const fenced = running?.fence?.state;
+    if (this.#followsAgain || fenced === undefined || running?.log.sealedBy() === null) return;
+    this.#followsAgain = true;
+    const { scheduler } = this;
+    const former = this.#former;
+    const { common = 0 } = this.#history;
+    ensure(
+      fenced.from === common + 1,
+      () => `the former primary heard that it is replaced since ${fenced.from}, not ${common + 1}`,
+    );
+    const floor = running?.log.floor() ?? 0;
+    const from = headOf(former) > common ? Math.max(common + 1, floor) : null;
+    former.bury();
+    for (const each of this.#links) if (each.name.endsWith(`→${former.name}`)) each.cut();
+    const link = new Link(scheduler, `former→${this.#primary.name}`, CALM, () => this.#primary.endpoint());
+    link.faulty = false;
+    this.#links.push(link);
+    const again = new Follower({ ...this.#nodeOf('former'), disk: former.disk }, (process) => [link.address(process)]);
+    this.#again = { node: again, from };
+    this.#followers.push(again);
+    this.#startLater(again, 0);
   }
 
   #isSettled(): boolean {
     const { log } = this.#primary.running ?? {};
     if (log === undefined) return false;
     if (!this.#clients.every(({ finished }) => finished)) return false;
+    if (this.#former !== undefined && !this.#followsAgain) return false;
     for (const { running } of this.#followers) {
       if (running?.log.head().sequence !== log.head().sequence) return false;
       if (running.replica?.status().state !== 'LIVE') return false;
@@ -415,6 +510,19 @@ class World implements Witness {
   }
 
   #nodes(): readonly Node[] {
-    return [this.#primary, ...this.#followers];
+    const former = this.#former === undefined || this.#followsAgain ? [] : [this.#former];
+    return [this.#primary, ...this.#followers, ...former];
   }
+}
+
+/** A way without surprises. */
+const CALM = { frameChanges: 8, pageRows: 8, frameFaults: 0, slow: 0 };
+
+function isPromoted({ disk }: Node): boolean {
+  const stored = disk.prepare("SELECT value FROM meta WHERE key = 'replica.promoted'").get()?.value;
+  return stored !== undefined && stored !== 'null';
+}
+
+function headOf({ disk }: Node): number {
+  return Number(disk.prepare('SELECT max(sequence) AS sequence FROM log').get()?.sequence ?? 0);
 }

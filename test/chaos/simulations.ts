@@ -25,7 +25,7 @@ export async function runSimulations(options: {
   const { from, seeds, progress } = options;
   const totals = {
     ...{ schedules: 0, steps: 0, acknowledged: 0, entries: 0, requests: 0, reads: 0, events: 0 },
-    ...{ crashes: 0, cuts: 0, resyncs: 0, repairs: 0 },
+    ...{ crashes: 0, cuts: 0, resyncs: 0, repairs: 0, promotions: 0, divergent: 0 },
   };
   const failures: string[] = [];
   let next = from;
@@ -55,5 +55,5 @@ export async function runSimulations(options: {
 
 const NAMES = [
   ...(['steps', 'acknowledged', 'entries', 'requests', 'reads', 'events'] as const),
-  ...(['crashes', 'cuts', 'resyncs', 'repairs'] as const),
+  ...(['crashes', 'cuts', 'resyncs', 'repairs', 'promotions', 'divergent'] as const),
 ];

@@ -22,7 +22,7 @@ function located(ours: ChangeLog, theirs: MemoryLog) {
       return Promise.all(sequences.map((sequence) => chainAt(theirs, sequence)));
     },
   } as Partial<SyncSource> as SyncSource;
-  const hello = { logId: theirs.logId, head: theirs.head().sequence, floor: theirs.floor() };
+  const hello = { logId: theirs.logId, head: theirs.head().sequence, floor: theirs.floor(), epochs: theirs.epochs() };
   return locateFork(ours, source, hello).then((fork) => ({ ...fork, asked }));
 }
 
@@ -55,4 +55,16 @@ test('a source that is shorter than what is kept here parts after its head at th
   const ours = logOf(10, 30, 'a');
   await ours.trim(21);
   expect(await located(ours, logOf(10, 2, 'b'))).toMatchObject({ sequence: 13, kept: false });
+});
+
+test('what the source has trimmed is taken for ours alone, unless the epochs tell where the histories part', async () => {
+  const ours = logOf(10, 5, 'a');
+  const theirs = logOf(10, 30, 'b');
+  await theirs.trim(30);
+  expect(await located(ours, theirs)).toMatchObject({ sequence: 16, from: 1 });
+  const promoted = logOf(10, 0, 'b');
+  promoted.append(change({ operation: 'EPOCH', collection: '', id: '', after: null, image: null, key: null }));
+  for (let n = 0; n < 30; n++) promoted.append(change({ id: `p${n}`, key: null }));
+  await promoted.trim(30);
+  expect(await located(ours, promoted)).toMatchObject({ sequence: 11, kept: true, from: 11 });
 });

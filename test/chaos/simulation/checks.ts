@@ -37,10 +37,16 @@ export function checkFollower(node: Node, history: History, quietly = false): bo
   const last = node.disk.prepare('SELECT max(sequence) AS sequence FROM log').get()?.sequence;
   const sequence = Number(last ?? meta('log.base.sequence'));
   if (!facts.proven || facts.task !== null || sequence < facts.settled) return true;
+  const chain = last == null ? meta('log.base.chain') : chainOf(node, sequence);
+  if (history.isForked(sequence, String(chain))) return true;
   ensure(sequence <= history.head, () => `${node.name} is at ${sequence}, after the primary's head ${history.head}`);
   const difference = differenceOf(contentsOf(node.disk), history.at(sequence));
   ensure(quietly || difference === null, () => `${node.name} at ${sequence}: ${difference}`);
   return difference === null;
+}
+
+function chainOf({ disk }: Node, sequence: number): unknown {
+  return disk.prepare('SELECT chain FROM log WHERE sequence = ?').get(sequence)?.chain;
 }
 
 /** The kept part of a log: dense, chained from its floor, and that of the history. */
@@ -86,13 +92,17 @@ async function checkDigests({ name, running }: Node, primary: Node): Promise<voi
 /** Every acknowledged effect once, every other at most once, and their sums. */
 function checkEffects({ history, done }: Aftermath): void {
   const sums = new Map<string, number>();
-  for (const { operation, fate, context } of done) {
+  for (const { operation, fate, context, position } of done) {
     const keys = operation.keys(context);
     for (const [index, key] of keys.entries()) {
       const times = history.writes(key);
       const what = `${context.principal} ${operation.number} ${operation.kind}`;
-      ensure(times <= 1, () => `${what} took effect ${times} times`);
-      ensure(fate !== 'ACKNOWLEDGED' || times === 1, () => `${what} was acknowledged and took effect ${times} times`);
+      ensure(times <= 1 || history.isForgotten(key), () => `${what} took effect ${times} times`);
+      const isLost = position !== null && history.isLost(position);
+      ensure(
+        fate !== 'ACKNOWLEDGED' || times === 1 || isLost || history.isForgotten(key),
+        () => `${what} was acknowledged and took effect ${times} times`,
+      );
       const added = keys.length === 1 ? operation.adds?.[0] : operation.adds?.[index];
       if (added !== undefined) sums.set(added, (sums.get(added) ?? 0) + times);
     }

@@ -30,6 +30,8 @@ export interface Operation {
 
 interface Answer {
   readonly position: Position | null;
+  /** Where the log was after it, when `position` may differ from answer to answer. */
+  readonly reached?: Position | null;
   readonly version?: number | null;
 }
 
@@ -39,6 +41,8 @@ export type Fate = (typeof Fate)[keyof typeof Fate];
 
 export interface Done {
   readonly operation: Operation;
+  /** When it was acknowledged: where. */
+  readonly position: Position | null;
   readonly fate: Fate;
   readonly context: WriteContext;
 }
@@ -57,9 +61,10 @@ export interface ClientFaults {
 export interface ClientOptions {
   readonly scheduler: Scheduler;
   readonly name: string;
-  readonly primary: Node;
+  /** The node it writes to; another one after a promotion. */
+  readonly primary: () => Node;
   /** Nodes it reads from. */
-  readonly nodes: readonly Node[];
+  readonly nodes: () => readonly Node[];
   readonly history: History;
   readonly faults: ClientFaults;
   /** Texts of documents on some disk may be wrong: reads say nothing. */
@@ -120,13 +125,18 @@ export class Client {
       if (answer === LOST) {
         if (this.faulty && scheduler.chance(faults.giveUp)) return this.#end(operation, Fate.UNKNOWN, context);
       } else if (answer instanceof Error) {
+        const { history } = this.#options;
+        // Made anew at a node that does not know it was made: refused for what it made.
+        if (isHoldfastError(answer) && operation.keys(context).some((key) => history.isForgotten(key))) {
+          return this.#end(operation, Fate.UNKNOWN, context);
+        }
         if (isHoldfastError(answer) && answer.code === operation.refusal) {
           return this.#end(operation, Fate.REFUSED, context);
         }
         ensure(isPassing(answer), () => `${name} ${operation.kind} was answered ${String(answer)}`);
       } else {
         this.#written = answer.position ?? this.#written;
-        return this.#end(operation, Fate.ACKNOWLEDGED, context);
+        return this.#end(operation, Fate.ACKNOWLEDGED, context, answer.reached ?? answer.position);
       }
       await new Promise<void>((resolve) => {
         scheduler.after(50 + scheduler.below(500), `${name} tries again`, resolve);
@@ -134,8 +144,8 @@ export class Client {
     }
   }
 
-  #end(operation: Operation, fate: Fate, context: WriteContext): void {
-    this.done.push({ operation, fate, context });
+  #end(operation: Operation, fate: Fate, context: WriteContext, position: Position | null = null): void {
+    this.done.push({ operation, fate, context, position });
   }
 
   /** One request: its answer, an error, or nothing; perhaps it arrives a second time, much later. */
@@ -145,10 +155,11 @@ export class Client {
     seen: { first?: Answer },
   ): Promise<Answer | Error | typeof LOST> {
     const { scheduler, name, faults } = this.#options;
+    const primary = this.#options.primary();
     if (this.faulty && scheduler.chance(faults.zombies)) {
       this.#late += 1;
       scheduler.after(scheduler.below(20_000), `${name} ${operation.kind} arrives late`, () => {
-        this.#deliver(operation, context, seen).then(
+        this.#deliver(primary, operation, context, seen).then(
           () => {
             this.#late -= 1;
             this.#check();
@@ -157,15 +168,16 @@ export class Client {
         );
       });
     }
-    return this.#deliver(operation, context, seen);
+    return this.#deliver(primary, operation, context, seen);
   }
 
   #deliver(
+    primary: Node,
     operation: Operation,
     context: WriteContext,
     seen: { first?: Answer },
   ): Promise<Answer | Error | typeof LOST> {
-    const { scheduler, name, primary, faults } = this.#options;
+    const { scheduler, name, faults } = this.#options;
     this.requests += 1;
     const label = `${name} ${operation.number} ${operation.kind}`;
     return new Promise((resolve, reject) => {
@@ -190,7 +202,7 @@ export class Client {
             process.alive &&
             answer(() => {
               try {
-                this.#requireSame(seen, value, label);
+                this.#requireSame(seen, value, label, operation, context);
                 resolve(value);
               } catch (error) {
                 reject(error);
@@ -203,7 +215,17 @@ export class Client {
   }
 
   /** Every acknowledgement of one operation says the same. */
-  #requireSame(seen: { first?: Answer }, answer: Answer, label: string): void {
+  #requireSame(
+    seen: { first?: Answer },
+    answer: Answer,
+    label: string,
+    operation: Operation,
+    context: WriteContext,
+  ): void {
+    const { history } = this.#options;
+    if (answer.position !== null && history.isLost(answer.position)) return;
+    if (seen.first?.position != null && history.isLost(seen.first.position)) delete seen.first;
+    if (operation.keys(context).some((key) => history.isForgotten(key))) return;
     seen.first ??= answer;
     const { first } = seen;
     ensure(
@@ -216,9 +238,11 @@ export class Client {
   /** Reads a counter somewhere, with everything this client wrote or else an error. */
   async #read(): Promise<void> {
     const { scheduler, name, nodes, history } = this.#options;
-    const node = scheduler.pick(nodes);
+    const node = scheduler.pick(nodes());
     const id = `c${scheduler.below(COUNTERS)}`;
+    if (this.#written !== undefined && history.isLost(this.#written)) this.#written = undefined;
     const minPosition = this.#written;
+    const { common } = history;
     await new Promise<void>((resolve, reject) => {
       scheduler.add(`${name} reads ${id} at ${node.name}`, () => {
         const service = node.running?.service();
@@ -231,7 +255,9 @@ export class Client {
             if (!process.alive) return;
             stop();
             this.reads += 1;
-            if (this.#options.isRotten()) return resolve();
+            const { sequence: end, chain } = node.running?.log.head() ?? { sequence: 0, chain: '' };
+            const isOther = history.common !== common || history.isForked(end, chain);
+            if (this.#options.isRotten() || isOther) return resolve();
             const least = minPosition?.sequence ?? 0;
             const text = (sequence: number): unknown => {
               const row = history.at(sequence).get(nameOf(COUNTER.collection, encodeValue(id)));
@@ -336,8 +362,8 @@ function draw(scheduler: Scheduler, number: number, own: { id: string; name: str
         },
         // The answer to a bulk write tells the last position; a repetition need not have the same.
         send: async (service, context) => {
-          await service.updateMany(COUNTER, {}, { $inc: { n: 1 } }, context);
-          return { position: null };
+          const { position } = await service.updateMany(COUNTER, {}, { $inc: { n: 1 } }, context);
+          return { position: null, reached: position };
         },
       };
     default:
@@ -363,7 +389,8 @@ function contextOf(principal: string, { number }: Operation, signal: AbortSignal
 
 /** Whether the same request may be sent again. */
 function isPassing(error: Error): boolean {
-  return isHoldfastError(error, 'DATA_UNWRITABLE') || isHoldfastError(error, 'CONFLICT');
+  const codes = ['DATA_UNWRITABLE', 'CONFLICT', 'FENCED', 'NOT_PRIMARY'] as const;
+  return codes.some((code) => isHoldfastError(error, code));
 }
 
 /** The initial documents, written like any other. */

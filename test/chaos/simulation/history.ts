@@ -1,4 +1,5 @@
 import { chainHash, documentHash, GENESIS_CHAIN, type LogEntry } from '../../../src/model/change.ts';
+import type { Position } from '../../../src/model/position.ts';
 import type { Row } from '../../../src/protocol/sync-source.ts';
 import type { Disk } from './disk.ts';
 
@@ -13,9 +14,14 @@ export function ensure(condition: boolean, message: () => string): asserts condi
   if (!condition) throw new Violation(message());
 }
 
-/** Everything the primary ever committed, as it stood on its disk; kept when its log is trimmed. */
+/**
+ * Everything the primary ever committed, as it stood on its disk; kept when its log is trimmed. After a promotion it is the history of the
+ * promoted node: what only the former primary had is no part of it.
+ */
 export class History {
   readonly entries: LogEntry[] = [];
+  /** Last sequence that the former primary and the promoted node have in common; undefined before a promotion. */
+  common: number | undefined;
   readonly #states: Contents[] = [new Map()];
   readonly #keys = new Map<string, number>();
 
@@ -28,6 +34,41 @@ export class History {
     if (!disk.has('log')) return;
     const added = disk.prepare('SELECT * FROM log WHERE sequence > ? ORDER BY sequence').all(this.head);
     for (const entry of added as unknown as LogEntry[]) this.#add(entry);
+  }
+
+  /** Another node goes on after `sequence`, with the next epoch. */
+  fork(sequence: number, disk: Disk): void {
+    this.common = sequence;
+    const known = new Set(
+      disk
+        .prepare('SELECT key FROM log WHERE key IS NOT NULL')
+        .all()
+        .map(({ key }) => key),
+    );
+    for (const { key } of this.entries) if (key !== null && !known.has(key)) this.#forgotten.add(key);
+    for (const { key } of this.entries.splice(sequence)) {
+      if (key !== null) this.#keys.set(key, this.writes(key) - 1);
+    }
+    this.#states.splice(sequence + 1);
+  }
+
+  /** Writes that the promoted node has, without knowing their keys: its copied log did not go back to them. */
+  readonly #forgotten = new Set<string>();
+
+  /** Whether the promoted node cannot know that a write under this key was made. */
+  isForgotten(key: string): boolean {
+    return this.#forgotten.has(key);
+  }
+
+  /** Whether what was acknowledged there went with the former primary. */
+  isLost(position: Position): boolean {
+    return this.common !== undefined && position.epoch === 1 && position.sequence > this.common;
+  }
+
+  /** Whether a log that ends there is another one: it has changes that only the former primary had. */
+  isForked(sequence: number, chain: string): boolean {
+    if (this.common === undefined || sequence <= this.common) return false;
+    return this.entries[sequence - 1]?.chain !== chain;
   }
 
   /** How many entries were written under an idempotency key. */
@@ -47,6 +88,11 @@ export class History {
     ensure(sequence === this.head + 1, () => `${place} comes after ${this.head}`);
     ensure(entry.chain === chainHash(previous, epoch, sequence, entry), () => `${place} is not chained`);
     const before = this.at(sequence - 1);
+    if (entry.operation === 'EPOCH') {
+      this.entries.push(entry);
+      this.#states.push(before);
+      return;
+    }
     const name = nameOf(collection, id);
     const row = before.get(name);
     const was = row === undefined ? null : hashOf(collection, row);

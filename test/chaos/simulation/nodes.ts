@@ -1,3 +1,5 @@
+import { Herald } from '../../../replica/herald.ts';
+import { Progress } from '../../../replica/progress.ts';
 import { Replica, type SourceAddress } from '../../../replica/replica.ts';
 import type { Prepared, RowStore } from '../../../replica/row-store.ts';
 import { ReplicaService } from '../../../replica/service.ts';
@@ -8,6 +10,7 @@ import type { SyncSource } from '../../../src/protocol/sync-source.ts';
 import { Retention, type RetentionPolicy } from '../../../src/replication/retention.ts';
 import { PrimarySource, SourceStage } from '../../../src/replication/source.ts';
 import type { DataService } from '../../../src/service/data-service.ts';
+import { Fence } from '../../../src/service/fence.ts';
 import { PrimaryService } from '../../../src/service/primary.ts';
 import { Database } from '../../../src/sqlite/database.ts';
 import type { Outbox } from '../../../src/store/outbox.ts';
@@ -58,6 +61,10 @@ export interface Witness {
   differs(node: Node): void;
   /** A replica resyncs. */
   resyncs(node: Node): void;
+  /** A replica stands still: its history, or its epoch, is not the source's. */
+  halts(node: Node, message: string): void;
+  /** Before a replica gives up its entries from `from` on. */
+  keeps(node: Node, from: number): void;
 }
 
 export interface NodeOptions {
@@ -79,6 +86,8 @@ export interface Running {
   /** What others may follow; undefined while there is nothing yet. */
   readonly source: () => SyncSource | undefined;
   readonly replica?: Replica;
+  /** Of a primary. */
+  readonly fence?: Fence;
 }
 
 /** A node: a disk, and the process that runs over it most of the time. */
@@ -184,26 +193,93 @@ export abstract class Node {
   }
 }
 
+/** A primary over what is on a disk, joined as `src/gateway-data.ts` joins it. */
+async function openPrimary(
+  node: { readonly parts: Parts; readonly retention: (source: PrimarySource, store: SqliteStore) => void },
+  process: Process,
+  database: Database,
+  log: SqliteChangeLog,
+): Promise<Running & { readonly stop: () => void }> {
+  const { parts } = node;
+  const outbox = parts.outbox(log, database);
+  const store = await SqliteStore.open({ database, outbox, collections: SPECS, clock: process.wall });
+  const fence = await Fence.open({ database, log, now: process.wall });
+  const source: PrimarySource = new PrimarySource({
+    ...{ log, rows: store, schema: SCHEMA, collections: COLLECTIONS, clock: process },
+    onHigherEpoch: async (epoch, from) => {
+      if (await fence.raise(epoch, from)) source.stop();
+    },
+    fencedBy: () => fence.state?.epoch ?? null,
+  });
+  node.retention(source, store);
+  const handed = parts.source(source);
+  const service = parts.service(new PrimaryService({ store, log, fence, now: process.wall }));
+  return {
+    ...{ process, database, log, fence },
+    store: () => store,
+    service: () => service,
+    source: () => handed,
+    stop: () => source.stop(),
+  };
+}
+
 /** The node that takes writes, joined as `src/gateway.ts` joins it, less the network. */
 export class Primary extends Node {
   protected async open(process: Process): Promise<Running> {
     const { parts } = this.options;
     const database = Database.over(this.disk, process.schedule, process.stopwatch);
     const log = await SqliteChangeLog.open(database, { logId: 'c0ffee00'.repeat(4) });
-    const outbox = parts.outbox(log, database);
-    const store = await SqliteStore.open({ database, outbox, collections: SPECS, clock: process.wall });
-    const source = new PrimarySource({ log, rows: store, schema: SCHEMA, collections: COLLECTIONS, clock: process });
-    this.retention(process, log, source, store);
-    this.buried(() => source.stop());
-    const handed = parts.source(source);
-    const service = parts.service(new PrimaryService({ store, log, now: process.wall }));
-    return { process, database, log, store: () => store, service: () => service, source: () => handed };
+    const retention = (source: PrimarySource, store: SqliteStore) => this.retention(process, log, source, store);
+    const running = await openPrimary({ parts, retention }, process, database, log);
+    this.buried(running.stop);
+    return running;
   }
 }
 
 /** A node that follows another and may be followed itself, joined as `replica/server.ts` joins it, less the network. */
 export class Follower extends Node {
   readonly #addresses: (process: Process) => readonly SourceAddress[];
+  /** Ends what hands the copy on. */
+  #stopServing: () => Promise<void> = async () => {};
+
+  /** Makes this node a primary; resolves with whether it is one. */
+  async promote(): Promise<boolean> {
+    const { running, process } = this;
+    const { replica, log, database } = running ?? {};
+    const store = running?.store();
+    if (replica === undefined || log === undefined || database === undefined || store === undefined) return false;
+    try {
+      await replica.promote({
+        ...{ force: false, primaries: ['primary'] },
+        prepare: (transaction) => store.takeOver(transaction, log.keyedSeenBy(transaction, 0)),
+      });
+    } catch (error) {
+      const isPassing = (['NOT_READY', 'FORK', 'DATA_UNWRITABLE'] as const).some((code) =>
+        isHoldfastError(error, code),
+      );
+      if (!isPassing) this.alarm(`is not promoted: ${String(error)}`);
+      return false;
+    }
+    if (!process.alive) return true;
+    await this.#stopServing();
+    const primary = await this.#asPrimary(process, database, log);
+    if (process.alive) this.running = primary;
+    return true;
+  }
+
+  async #asPrimary(process: Process, database: Database, log: SqliteChangeLog): Promise<Running> {
+    const retention = (source: PrimarySource, store: SqliteStore) => this.retention(process, log, source, store);
+    const running = await openPrimary({ parts: this.options.parts, retention }, process, database, log);
+    const { random } = this.options.scheduler;
+    const sources = this.#addresses(process);
+    const herald = new Herald({ log, sources, logger: this.#logger(process), clock: process, random });
+    void herald.run();
+    this.buried(() => {
+      running.stop();
+      void herald.stop();
+    });
+    return running;
+  }
 
   constructor(options: NodeOptions, addresses: (process: Process) => readonly SourceAddress[]) {
     super(options);
@@ -214,6 +290,9 @@ export class Follower extends Node {
     const { scheduler, parts } = this.options;
     const database = Database.over(this.disk, process.schedule, process.stopwatch);
     const log = await SqliteChangeLog.open(database, { logId: '0'.repeat(32) });
+    if ((await Progress.open(database)).promoted !== null && log.sealedBy() === null) {
+      return this.#asPrimary(process, database, log);
+    }
     let replica: Replica | undefined;
     let serving: { store: SqliteStore; source: PrimarySource; retention: Retention } | undefined;
     const stage = (): SourceStage => {
@@ -226,6 +305,10 @@ export class Follower extends Node {
       const source = new PrimarySource({ ...common, stage, knownHead: () => Number.POSITIVE_INFINITY });
       serving?.source.stop();
       await serving?.retention.stop();
+      this.#stopServing = async () => {
+        source.stop();
+        await serving?.retention.stop();
+      };
       serving = { store, source, retention: this.retention(process, log, source, store) };
       return { store: parts.rows(store, database), collections: COLLECTIONS };
     };
@@ -233,6 +316,10 @@ export class Follower extends Node {
       name: this.name,
       sources: this.#addresses(process),
       ...{ database, log, prepare },
+      keepDivergent: async (from) => {
+        this.options.witness.keeps(this, from);
+        return 'kept';
+      },
       logger: this.#logger(process),
       clock: process,
       wall: process.wall,
@@ -268,7 +355,10 @@ export class Follower extends Node {
     };
     const error = (facts: unknown, message: string): void => {
       say(facts, message);
-      if (process.alive) this.alarm(`${message} ${JSON.stringify(facts)}`);
+      if (!process.alive) return;
+      const { state } = facts as { readonly state?: string };
+      if (state === 'FORKED' || state === 'FENCED') this.options.witness.halts(this, message);
+      else this.alarm(`${message} ${JSON.stringify(facts)}`);
     };
     return { info: say, debug: say, trace: say, warn, error } as unknown as Logger;
   }

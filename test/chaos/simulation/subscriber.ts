@@ -33,6 +33,7 @@ export class Subscriber {
   /** The last entry received, or passed over where the log was trimmed. */
   #after: Position = { epoch: 1, sequence: 0 };
   #subscribed: object | undefined;
+  #retired = false;
   /** It was refused and waits a little. */
   #waits = false;
   #end = (): void => undefined;
@@ -44,7 +45,7 @@ export class Subscriber {
 
   /** Whether nothing is left that it should still get. */
   get isUpToDate(): boolean {
-    return this.#expected() === undefined;
+    return this.#retired || this.#expected() === undefined;
   }
 
   /** Ends the subscription. */
@@ -52,11 +53,21 @@ export class Subscriber {
     this.#end();
   }
 
+  /** Ends it for good: its node is no source of the history any more. */
+  retire(): void {
+    this.#retired = true;
+    this.#end();
+  }
+
+  get node(): Node {
+    return this.#options.node;
+  }
+
   /** Subscribes when it is not subscribed and the node serves. */
   subscribe(): void {
     const { node, entity, scheduler, name } = this.#options;
     const service = node.running?.service();
-    if (this.#subscribed !== undefined || this.#waits || service === undefined) return;
+    if (this.#retired || this.#subscribed !== undefined || this.#waits || service === undefined) return;
     const subscription = {};
     this.#subscribed = subscription;
     const { process } = node;
