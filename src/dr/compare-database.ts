@@ -1,8 +1,9 @@
-import { openSql, type SqlSource } from '../sql/connect.ts';
+import { openSql, type SqlConnections, type SqlSource } from '../sql/connect.ts';
 import type { Manifest, ManifestTable, RowFormat, SchemaObject, SequenceValue } from './archive/manifest.ts';
 import { addDigests, createRowHasher, NO_ROWS, type RowDigest } from './archive/row-hash.ts';
 import type { BackupSource, SourceFacts, SourceTable } from './dialect/backup-source.ts';
-import { openPostgresSource } from './dialect/postgres-source.ts';
+import { comparableObjects } from './dialect/mariadb-comparable.ts';
+import { openSource } from './dialect/open-source.ts';
 import { runTasks } from './scheduler/run-tasks.ts';
 import { TaskGraph } from './scheduler/task-graph.ts';
 import type { ProgressTracker } from './track-progress.ts';
@@ -29,7 +30,7 @@ export async function compareDatabase(
   // The same rows in another format have another hash: each table is read in the one that the backup has.
   for (const format of formats.size === 0 ? (['text'] as const) : formats) {
     await using sql = openSql(database, { connections: options.workers + 2, applicationName: 'holdfast drill' });
-    await using source = await openSource(sql, format, options);
+    await using source = await openComparable(sql, format, options);
     if (problems.length === 0) problems.push(...factDifferences(manifest, source.facts, options.exemptKinds));
     const found = new Map(source.tables.map((table) => [nameOf(table), table]));
     const expected = manifest.tables.filter((table) => table.format === format);
@@ -39,12 +40,12 @@ export async function compareDatabase(
   return problems;
 }
 
-function openSource(
-  sql: Parameters<typeof openPostgresSource>[0],
+function openComparable(
+  sql: SqlConnections,
   format: RowFormat,
   { workers, signal }: CompareOptions,
 ): Promise<BackupSource> {
-  return openPostgresSource(sql, {
+  return openSource(sql, {
     ...{ workers, suffixes: {}, closure: false, tables: null, allowUnsupported: true, signal },
     format: format === 'binary' ? 'binary' : 'text',
     onPhase: () => undefined,
@@ -99,8 +100,10 @@ function factDifferences(before: SourceFacts, after: SourceFacts, exempt: Readon
   // Every database has the schema `public`; it is among the objects when its owner is not the usual one.
   const counted = ({ kind, name }: SchemaObject): boolean =>
     !exempt.has(kind) && !(kind === 'SCHEMA' && name === 'public');
+  const objectsOf = ({ dialect, objects }: SourceFacts): SchemaObject[] =>
+    (dialect === 'postgres' ? objects : comparableObjects(objects)).filter(counted);
   return [
-    ...differences(before.objects.filter(counted), after.objects.filter(counted), objectText, objectName),
+    ...differences(objectsOf(before), objectsOf(after), objectText, objectName),
     ...differences(before.sequences, after.sequences, sequenceText, ({ schema, name }) => `value of ${schema}.${name}`),
   ];
 }

@@ -1,11 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { HoldfastError } from '../errors.ts';
 import type { SqlSource } from '../sql/connect.ts';
 import type { EncryptionKey } from './archive/encryption-key.ts';
 import type { Manifest } from './archive/manifest.ts';
 import type { RowDigest } from './archive/row-hash.ts';
 import { compareDatabase } from './compare-database.ts';
-import { createPostgresScratch } from './dialect/postgres-scratch.ts';
+import { createScratch } from './dialect/scratch.ts';
 import type { DrProgress, OnProgress } from './progress.ts';
 import { restore } from './restore.ts';
 import { ProgressTracker, type TrackedTable } from './track-progress.ts';
@@ -37,12 +36,9 @@ export async function drill(
   manifest: Manifest,
   options: DrillOptions,
 ): Promise<{ readonly problems: readonly string[]; readonly recoveryMs: number }> {
-  if (manifest.dialect !== 'postgres') {
-    throw new HoldfastError('DR_INCOMPATIBLE', `There is no drill for backups of ${manifest.dialect}.`);
-  }
   const { from, target, key, workers, digests, tables, onProgress, signal } = options;
   const name = options.scratch ?? `holdfast_drill_${randomBytes(6).toString('hex')}`;
-  await using scratch = await createPostgresScratch(target, name, manifest);
+  await using scratch = await createScratch(target, name, manifest);
   const { durationMs, notices } = await restore({
     ...{ from, target: scratch.source, workers, key, signal },
     onProgress: scaled(onProgress, 0, 50),

@@ -3,6 +3,7 @@ import { literalMysql, quoteMysql } from '../../sql/identifiers.ts';
 import type { MysqlRow, MysqlSession } from '../../sql/mysql-session.ts';
 import type { SchemaObject, Section } from '../archive/manifest.ts';
 import type { MariadbCatalog, MariadbTable } from './mariadb-catalog.ts';
+import { BETWEEN_CLAUSES } from './mariadb-comparable.ts';
 import { splitCreateTable } from './mariadb-create-table.ts';
 import type { Flavour } from './mariadb-flavour.ts';
 
@@ -22,7 +23,7 @@ export async function readMariadbObjects(
 ): Promise<SchemaObject[]> {
   const { database } = flavour;
   const objects: SchemaObject[] = [
-    object('DATABASE PROPERTIES', database, 'PRE_DATA', [
+    object('DATABASE PROPERTIES', 'database', 'PRE_DATA', [
       `ALTER DATABASE CHARACTER SET ${flavour.encoding} COLLATE ${flavour.collation}`,
     ]),
   ];
@@ -63,7 +64,7 @@ async function tableObjects(
       'INDEX',
       `${table.name}: ${group.map((index) => index.name).join(', ')}`,
       'POST_DATA',
-      [`ALTER TABLE ${name} ${group.map(({ clause }) => clause).join(', ')}`],
+      [`ALTER TABLE ${name} ${group.map(({ clause }) => clause).join(BETWEEN_CLAUSES)}`],
       { table: table.id, dependsOn: [created.id] },
     ),
   );

@@ -73,7 +73,9 @@ export async function findMariadbTableDifferences(session: MysqlSession, { table
     const text = (column: { name: string; type: string; generated: boolean }): string =>
       JSON.stringify([column.name, withoutWidth(column.type), column.generated]);
     const left = new Set(there.columns.map(text));
-    const differing = table.columns.find((column) => !left.delete(text(column)))?.name ?? [...left][0];
+    const differing =
+      table.columns.find((column) => !left.delete(text(column)))?.name ??
+      there.columns.find((column) => left.has(text(column)))?.name;
     return differing === undefined ? [] : [`${table.name} differs in column ${differing}`];
   });
 }

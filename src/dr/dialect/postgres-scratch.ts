@@ -36,7 +36,7 @@ export async function createPostgresScratch(
     throw error;
   }
   return {
-    source: sourceOf(beside, name),
+    source: scratchSource(beside, name),
     name,
     async [Symbol.asyncDispose]() {
       try {
@@ -70,7 +70,7 @@ async function runIn<T>(sql: SqlConnections, what: string, work: (session: Postg
 }
 
 /** The same server and user, another database. */
-function sourceOf(beside: SqlSource, database: string): SqlSource {
+export function scratchSource(beside: SqlSource, database: string): SqlSource {
   if (typeof beside !== 'string') return { ...beside, database };
   const url = new URL(beside);
   url.pathname = `/${encodeURIComponent(database)}`;

@@ -1,12 +1,12 @@
 import { HoldfastError } from '../../errors.ts';
-import { openSql, type SqlDriver, type SqlSource } from '../../sql/connect.ts';
+import { openSql, type SqlSource } from '../../sql/connect.ts';
 import { nearest } from '../../util/nearest.ts';
 import type { EncryptionKey } from '../archive/encryption-key.ts';
 import { showArchive } from '../archives.ts';
 import { backup } from '../backup.ts';
 import { checkBackup } from '../check-backup.ts';
 import { parseCompression } from '../compression.ts';
-import { dropPostgresScratch } from '../dialect/postgres-scratch.ts';
+import { dropScratch } from '../dialect/scratch.ts';
 import type { OnProgress } from '../progress.ts';
 import { checkRestore, restore } from '../restore.ts';
 import { VerifyLevel } from '../verified-file.ts';
@@ -97,7 +97,7 @@ export class DatabaseEngine implements JobEngine {
     if (order.kind === JobKind.BACKUP) return this.#options.shelf.settle(id);
     if (order.kind === JobKind.VERIFY && order.target !== null) {
       const { source } = this.database(order.target);
-      if (driverOf(source) === 'postgres') await dropPostgresScratch(source, scratchOf(id));
+      await dropScratch(source, scratchOf(id));
     }
     return false;
   }
@@ -158,10 +158,6 @@ export class DatabaseEngine implements JobEngine {
 /** Scratch database of a drill: the same after a crash. */
 function scratchOf(id: string): string {
   return `holdfast_drill_${id.slice(0, 18).toLowerCase()}_${id.slice(-6)}`;
-}
-
-function driverOf(source: SqlSource): SqlDriver {
-  return openSql(source, { connections: 1, applicationName: 'holdfast' }).driver;
 }
 
 /** `host:port/database`, without a connection. @throws CONFIG_INVALID */
