@@ -16,13 +16,13 @@ export function selectTables(manifest: Manifest, names: readonly string[]): Mani
   const tables = manifest.tables.filter(({ id }) => chosen.has(id));
   const objects = objectsOf(manifest.objects, chosen);
   const kept = new Set(
-    objects.filter(({ kind }) => kind === 'SEQUENCE').map(({ schema, name }) => `${schema}.${name}`),
+    objects.filter(({ kind }) => kind === 'SEQUENCE').map(({ schema, name }) => JSON.stringify([schema, name])),
   );
   return {
     ...manifest,
     tables,
     objects,
-    sequences: manifest.sequences.filter(({ schema, name }) => kept.has(`${schema}.${name}`)),
+    sequences: manifest.sequences.filter(({ schema, name }) => kept.has(JSON.stringify([schema, name]))),
     graph: tableGraph(
       tables.map(({ id }) => id),
       manifest.graph.keys,

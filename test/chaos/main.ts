@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { proveDrRestore } from './dr-restore.ts';
 import { VICTIMS, type Victim } from './kill9/cluster.ts';
 import { kill9 } from './kill9.ts';
 import { simulate } from './simulation.ts';
@@ -7,11 +8,13 @@ import { runSimulations } from './simulations.ts';
 const USAGE = `usage: npm run prove -- simulation [--seeds 10000] [--from 1] [--trace]
        npm run prove -- kill9 [--store mongodb [--redis]] [--victim primary|replica|mongodb|redis|all | --failpoints]
                               [--rounds 100] [--seed N]
+       npm run prove -- dr-restore [--rounds 100] [--seed N]
 
 simulation  runs schedules of crashes, losses and damage in one process, each drawn from its seed;
             --trace prints every step of seed --from
 kill9       kills real processes with SIGKILL while they are written to, at random moments or, with --failpoints,
-            a primary on MongoDB after each step of a write`;
+            a primary on MongoDB after each step of a write
+dr-restore  kills a restore into PostgreSQL, or the server, at random moments, and goes on with it`;
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
@@ -35,6 +38,8 @@ async function main(): Promise<number> {
       return values.trace ? await traced(Number(values.from)) : await simulations();
     case 'kill9':
       return await kills();
+    case 'dr-restore':
+      return await restores();
     default:
       console.error(USAGE);
       return 2;
@@ -77,6 +82,15 @@ async function kills(): Promise<number> {
     progress: (line) => console.error(line),
   });
   print({ ...report, ...kills, seconds: secondsSince(started), failures: 0 });
+  return 0;
+}
+
+async function restores(): Promise<number> {
+  const started = performance.now();
+  const seed = values.seed === undefined ? {} : { seed: Number(values.seed) };
+  const progress = (line: string): void => console.error(line);
+  const report = await proveDrRestore({ rounds: Number(values.rounds), ...seed, progress });
+  print({ ...report, seconds: secondsSince(started), failures: 0 });
   return 0;
 }
 

@@ -26,9 +26,11 @@ export class PostgresDatabases implements AsyncDisposable {
   }
 
   /** A new database, with what `statements` make of it; returns its URL. */
-  async create(statements = ''): Promise<string> {
+  async create(statements = '', encoding = 'UTF8'): Promise<string> {
     this.#made += 1;
-    const url = await this.server.createDatabase(`test_${this.#made}`);
+    const name = `test_${this.#made}`;
+    await this.query(this.server.url, `CREATE DATABASE ${name} TEMPLATE template0 ENCODING '${encoding}'`);
+    const url = this.server.urlOf(name);
     if (statements !== '') await this.query(url, statements);
     return url;
   }

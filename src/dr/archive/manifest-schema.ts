@@ -35,6 +35,7 @@ const TABLE = z.strictObject({
   format: z.enum(['text', 'binary', 'packets']),
   suffix: z.string().nullable(),
   engine: z.string().nullable(),
+  scattered: z.literal(true).optional(),
   rows: count,
   bytes: count,
   chunks: z.array(CHUNK),

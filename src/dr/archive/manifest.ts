@@ -84,6 +84,11 @@ export interface ManifestTable {
   readonly suffix: string | null;
   /** MariaDB/MySQL storage engine; null elsewhere. */
   readonly engine: string | null;
+  /**
+   * A partitioned table whose rows are kept, and loaded, as its own instead of as its partitions': into which of these a row falls is
+   * not the same in every database.
+   */
+  readonly scattered?: true | undefined;
   readonly rows: number;
   readonly bytes: number;
   readonly chunks: readonly Chunk[];

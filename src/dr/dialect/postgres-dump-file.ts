@@ -1,3 +1,5 @@
+import { isUtf8 } from 'node:buffer';
+
 /** An entry of the table of contents of an archive that `pg_dump -Fc` wrote. */
 export interface DumpEntry {
   readonly id: number;
@@ -121,7 +123,10 @@ class DumpReader {
     const length = this.int();
     if (length < 0) return null;
     if (this.#at + length > this.#bytes.length) throw new Error('the archive of pg_dump is cut short');
-    const text = this.#bytes.toString('utf8', this.#at, this.#at + length);
+    const bytes = this.#bytes.subarray(this.#at, this.#at + length);
+    // A database without an encoding may hold names and bodies that are no text; they could not be written back.
+    if (!isUtf8(bytes)) throw new Error(`a definition is no UTF-8: ${bytes.toString('latin1').slice(0, 100)}`);
+    const text = bytes.toString('utf8');
     this.#at += length;
     return text;
   }

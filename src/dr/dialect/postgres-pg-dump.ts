@@ -65,7 +65,13 @@ async function majorOf(path: string, signal: AbortSignal | undefined): Promise<n
 export async function dumpSchema(
   tool: PgDump,
   endpoint: SqlEndpoint,
-  options: { readonly snapshot: string; readonly lockWaitMs: number; readonly signal?: AbortSignal | undefined },
+  options: {
+    readonly snapshot: string;
+    readonly lockWaitMs: number;
+    /** Of the archive's text. */
+    readonly encoding: 'UTF8' | 'SQL_ASCII';
+    readonly signal?: AbortSignal | undefined;
+  },
 ): Promise<Buffer> {
   const directory = await mkdtemp(join(tmpdir(), 'holdfast-dump-'));
   try {
@@ -75,6 +81,7 @@ export async function dumpSchema(
       [
         ...['--schema-only', '--format=custom', '--compress=0', '--no-password', `--snapshot=${options.snapshot}`],
         ...[
+          `--encoding=${options.encoding}`,
           `--lock-wait-timeout=${options.lockWaitMs}`,
           `--exclude-schema=${PROGRESS_SCHEMA}`,
           `--dbname=${connection}`,

@@ -94,7 +94,10 @@ async function openSource(sql: SqlConnections, options: SourceOptions): Promise<
     },
     alongside: async ({ name, signal }) => {
       entries = await readSchema(() =>
-        dumpSchema(tool, sql.endpoint, { snapshot: name, lockWaitMs: DUMP_LOCK_WAIT_MS, signal }),
+        dumpSchema(tool, sql.endpoint, {
+          ...{ snapshot: name, lockWaitMs: DUMP_LOCK_WAIT_MS, signal },
+          encoding: server.encoding === 'SQL_ASCII' ? 'SQL_ASCII' : 'UTF8',
+        }),
       );
     },
   });
@@ -199,9 +202,9 @@ async function planSource(
       ? [...all, ...refreshObjects(catalog.views, all), ...(withLargeObjects ? largeObjects(catalog.largeObjects) : [])]
       : objectsOf(all, chosen);
   const named = new Set(
-    objects.filter(({ kind }) => kind === 'SEQUENCE').map(({ schema, name }) => `${schema}.${name}`),
+    objects.filter(({ kind }) => kind === 'SEQUENCE').map(({ schema, name }) => JSON.stringify([schema, name])),
   );
-  const sequences = catalog.sequences.filter(({ schema, name }) => named.has(`${schema}.${name}`));
+  const sequences = catalog.sequences.filter(({ schema, name }) => named.has(JSON.stringify([schema, name])));
 
   const selections = resolveSuffixes(catalog, options.suffixes);
   if (selections.length > 0) options.onPhase('selecting rows');
@@ -224,7 +227,10 @@ async function planSource(
       format,
       suffix: suffixOf.get(table.oid) ?? (subset.has(table.oid) ? 'closure' : null),
       engine: null,
-      chunks: planChunks(table, { format, target, version: server.version, rows: subset.get(table.oid) }),
+      ...(table.scattered ? { scattered: true as const } : {}),
+      chunks: holders(table, catalog.tables).flatMap((holder) =>
+        planChunks(holder, { format, target, version: server.version, rows: subset.get(holder.oid) }),
+      ),
     });
   }
   if (withLargeObjects) planned.push(await largeObjectRows(coordinator, catalog.tables.length + 1));
@@ -291,6 +297,13 @@ export function tablesNamed(catalog: PostgresCatalog, name: string): readonly Ca
   throw new HoldfastError('VALIDATION_FAILED', `There is no table ${name} in the source.`, {
     details: { table: name },
   });
+}
+
+/** The tables that hold the rows kept as a table's own; each with the columns in that table's order. */
+function holders(table: CatalogTable, tables: readonly CatalogTable[]): readonly CatalogTable[] {
+  if (!table.scattered) return tables.some(({ oid, scattered }) => scattered && oid === table.root) ? [] : [table];
+  const parts = tables.filter(({ root, kind }) => root === table.oid && kind === 'r');
+  return parts.map((part) => ({ ...part, columns: table.columns }));
 }
 
 function columnsOf(table: CatalogTable): ManifestColumn[] {

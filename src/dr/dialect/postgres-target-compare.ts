@@ -14,9 +14,9 @@ export async function findTableDifferences(session: PostgresSession, { tables }:
      LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
      WHERE c.relkind IN ('r', 'p') ORDER BY c.oid, a.attnum`,
   );
-  const found = Map.groupBy(rows, ({ schema, name }) => `${schema}.${name}`);
+  const found = Map.groupBy(rows, ({ schema, name }) => qualifiedPostgres({ schema: schema ?? '', name: name ?? '' }));
   return tables.flatMap((table) => {
-    const there = found.get(`${table.schema}.${table.name}`);
+    const there = found.get(qualifiedPostgres(table));
     if (there === undefined) return [`${qualifiedPostgres(table)} does not exist`];
     const differing = differingColumn(
       table,
@@ -39,9 +39,12 @@ export async function findRows(session: PostgresSession, { tables }: Manifest): 
 export async function findDifferences(session: PostgresSession, manifest: Manifest): Promise<readonly string[]> {
   const tables = await findTableDifferences(session, manifest);
   if (tables.length > 0) return tables;
-  const counted = await ask(session, manifest.tables, (table, index) => {
+  const parts = await scatteredParts(session, manifest);
+  const holding = manifest.tables.filter((table) => !parts.has(qualifiedPostgres(table)));
+  const counted = await ask(session, holding, (table, index) => {
     const name = qualifiedPostgres(table);
-    return `SELECT ${index} AS index, ${literalPostgres(name)} AS name, count(*)::text AS rows FROM ONLY ${name} HAVING count(*) <> ${table.rows}`;
+    const from = table.scattered ? name : `ONLY ${name}`;
+    return `SELECT ${index} AS index, ${literalPostgres(name)} AS name, count(*)::text AS rows FROM ${from} HAVING count(*) <> ${table.rows}`;
   });
   const known = new Set(
     (await session.query(`SELECT format('%I.%I', schemaname, sequencename) AS name FROM pg_sequences`)).map(
@@ -65,6 +68,18 @@ export async function findDifferences(session: PostgresSession, manifest: Manife
     ...counted.map(({ name, rows }) => `${name} has ${rows} rows`),
     ...moved.map(({ name }) => `sequence ${name} stands elsewhere`),
   ];
+}
+
+/** Partitions whose rows are counted with those of the whole. */
+async function scatteredParts(session: PostgresSession, { tables }: Manifest): Promise<ReadonlySet<string>> {
+  const parts = await ask(
+    session,
+    tables.filter(({ scattered }) => scattered),
+    (table) => `SELECT n.nspname AS schema, c.relname AS name
+      FROM pg_partition_tree(${literalPostgres(qualifiedPostgres(table))}::regclass) t JOIN pg_class c ON c.oid = t.relid
+        JOIN pg_namespace n ON n.oid = c.relnamespace WHERE t.level > 0`,
+  );
+  return new Set(parts.map(({ schema, name }) => qualifiedPostgres({ schema: schema ?? '', name: name ?? '' })));
 }
 
 async function ask<T>(

@@ -56,17 +56,24 @@ function* permutations(items: readonly number[]): Generator<readonly number[]> {
 
 /** Next comes the table with the fewest parents that are not loaded yet; of equals, the one with the most children. */
 function greedy(tables: readonly number[], keys: readonly LiveKey[]): readonly number[] {
+  const parents = new Map(tables.map((table) => [table, new Set<number>()]));
+  const children = new Map(tables.map((table) => [table, new Set<number>()]));
+  for (const { child, parent } of keys) {
+    if (child === parent) continue;
+    parents.get(child)?.add(parent);
+    children.get(parent)?.add(child);
+  }
+  const count = (of: ReadonlyMap<number, ReadonlySet<number>>, table: number): number => of.get(table)?.size ?? 0;
   const left = new Set(tables);
   const order: number[] = [];
   while (left.size > 0) {
-    const ranked = [...left].map((table) => ({
-      table,
-      parents: keys.filter(({ child, parent }) => child === table && parent !== table && left.has(parent)).length,
-      children: keys.filter(({ child, parent }) => parent === table && child !== table && left.has(child)).length,
-    }));
-    ranked.sort((a, b) => a.parents - b.parents || b.children - a.children);
-    const next = ranked[0]?.table as number;
+    const next = [...left].reduce((best, table) => {
+      const fewer = count(parents, table) - count(parents, best);
+      return fewer < 0 || (fewer === 0 && count(children, table) > count(children, best)) ? table : best;
+    });
     left.delete(next);
+    for (const child of children.get(next) ?? []) parents.get(child)?.delete(next);
+    for (const parent of parents.get(next) ?? []) children.get(parent)?.delete(next);
     order.push(next);
   }
   return order;

@@ -28,20 +28,16 @@ export async function assertTablesMatch(session: PostgresSession, manifest: Mani
 }
 
 /**
- * Statements for the transaction that marks the target: triggers that would fire are switched off, and keys of cycles that can
- * neither be kept in order nor deferred are dropped. What puts each of them back goes into the journal in the same transaction, so
+ * Statements for the transaction that marks the target: triggers that would fire are switched off, keys of cycles that can neither
+ * be kept in order nor deferred are dropped, and so is what was never checked (NOT VALID), which old rows may break. What puts each of them back goes into the journal in the same transaction, so
  * a crash at any time leaves either tables as they were, or the means to repair them.
  */
 export async function prepareTables(session: PostgresSession, manifest: Manifest): Promise<string> {
   const tables = await liveTables(session, manifest);
-  const { keys, cycles } = await readCycles(session, tables);
-  const broken = new Set(cycles.filter(({ deferrable }) => !deferrable).flatMap((cycle) => [...cycle.broken]));
-  const steps: { readonly remove: string; readonly restore: string }[] = [];
-  for (const id of broken) {
-    const key = keys.get(id);
-    if (key !== undefined) steps.push(key);
-  }
-  steps.push(...(await readTriggers(session, tables)));
+  const { keys, cycles, unchecked } = await readCycles(session, tables);
+  const broken = cycles.filter(({ deferrable }) => !deferrable).flatMap((cycle) => [...cycle.broken]);
+  const steps: Removal[] = [...new Set([...unchecked, ...broken])].flatMap((id) => keys.get(id) ?? []);
+  steps.push(...(await readUncheckedChecks(session, tables)), ...(await readTriggers(session, tables)));
   return steps
     .map(
       ({ remove, restore }, index) =>
@@ -64,7 +60,7 @@ export async function planDataRestore(
   const tables = await liveTables(session, manifest);
   const pending = tables.filter(({ id, chunks }) => chunks.some((_, index) => !done.has(loadId(id, index))));
   const byId = new Map(tables.map((table) => [table.id, table]));
-  const { edges, cycles } = await readCycles(session, pending);
+  const { keysOf, cycles } = await readCycles(session, pending);
   const tasks: TargetTask[] = [];
   const loadsOf = new Map<number, string[]>();
   const together = new Map(cycles.flatMap((cycle) => cycle.tables.map((table) => [table, cycle] as const)));
@@ -80,11 +76,11 @@ export async function planDataRestore(
     for (const member of cycle.tables) loadsOf.set(member, [id]);
   };
   const parentsOf = (children: readonly number[]): string[] => {
-    const within = new Set(children);
-    const parents = edges.filter(({ child, parent }) => within.has(child) && !within.has(parent));
-    return parents.flatMap(({ parent }) => loadsOf.get(parent) ?? []);
+    const parents = new Set(children.flatMap((child) => (keysOf.get(child) ?? []).map(({ parent }) => parent)));
+    for (const child of children) parents.delete(child);
+    return [...parents].flatMap((parent) => loadsOf.get(parent) ?? []);
   };
-  for (const component of componentsOf(tables, edges)) {
+  for (const component of componentsOf(tables, keysOf)) {
     const cycle = together.get(component[0] as number);
     if (cycle !== undefined) {
       loadTogether(cycle);
@@ -139,16 +135,13 @@ async function refreshes(
   const views = await session.query(
     `SELECT n.nspname AS schema, c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'm'`,
   );
-  const known = new Set(views.map(({ schema, name }) => `${schema}.${name}`));
-  let last = after;
-  return objects
-    .filter(({ kind, schema, name }) => kind === 'MATERIALIZED VIEW DATA' && known.has(`${schema}.${name}`))
-    .map((object) => {
-      const id = `refresh:${object.id}`;
-      const refresh = task(id, RestorePhase.FINISH, { kind: 'objects', objects: [object] }, 0, last);
-      last = [id];
-      return refresh;
-    });
+  const known = new Set(views.map(nameOf));
+  const refreshed = objects.filter((object) => object.kind === 'MATERIALIZED VIEW DATA' && known.has(nameOf(object)));
+  const idOf = new Map(refreshed.map(({ id }) => [id, `refresh:${id}`]));
+  return refreshed.map((object) => {
+    const dependsOn = [...after, ...object.dependsOn.flatMap((id) => idOf.get(id) ?? [])];
+    return task(`refresh:${object.id}`, RestorePhase.FINISH, { kind: 'objects', objects: [object] }, 0, dependsOn);
+  });
 }
 
 function task(
@@ -166,69 +159,121 @@ async function liveTables(session: PostgresSession, { tables }: Manifest): Promi
     `SELECT c.oid::text AS oid, n.nspname AS schema, c.relname AS name
      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p')`,
   );
-  const oids = new Map(rows.map(({ oid, schema, name }) => [`${schema}.${name}`, oid ?? '']));
-  return tables.map((table) => ({ ...table, oid: oids.get(`${table.schema}.${table.name}`) ?? '0' }));
+  const oids = new Map(rows.map((row) => [nameOf(row), row.oid ?? '']));
+  return tables.map((table) => ({ ...table, oid: oids.get(nameOf(table)) ?? '0' }));
+}
+
+function nameOf({ schema, name }: { readonly schema?: string | null; readonly name?: string | null }): string {
+  return qualifiedPostgres({ schema: schema ?? '', name: name ?? '' });
+}
+
+/** How something is taken away and put back. */
+interface Removal {
+  readonly remove: string;
+  readonly restore: string;
 }
 
 interface Cycles {
-  /** Every key between two of the tables, copies for partitions included. */
-  readonly edges: readonly LiveKey[];
+  /** By its child, every key between two of the tables; one between partitioned tables is one between each two of their partitions. */
+  readonly keysOf: ReadonlyMap<number, readonly LiveKey[]>;
   /** Cycles, and tables loaded in parts that refer to themselves. */
   readonly cycles: readonly CycleOrder[];
   /** How a key is dropped and put back, by its id. */
-  readonly keys: ReadonlyMap<string, { readonly remove: string; readonly restore: string }>;
+  readonly keys: ReadonlyMap<string, Removal>;
+  /** Ids of keys of the tables that rows may break: NOT VALID. */
+  readonly unchecked: readonly string[];
 }
 
 async function readCycles(session: PostgresSession, tables: readonly LiveTable[]): Promise<Cycles> {
-  const ids = new Map(tables.map(({ oid, id }) => [oid, id]));
   const rows = await session.query(
-    `WITH RECURSIVE up AS (
-       SELECT oid, oid AS root, conparentid FROM pg_constraint WHERE contype = 'f'
-       UNION ALL SELECT up.oid, p.oid, p.conparentid FROM up JOIN pg_constraint p ON p.oid = up.conparentid)
-     SELECT up.root::text AS id, c.conrelid::text AS child, c.confrelid::text AS parent, c.condeferrable::text AS deferrable,
-       format('ALTER TABLE %I.%I DROP CONSTRAINT %I', n.nspname, t.relname, r.conname) AS remove,
-       format('ALTER TABLE %I.%I ADD CONSTRAINT %I %s', n.nspname, t.relname, r.conname, pg_get_constraintdef(r.oid))
-         || coalesce(format('; COMMENT ON CONSTRAINT %I ON %I.%I IS %L', r.conname, n.nspname, t.relname,
-              obj_description(r.oid, 'pg_constraint')), '') AS restore
-     FROM up JOIN pg_constraint c ON c.oid = up.oid JOIN pg_constraint r ON r.oid = up.root
-       JOIN pg_class t ON t.oid = r.conrelid JOIN pg_namespace n ON n.oid = t.relnamespace
-     WHERE up.conparentid = 0 ORDER BY r.conname, r.oid`,
+    `SELECT k.oid::text AS id, k.conrelid::text AS child, k.confrelid::text AS parent, k.condeferrable::text AS deferrable,
+       k.convalidated::text AS validated,
+       format('ALTER TABLE %I.%I DROP CONSTRAINT %I', n.nspname, t.relname, k.conname) AS remove,
+       format('ALTER TABLE %I.%I ADD CONSTRAINT %I %s', n.nspname, t.relname, k.conname, pg_get_constraintdef(k.oid))
+         || coalesce(format('; COMMENT ON CONSTRAINT %I ON %I.%I IS %L', k.conname, n.nspname, t.relname,
+              obj_description(k.oid, 'pg_constraint')), '') AS restore
+     FROM pg_constraint k JOIN pg_class t ON t.oid = k.conrelid JOIN pg_namespace n ON n.oid = t.relnamespace
+     WHERE k.contype = 'f' AND k.conparentid = 0 ORDER BY k.conname, k.oid`,
   );
   const keys = new Map(
     rows.map(({ id, remove, restore }) => [id ?? '', { remove: remove ?? '', restore: restore ?? '' }]),
   );
+  const holders = await readHolders(session, tables);
   const edges = rows.flatMap(({ id, child, parent, deferrable }) => {
-    const [from, to] = [ids.get(child ?? ''), ids.get(parent ?? '')];
-    if (from === undefined || to === undefined) return [];
-    return [{ id: id ?? '', child: from, parent: to, deferrable: deferrable === 'true' }];
+    const key = { id: id ?? '', deferrable: deferrable === 'true' };
+    const parents = holders.get(parent ?? '') ?? [];
+    return (holders.get(child ?? '') ?? []).flatMap((from) =>
+      parents.map((to) => ({ ...key, child: from, parent: to })),
+    );
   });
+  const byChild = Map.groupBy(edges, ({ child }) => child);
   const split = new Set(tables.filter(({ chunks }) => chunks.length > 1).map(({ id }) => id));
-  const cycles = componentsOf(tables, edges)
+  const cycles = componentsOf(tables, byChild)
     .map((component) => {
       const members = new Set(component);
-      const within = edges.filter(({ child, parent }) => members.has(child) && members.has(parent));
+      const within = component.flatMap((id) => (byChild.get(id) ?? []).filter(({ parent }) => members.has(parent)));
       return orderCycle(component, within, (table) => split.has(table) || component.length > 1);
     })
     .filter(({ broken }) => broken.size > 0);
-  return { edges, cycles, keys };
+  const unchecked = rows.filter(({ validated, child }) => validated === 'false' && holders.has(child ?? ''));
+  return { keysOf: byChild, cycles, keys, unchecked: unchecked.map(({ id }) => id ?? '') };
+}
+
+/** By oid of a table: ids of the tables that hold its rows, itself or its partitions. */
+async function readHolders(
+  session: PostgresSession,
+  tables: readonly LiveTable[],
+): Promise<ReadonlyMap<string, readonly number[]>> {
+  const ancestors = await session.query(
+    `SELECT c.oid::text AS part, a.relid::oid::text AS whole
+     FROM pg_class c, pg_partition_ancestors(c.oid) a(relid) WHERE c.relispartition AND a.relid <> c.oid`,
+  );
+  const wholes = Map.groupBy(ancestors, ({ part }) => part ?? '');
+  const holders = new Map<string, number[]>();
+  for (const { oid, id } of tables) {
+    for (const whole of [oid, ...(wholes.get(oid) ?? []).map((row) => row.whole ?? '')]) {
+      const ids = holders.get(whole);
+      if (ids === undefined) holders.set(whole, [id]);
+      else ids.push(id);
+    }
+  }
+  return holders;
 }
 
 /** Parents before children. */
-function componentsOf(tables: readonly LiveTable[], edges: readonly LiveKey[]): readonly (readonly number[])[] {
-  const parents = Map.groupBy(edges, ({ child }) => child);
+function componentsOf(tables: readonly LiveTable[], keysOf: Cycles['keysOf']): readonly (readonly number[])[] {
   return components(
     tables.map(({ id }) => id),
-    (id) => (parents.get(id) ?? []).map(({ parent }) => parent),
+    (id) => (keysOf.get(id) ?? []).map(({ parent }) => parent),
   );
+}
+
+/** Checks of the tables, and of domains, that were never applied to the rows there are. */
+async function readUncheckedChecks(
+  session: PostgresSession,
+  tables: readonly LiveTable[],
+): Promise<readonly Removal[]> {
+  const loaded = new Set(tables.map(({ oid }) => oid));
+  const rows = await session.query(
+    `SELECT k.conrelid::text AS table, format('ALTER %s DROP CONSTRAINT %I', o.name, k.conname) AS remove,
+       format('ALTER %s ADD CONSTRAINT %I %s', o.name, k.conname, pg_get_constraintdef(k.oid))
+         || coalesce(format('; COMMENT ON CONSTRAINT %I ON %s IS %L', k.conname, o.commented, obj_description(k.oid, 'pg_constraint')), '') AS restore
+     FROM pg_constraint k, LATERAL (
+       SELECT format('TABLE %I.%I', n.nspname, c.relname) AS name, format('%I.%I', n.nspname, c.relname) AS commented
+         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = k.conrelid
+       UNION ALL SELECT format('DOMAIN %I.%I', n.nspname, t.typname), format('DOMAIN %I.%I', n.nspname, t.typname)
+         FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE t.oid = k.contypid) o
+     WHERE k.contype = 'c' AND NOT k.convalidated AND k.coninhcount = 0 ORDER BY k.oid`,
+  );
+  return rows
+    .filter(({ table }) => table === '0' || loaded.has(table ?? ''))
+    .map(({ remove, restore }) => ({ remove: remove ?? '', restore: restore ?? '' }));
 }
 
 const ENABLE: Readonly<Record<string, string>> = { O: 'ENABLE', R: 'ENABLE REPLICA', A: 'ENABLE ALWAYS' };
 
 /** Triggers of the tables that an INSERT would fire; those that enforce keys stay on. */
-async function readTriggers(
-  session: PostgresSession,
-  tables: readonly LiveTable[],
-): Promise<readonly { readonly remove: string; readonly restore: string }[]> {
+async function readTriggers(session: PostgresSession, tables: readonly LiveTable[]): Promise<readonly Removal[]> {
   const byOid = new Map(tables.map((table) => [table.oid, qualifiedPostgres(table)]));
   const rows = await session.query(
     `SELECT tgrelid::text AS table, tgname AS name, tgenabled::text AS enabled FROM pg_trigger

@@ -174,7 +174,7 @@ class FullPlan {
 
   #loadRows(table: ManifestTable, wholeBytes: number, created: readonly string[]): void {
     const { id, chunks, bytes } = table;
-    const isWhole = chunks.length === 1 || bytes <= wholeBytes;
+    const isWhole = table.scattered === undefined && (chunks.length === 1 || bytes <= wholeBytes);
     const parts = isWhole && chunks.length > 0 ? [chunks] : chunks.map((chunk) => [chunk]);
     const tasks = parts.map((part, index) =>
       this.#add({
@@ -233,7 +233,8 @@ class FullPlan {
     indexed: readonly string[],
   ): void {
     const [childLoads, parentLoads] = [object.table ?? -1, parent ?? -1].map((id) => this.#loads.get(id) ?? []);
-    const known = (childLoads?.length ?? 0) > 0 && (parentLoads?.length ?? 0) > 0;
+    const isPartitioned = [object.table ?? -1, parent ?? -1].some((id) => this.#tables.get(id)?.scattered);
+    const known = !isPartitioned && (childLoads?.length ?? 0) > 0 && (parentLoads?.length ?? 0) > 0;
     const [child, referenced] = [`${object.table}`, `${parent}`];
     const dependsOn = known
       ? [...created, ...(childLoads ?? []), ...(parentLoads ?? []), ...this.#tasksOf(object.dependsOn)]

@@ -1,0 +1,166 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
+import { backup } from '../../src/dr/backup.ts';
+import { PostgresDatabases } from '../support/postgres-databases.ts';
+import { copySchema, imageOf, type PostgresImage } from '../support/postgres-image.ts';
+import { seededRandom } from '../support/random.ts';
+import { temporaryDirectory } from '../support/temporary.ts';
+
+export interface DrRestoreOptions {
+  /** Kills. */
+  readonly rounds: number;
+  readonly seed?: number;
+  readonly progress?: (line: string) => void;
+}
+
+/** What a run of kills came to. */
+export interface DrRestoreReport {
+  readonly seed: number;
+  readonly tool: number;
+  readonly server: number;
+  /** Restores that were killed, gone on with, and found equal. */
+  readonly restores: number;
+}
+
+const PROGRAM = join(import.meta.dirname, '../support/restore-until-killed.ts');
+/** One kill in so many is of the server. */
+const SERVER_EVERY = 4;
+/** Kills of one restore; then it may end. */
+const MOST_KILLS = 8;
+/** As long as nothing is known of how long a restore takes. */
+const FIRST_GUESS_MS = 1_500;
+
+/** Several chunks of a table, a cycle, a key to itself, partitions, a sequence, a trigger that must not fire, contents that follow from others. */
+const SOURCE = `
+CREATE TABLE account (id int PRIMARY KEY, holder int NOT NULL, note text) WITH (autovacuum_enabled = false);
+CREATE TABLE holder (id serial PRIMARY KEY, main int NOT NULL, up int REFERENCES holder, name text UNIQUE);
+CREATE TABLE booking (id int, day date, account int NOT NULL, amount numeric, PRIMARY KEY (id, day)) PARTITION BY RANGE (day);
+CREATE TABLE booking_old PARTITION OF booking FOR VALUES FROM (MINVALUE) TO ('2024-01-01');
+CREATE TABLE booking_new PARTITION OF booking DEFAULT;
+CREATE TABLE log (v text);
+INSERT INTO account SELECT n, 1 + n % 500, repeat(md5(n::text), 30) FROM generate_series(1, 25000) n;
+INSERT INTO holder (main, up, name) SELECT n, nullif(501 - n, n), 'holder ' || n FROM generate_series(1, 500) n;
+INSERT INTO booking SELECT n, date '2023-12-01' + n % 60, 1 + n % 25000, n / 7.0 FROM generate_series(1, 20000) n;
+INSERT INTO log SELECT 'same' FROM generate_series(1, 3000);
+ALTER TABLE account ADD CONSTRAINT held FOREIGN KEY (holder) REFERENCES holder;
+ALTER TABLE holder ADD CONSTRAINT mains FOREIGN KEY (main) REFERENCES account;
+ALTER TABLE booking ADD FOREIGN KEY (account) REFERENCES account;
+CREATE INDEX ON account (note); CREATE INDEX ON booking (amount); CREATE INDEX ON log (v);
+CREATE MATERIALIZED VIEW sums AS SELECT account % 100 AS part, sum(amount) FROM booking GROUP BY 1;
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE EXCEPTION 'a trigger fired'; END$$;
+CREATE TRIGGER fires BEFORE INSERT ON account FOR EACH ROW EXECUTE FUNCTION refuse();
+CREATE TRIGGER fires BEFORE INSERT ON booking FOR EACH ROW EXECUTE FUNCTION refuse();`;
+
+/**
+ * Kills with SIGKILL, `rounds` times at random moments, a restore or the server it works in, and goes on each time with `resume`; in turn
+ * into an empty database and into live tables. Each restore that ends must have made an equal database, and left no mark in it.
+ * Throws with the seed when one has not.
+ */
+export async function proveDrRestore(options: DrRestoreOptions): Promise<DrRestoreReport> {
+  const { rounds, progress, seed = randomInt(2 ** 31) } = options;
+  const random = seededRandom(seed);
+  await using directory = await temporaryDirectory();
+  await using databases = await PostgresDatabases.start({ args: ['-c', 'max_connections=40'] });
+  const source = await databases.create(SOURCE);
+  const archive = join(directory.path, 'archive');
+  await backup({ source, out: archive, compression: 'none' });
+  const expected = await imageOf(databases, source);
+  const kills = { tool: 0, server: 0 };
+  let restores = 0;
+  const take = (): number => kills.tool + kills.server;
+  try {
+    for (; take() < rounds; restores++) {
+      const mode = restores % 2 === 0 ? 'full' : 'data';
+      const target = await databases.create();
+      if (mode === 'data') copySchema(source, target);
+      const most = Math.min(MOST_KILLS, rounds - take());
+      await restoreOverKills({ databases, archive, target, mode, most, random, kills });
+      assertEqual(expected, await imageOf(databases, target));
+      progress?.(`${take()}/${rounds} kills, ${restores + 1} restores`);
+    }
+    return { seed, ...kills, restores };
+  } catch (error) {
+    throw new Error(`seed ${seed}, after ${take()} kills: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+interface Killing {
+  readonly databases: PostgresDatabases;
+  readonly archive: string;
+  readonly target: string;
+  readonly mode: string;
+  /** Kills before it is left alone. */
+  readonly most: number;
+  readonly random: () => number;
+  readonly kills: { tool: number; server: number };
+}
+
+/** How long a restore worked that was not killed. */
+let usualMs = FIRST_GUESS_MS;
+
+/** Starts a restore again and again until one comes to its end. */
+async function restoreOverKills({ databases, archive, target, mode, most, random, kills }: Killing): Promise<void> {
+  for (let killed = 0; ; ) {
+    const restore = await startRestore(archive, target, mode);
+    const started = performance.now();
+    const patience = new AbortController();
+    const wait =
+      killed < most ? pause(random() * usualMs, 'kill' as const, { signal: patience.signal }) : restore.ended;
+    const first = await Promise.race([wait, restore.ended]);
+    patience.abort();
+    if (first !== 'kill') {
+      if (first !== 0) throw new Error(`a restore ended with ${first}: ${restore.output()}`);
+      usualMs = performance.now() - started;
+      return;
+    }
+    killed += 1;
+    if ((kills.tool + kills.server) % SERVER_EVERY === SERVER_EVERY - 1) {
+      await databases.server.kill();
+      const end = await restore.ended;
+      // It may have finished at that very moment.
+      if (end !== 0 && end !== 1)
+        throw new Error(`a restore without its server ended with ${end}: ${restore.output()}`);
+      await databases.server.restart();
+      kills.server += 1;
+    } else {
+      restore.child.kill('SIGKILL');
+      await restore.ended;
+      kills.tool += 1;
+    }
+  }
+}
+
+interface RunningRestore {
+  readonly child: ChildProcess;
+  /** Its exit code, or the signal that ended it. */
+  readonly ended: Promise<number | NodeJS.Signals>;
+  output(): string;
+}
+
+/** Resolves when it has loaded its code and begins. */
+async function startRestore(archive: string, target: string, mode: string): Promise<RunningRestore> {
+  const child = spawn(process.execPath, [PROGRAM, archive, target, mode], { stdio: ['ignore', 'pipe', 'pipe'] });
+  let said = '';
+  child.stderr.on('data', (bytes: Buffer) => {
+    said += bytes.toString();
+  });
+  const ended = once(child, 'exit').then(([code, signal]) => (signal ?? code) as number | NodeJS.Signals);
+  await Promise.race([once(child.stdout, 'data'), ended]);
+  return { child, ended, output: () => said.slice(-2_000) };
+}
+
+function assertEqual(expected: PostgresImage, found: PostgresImage): void {
+  if (isDeepStrictEqual(found, expected)) return;
+  const lines = (image: PostgresImage): Set<string> =>
+    new Set([...image].flatMap(([schema, texts]) => texts.map((text) => `${schema}: ${text}`)));
+  const [before, after] = [lines(expected), lines(found)];
+  const missing = [...before].filter((line) => !after.has(line));
+  const added = [...after].filter((line) => !before.has(line));
+  throw new Error(
+    `the databases differ: missing ${missing.slice(0, 3).join(' | ')}; added ${added.slice(0, 3).join(' | ')}`,
+  );
+}
