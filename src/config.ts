@@ -113,6 +113,26 @@ function configSchema(role: Role) {
           .boolean()
           .default(false)
           .describe('nobody but gateways writes to the database: copies are as fresh as the change log'),
+        datasets: z
+          .strictObject({
+            dir: z.string().min(1).default('./datasets').describe('where masked datasets lie, the last three'),
+            keyFile: z
+              .string()
+              .min(1)
+              .optional()
+              .describe(
+                'file with the key that fakes are drawn with; dataset.key in the data directory, made when missing',
+              ),
+            documents: count.default(10_000).describe('documents of a dataset, about'),
+            bytes: count.default(256 * MIB).describe('their size, about'),
+            everyHours: z.number().positive().max(8_760).optional().describe('a new dataset every so often; never'),
+            maxAgeHours: z.number().positive().optional().describe('age beyond which a dataset answers nothing; none'),
+            files: z
+              .record(z.string(), z.string().min(1))
+              .default({})
+              .describe('hand-written documents for the tier DATASET: a file by collection; JSON in the variable'),
+          })
+          .prefault({}),
         deadlineMs: z
           .strictObject({
             read: count.default(400).describe('time that the reads of a request wait for the database'),
@@ -229,7 +249,7 @@ const FILES = ['holdfast.config.yaml', 'holdfast.config.json', 'holdfast.config.
 /** Keys that hold a path, which in a file is meant from the file's directory. */
 const PATH_KEYS = new Set([
   ...['schema', 'store.url', 'store.data', 'replica.token', 'replica.data'],
-  ...['dr.dir', 'dr.keyFile'],
+  ...['dr.dir', 'dr.keyFile', 'fallback.datasets.dir', 'fallback.datasets.keyFile'],
 ]);
 const PREFIX = 'HOLDFAST_';
 /** Kubernetes puts these in the environment of every pod beside a service named holdfast; `HOLDFAST_DEBUG` is {@link debugging}, `HOLDFAST_TOKEN` {@link clientToken}, `HOLDFAST_FAILPOINT` {@link Config.failpoint}. */

@@ -234,6 +234,19 @@ export const ERRORS = {
     retryable: true,
     status: 503,
   },
+  DATASET_REFUSED: {
+    cause:
+      'A dataset was altered, made with another key or for another schema, is too old, or cannot be read; an older one is used if there is one.',
+    remedy: 'Make a new one with `holdfast fallback refresh`; `fault` in the error says what is wrong with this one.',
+    retryable: false,
+    status: 409,
+  },
+  DATASET_LEAK: {
+    cause: 'A value of a masked field stands in another field of the dataset as well, which is kept. The dataset was thrown away.',
+    remedy: 'Mask the `fields` that the error names with @sanitize, or exempt them with @sanitize(with: NONE).',
+    retryable: false,
+    status: 409,
+  },
   DR_INCOMPATIBLE: {
     cause:
       'The archive cannot be restored here: another kind of database, an older server, or a statement that this server refuses.',

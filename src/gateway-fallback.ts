@@ -108,7 +108,7 @@ export interface OpenFallbackOptions {
 /** The fallback as it is configured. */
 export function openFallback({ config, model, live, logger, metrics }: OpenFallbackOptions): Fallback {
   const { tiers, deadlineMs } = config.fallback;
-  const rules = new Map(model.entities.map((entity) => [entity.collection, rulesOf(entity)]));
+  const rules = new Map(model.entities.map((entity) => [entity.collection, collectionRules(entity)]));
   const fallback = new Fallback({
     tiers: tiers.flatMap((tier) => (tier === 'LIVE' ? [live] : [])),
     rules: (collection) => rules.get(collection) as CollectionRules,
@@ -118,7 +118,8 @@ export function openFallback({ config, model, live, logger, metrics }: OpenFallb
   return fallback;
 }
 
-function rulesOf({ name, fields, indexes, fallback }: Entity): CollectionRules {
+/** What the fallback has to know of a collection. */
+export function collectionRules({ name, fields, indexes, fallback }: Entity): CollectionRules {
   const stored = fields.filter(({ kind }) => kind !== 'RELATION');
   return {
     entity: name,

@@ -1,5 +1,6 @@
 import type { CommandDefinition, CommandOption } from './command.ts';
 import { DR_COMMANDS } from './dr-commands.ts';
+import { FALLBACK_DATASET_COMMANDS } from './fallback-commands.ts';
 
 const text = (given: string) => given;
 
@@ -248,6 +249,7 @@ export const COMMANDS: readonly CommandDefinition[] = [
     load: async () => (await import('./token-revoke.ts')).tokenRevoke,
   },
   ...DR_COMMANDS,
+  ...FALLBACK_DATASET_COMMANDS,
   {
     name: 'config print',
     summary: 'print the configuration with the origin of each value',
@@ -279,6 +281,16 @@ export const COMMANDS: readonly CommandDefinition[] = [
       OPS_PORT,
       { flags: '--data <dir>', sets: { 'store.data': text, 'replica.data': text }, description: 'data directory' },
       SCHEMA,
+      {
+        flags: '--drill <fault>',
+        description:
+          'for staging: a proxy that lets MongoDB fail: refuse, hang-before, hang-after, reset, drip[:ms], delay[:ms], drop, error[:code]',
+      },
+      { flags: '--store <url>', sets: { 'store.url': text }, description: 'of a drill: the server behind the proxy' },
+      { flags: '--listen <port>', description: 'of a drill: port of the proxy (default: any free one)' },
+      { flags: '--for <seconds>', description: 'of a drill: when it ends by itself (default: 60, at most 3600)' },
+      { flags: '--collections <names>', description: 'of a drill: only these, by comma' },
+      { flags: '--commands <names>', description: 'of a drill: only these commands, by comma, e.g. find,update' },
     ],
     example: 'holdfast doctor',
     load: async () => (await import('./doctor.ts')).doctor,
@@ -290,5 +302,6 @@ export const GROUPS: Readonly<Record<string, string>> = {
   schema: 'work with SDL',
   token: 'give and take API tokens',
   dr: 'back up and restore relational databases',
+  fallback: 'what answers while the database is away',
   config: 'look at the configuration',
 };

@@ -6,8 +6,10 @@ import { checkClock, checkData, checkDisk, checkNode, checkPort, checkPrimary, t
 import { configuredModel } from './sdl.ts';
 import { table } from './table.ts';
 
-/** `holdfast doctor`: looks at everything a start depends on, and says what to do about each thing that is wrong. */
-export async function doctor({ config, terminal }: CommandContext): Promise<ExitCode> {
+/** `holdfast doctor`: looks at everything a start depends on, and says what to do about each thing that is wrong. With `--drill` a drill. */
+export async function doctor(context: CommandContext): Promise<ExitCode> {
+  if (context.options.drill !== undefined) return (await import('./doctor-drill.ts')).drill(context);
+  const { config, terminal } = context;
   const findings: Finding[] = [checkNode(process.versions.node)];
   const loaded = await attempt('configuration', findings, async () => config());
   if (loaded !== undefined) {

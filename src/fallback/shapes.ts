@@ -111,20 +111,25 @@ export function answerable(shape: QueryShape, copy: Copy | undefined, rules: Col
   return isLookup(question as unknown as Question<unknown>, rules) ? 'PERHAPS' : 'NO';
 }
 
-/** Operators and paths stay, values become `?`; lists of values one of it, lists of filters keep their lengths. */
+/** Operators that hold filters, and those that hold a filter or conditions. */
+const LOGICAL = ['$and', '$or', '$nor'];
+const NESTED = ['$elemMatch', '$not'];
+
+/** Operators and paths stay, values become `?`; a null stays, because it asks another question. */
 function withoutValues(filter: Document): Document {
-  return Object.fromEntries(Object.entries(filter).map(([key, value]) => [key, withoutValue(value)]));
+  return Object.fromEntries(Object.entries(filter).map(([key, value]) => [key, withoutValue(key, value)]));
 }
 
-function withoutValue(value: unknown): unknown {
-  // A null asks another question than a value.
+function withoutValue(key: string, value: unknown): unknown {
   if (value === null || value === undefined) return null;
-  if (Array.isArray(value)) {
-    const inner = value.map(withoutValue);
-    return inner.some((item) => item !== ANY) ? inner : [ANY];
+  if (LOGICAL.includes(key) && Array.isArray(value)) {
+    return value.map((clause) => (isDocument(clause) ? withoutValues(clause) : ANY));
   }
-  if (!isDocument(value)) return ANY;
-  const isOperators = Object.keys(value).some((key) => key.startsWith('$'));
-  const isFilter = isOperators || Object.values(value).some(isDocument);
-  return isFilter ? withoutValues(value) : ANY;
+  if (Array.isArray(value)) return [ANY];
+  const isInner = isDocument(value) && (NESTED.includes(key) || (!key.startsWith('$') && hasOperators(value)));
+  return isInner ? withoutValues(value) : ANY;
+}
+
+function hasOperators(value: Document): boolean {
+  return Object.keys(value).some((key) => key.startsWith('$'));
 }

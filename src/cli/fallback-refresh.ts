@@ -1,0 +1,80 @@
+import { join } from 'node:path';
+import { z } from 'zod';
+import { type Config, databaseUrl, dataDirectory } from '../config.ts';
+import { datasetKey } from '../fallback/dataset/key-file.ts';
+import { type RefreshProgress, refreshDataset } from '../fallback/dataset/refresh.ts';
+import { ask } from './ask.ts';
+import { clientTokenOf } from './client-token.ts';
+import { type CommandContext, ExitCode, UsageError } from './command.ts';
+import { openSource } from './dataset-source.ts';
+import { DEFAULT_ENDPOINTS, endpointOf } from './endpoint.ts';
+import { Lifetime } from './lifetime.ts';
+import { Progress } from './progress.ts';
+import { configuredModel } from './sdl.ts';
+import { table } from './table.ts';
+
+const PHASES = { read: 'read', mask: 'masked', check: 'checked' } as const;
+const ASKED = z.object({
+  fallbackRefresh: z.object({ running: z.boolean(), startedAt: z.string().nullable() }),
+});
+
+/** `holdfast fallback refresh`: reads a database, or asks a running process to. Exit 3 when documents were left out. */
+export async function fallbackRefresh(context: CommandContext): Promise<ExitCode> {
+  const { options } = context;
+  return options.url === undefined ? refreshHere(context) : refreshThere(context);
+}
+
+async function refreshHere({ config: load, options, terminal }: CommandContext): Promise<ExitCode> {
+  const { config } = await load('primary');
+  const model = configuredModel(config);
+  const { dir, documents, bytes } = config.fallback.datasets;
+  const from = (options.from as string | undefined) ?? configuredSource(config);
+  await using opened = await openSource(from, model);
+  using lifetime = new Lifetime(() => terminal.note('cancelling; once more to stop at once'));
+  const controller = new AbortController();
+  void lifetime.over.then(() => controller.abort(new Error('cancelled')));
+  const progress = new Progress(terminal);
+  const made = await refreshDataset({
+    ...{ source: opened.source, model, key: datasetKey(datasetKeyFile(config)), out: dir },
+    ...{ budget: { documents, bytes }, signal: controller.signal },
+    onProgress: (report) =>
+      progress.show(shareOf(report, documents), `${report.documents} documents ${PHASES[report.phase]}`),
+  });
+  const collections = Object.entries(made.manifest.collections);
+  const rows = collections.map(([name, part]) => [
+    ...[name, part.documents.toLocaleString('en'), part.complete ? 'all' : 'some'],
+    ...[`${part.masked.length} fields`, part.exempt.join(' ') || '-'],
+  ]);
+  const heads = ['collection', 'documents', 'of', 'masked', 'exempt'];
+  terminal.result(made, `${made.directory}\n\n${table(heads, rows)}`);
+  for (const [name, { refused, dangling }] of collections) {
+    if (refused > 0) terminal.note(`${name}: ${refused} documents left out, because they do not fit the schema`);
+    if (dangling > 0) terminal.note(`${name}: ${dangling} keys lead to documents that there are not`);
+  }
+  return collections.some(([, { refused }]) => refused > 0) ? ExitCode.DEGRADED : ExitCode.OK;
+}
+
+async function refreshThere({ options, terminal }: CommandContext): Promise<ExitCode> {
+  if (options.from !== undefined)
+    throw new UsageError('--url lets the running process read its own database; leave --from away');
+  const url = endpointOf(options.url, DEFAULT_ENDPOINTS.primaryOps);
+  const query = 'mutation { fallbackRefresh { running startedAt } }';
+  const { fallbackRefresh: state } = await ask(url, { query, shape: ASKED, token: clientTokenOf(options) });
+  terminal.result(state, `started at ${state.startedAt}; \`holdfast fallback status\` shows how it goes`);
+  return ExitCode.OK;
+}
+
+function configuredSource(config: Config): string {
+  return databaseUrl(config) ?? `sqlite:${dataDirectory(config)}`;
+}
+
+/** The file with the key of datasets: the configured one, else that in the data directory. */
+export function datasetKeyFile(config: Config): string {
+  return config.fallback.datasets.keyFile ?? join(dataDirectory(config), 'dataset.key');
+}
+
+/** The three phases take about the same time. */
+function shareOf({ phase, documents }: RefreshProgress, expected: number): number {
+  const phases = Object.keys(PHASES);
+  return (phases.indexOf(phase) + Math.min(1, documents / expected)) / phases.length;
+}
