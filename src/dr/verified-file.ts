@@ -65,7 +65,7 @@ export async function readReports(
     for await (const part of storage.read(VERIFIED_FILE)) {
       bytes += part.length;
       if (bytes > MAX_BYTES) return {};
-      parts.push(part);
+      parts.push(Buffer.from(part));
     }
     const parsed = VERIFIED.safeParse(JSON.parse(Buffer.concat(parts).toString('utf8')));
     if (!parsed.success || parsed.data.backup !== id || parsed.data.digest !== digest) return {};

@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
-import { pipeline } from 'node:stream/promises';
-import { constants, crc32, createZstdDecompress } from 'node:zlib';
+import { constants, crc32, createZstdDecompress, type ZstdDecompress } from 'node:zlib';
 import { HoldfastError, isHoldfastError } from '../../errors.ts';
 import { unseal } from './encryption.ts';
 import type { EncryptionKey } from './encryption-key.ts';
@@ -22,7 +21,8 @@ export interface ReadChunkOptions {
 
 /**
  * The rows of a chunk, decrypted and decompressed, in pieces. Only when it ends without an error is it proven that they are what
- * was written: commit nothing before. Never yields more than the bytes the manifest tells, whatever the file claims to hold.
+ * was written: commit nothing before. Never yields more than the bytes the manifest tells, whatever the file claims to hold. A piece
+ * may be used until the next one is asked for.
  * @throws DR_CHECKSUM_MISMATCH naming the file
  */
 export async function* readChunk(
@@ -75,10 +75,13 @@ async function* decompressed(
 ): AsyncGenerator<Buffer, void, void> {
   const params = { [constants.ZSTD_d_windowLogMax]: MAX_WINDOW_LOG };
   const zstd = createZstdDecompress({ chunkSize: PIECE_BYTES, params });
-  // Errors reach the loop through the stream; leaving the loop early ends the pipeline.
-  const fed = pipeline(source, zstd, signal === undefined ? {} : { signal }).catch(() => undefined);
+  // Errors reach the loop through the stream; leaving the loop early ends the feeding.
+  const fed = feed(zstd, source, signal).catch((error: unknown) => void zstd.destroy(error as Error));
   try {
-    for await (const piece of zstd) yield piece as Buffer;
+    for await (const piece of zstd) {
+      signal?.throwIfAborted();
+      yield piece as Buffer;
+    }
   } catch (error) {
     if (signal?.aborted) throw signal.reason;
     if (isHoldfastError(error)) throw error;
@@ -87,6 +90,23 @@ async function* decompressed(
     zstd.destroy();
     await fed;
   }
+}
+
+/** Each piece is used up before the next one is asked for: its buffer is used again then. */
+async function feed(
+  zstd: ZstdDecompress,
+  source: AsyncIterable<Uint8Array>,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const closed = new Promise<void>((done) => zstd.once('close', done));
+  for await (const piece of source) {
+    signal?.throwIfAborted();
+    // Nobody answers a write to a stream that was closed while it was full.
+    const taken = new Promise<void>((done) => zstd.write(piece, () => done()));
+    await Promise.race([taken, closed]);
+    if (zstd.destroyed) return;
+  }
+  zstd.end();
 }
 
 function requireKey(key: EncryptionKey | undefined): EncryptionKey {

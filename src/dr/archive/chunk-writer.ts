@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
 import { constants, crc32, zstdCompress } from 'node:zlib';
+import { BufferPool } from '../../util/buffer-pool.ts';
 import { Sealer } from './encryption.ts';
 import type { EncryptionKey } from './encryption-key.ts';
 import type { ArchiveStorage, FileSink } from './storage.ts';
@@ -16,17 +17,8 @@ const SMALLEST_OUTPUT_BYTES = 1 << 14;
 
 const compressZstd = promisify(zstdCompress);
 
-/** Blocks that were written out, for whichever chunk fills the next: thousands of small chunks would each allocate their own. */
-const spareBlocks: Buffer[] = [];
-const MOST_SPARE_BLOCKS = 8;
-
-function takeBlock(): Buffer {
-  return spareBlocks.pop() ?? Buffer.allocUnsafeSlow(BLOCK_BYTES);
-}
-
-function giveBlock(block: Buffer): void {
-  if (block.length === BLOCK_BYTES && spareBlocks.length < MOST_SPARE_BLOCKS) spareBlocks.push(block);
-}
+/** Blocks that were written out, for whichever chunk fills the next. */
+const blocks = new BufferPool(BLOCK_BYTES, 8);
 
 /** How the files of an archive are compressed; levels as zstd's, 1 by default. */
 export type Compression = 'none' | { readonly zstd: number };
@@ -60,7 +52,7 @@ export class ChunkWriter {
   #crc32 = 0;
   #bytes = 0;
   #storedBytes = 0;
-  #block = takeBlock();
+  #block = blocks.take();
   #filled = 0;
   /** Blocks on their way, oldest first; each resolves when it and all before it are stored. */
   readonly #onTheirWay: Promise<void>[] = [];
@@ -104,7 +96,7 @@ export class ChunkWriter {
 
   /** Nothing is written any more. */
   #end(): void {
-    giveBlock(this.#block);
+    blocks.give(this.#block);
     this.#block = Buffer.alloc(0);
     this.#filled = 0;
   }
@@ -133,12 +125,12 @@ export class ChunkWriter {
     const compressed = this.#compress(bytes);
     const stored = Promise.all([compressed, before]).then(async ([frame]) => {
       await this.#store(this.#sealer === undefined ? frame : this.#sealer.update(frame));
-      giveBlock(block);
+      blocks.give(block);
     });
     // Whoever waits for it sees the error; until then it is no unhandled one.
     stored.catch(() => undefined);
     this.#onTheirWay.push(stored);
-    this.#block = takeBlock();
+    this.#block = blocks.take();
     this.#filled = 0;
   }
 

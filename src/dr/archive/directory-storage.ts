@@ -3,13 +3,15 @@ import { constants, realpathSync } from 'node:fs';
 import { type FileHandle, link, lstat, open, readdir, rename, rm, unlink } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { HoldfastError } from '../../errors.ts';
+import { BufferPool } from '../../util/buffer-pool.ts';
 import { ensureDirectory } from '../../util/directory.ts';
 import { assertFileName } from './file-name.ts';
 import type { ArchiveStorage, FileSink, StoredFile } from './storage.ts';
 
 /** Ends the name of a file that is still being written. */
 const UNFINISHED = /\.[0-9a-f]{12}\.tmp$/;
-const READ_BYTES = 1 << 20;
+/** What files are read into, by whoever reads next. */
+const pieces = new BufferPool(1 << 20, 8);
 
 /**
  * An archive in a directory. A file is written under another name, synced, renamed, and its directory synced; links are not followed
@@ -64,12 +66,17 @@ export class DirectoryStorage implements ArchiveStorage {
       await this.#assertNoLinks(dirname(path));
       return open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
     });
-    // The stream closes the handle, however it ends.
-    const stream = handle.createReadStream({ highWaterMark: READ_BYTES, ...(signal && { signal }) });
+    const buffer = pieces.take();
     try {
-      for await (const bytes of stream) yield bytes as Buffer;
-    } catch (error) {
-      throw signal?.aborted ? signal.reason : this.#coded(`read ${name}`, error);
+      for (;;) {
+        signal?.throwIfAborted();
+        const { bytesRead } = await this.#do(`read ${name}`, () => handle.read(buffer, 0, buffer.length));
+        if (bytesRead === 0) return;
+        yield buffer.subarray(0, bytesRead);
+      }
+    } finally {
+      pieces.give(buffer);
+      await handle.close();
     }
   }
 

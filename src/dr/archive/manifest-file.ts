@@ -96,7 +96,7 @@ async function readWhole(storage: ArchiveStorage, signal: AbortSignal | undefine
       bytes += part.length;
       if (bytes > MAX_BYTES)
         throw new HoldfastError('DR_CHECKSUM_MISMATCH', `${MANIFEST_FILE} in ${storage.location} is too large`);
-      parts.push(part);
+      parts.push(Buffer.from(part));
     }
   } catch (error) {
     if (!isHoldfastError(error, 'DR_NOT_FOUND')) throw error;

@@ -22,7 +22,7 @@ export interface ArchiveStorage {
   createNew(name: string, bytes: Uint8Array): Promise<void>;
   /** Replaces a small file atomically. */
   replace(name: string, bytes: Uint8Array): Promise<void>;
-  /** The bytes of a file in order. @throws DR_NOT_FOUND */
+  /** The bytes of a file in order. A piece may be used until the next one is asked for. @throws DR_NOT_FOUND */
   read(name: string, signal?: AbortSignal): AsyncIterable<Uint8Array>;
   /** Every file, unfinished ones of {@link create} not counted. */
   list(): Promise<readonly StoredFile[]>;

@@ -46,9 +46,10 @@ async function read(storage: DirectoryStorage, totals: ChunkTotals, way: Way, fi
   return Buffer.concat(pieces);
 }
 
+/** Copies: a piece is good until the next one is asked for. */
 async function all(pieces: AsyncIterable<Buffer>): Promise<Buffer[]> {
   const found: Buffer[] = [];
-  for await (const piece of pieces) found.push(piece);
+  for await (const piece of pieces) found.push(Buffer.from(piece));
   return found;
 }
 

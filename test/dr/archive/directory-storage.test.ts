@@ -7,7 +7,7 @@ import { temporaryDirectory } from '../../support/temporary.ts';
 
 async function text(storage: DirectoryStorage, name: string): Promise<string> {
   const parts: Uint8Array[] = [];
-  for await (const part of storage.read(name)) parts.push(part);
+  for await (const part of storage.read(name)) parts.push(Buffer.from(part));
   return Buffer.concat(parts).toString();
 }
 
