@@ -1,8 +1,8 @@
-import { join } from 'node:path';
 import { z } from 'zod';
 import { type Config, databaseUrl, dataDirectory } from '../config.ts';
 import { datasetKey } from '../fallback/dataset/key-file.ts';
 import { type RefreshProgress, refreshDataset } from '../fallback/dataset/refresh.ts';
+import { keyFileOf } from '../gateway-datasets.ts';
 import { ask } from './ask.ts';
 import { clientTokenOf } from './client-token.ts';
 import { type CommandContext, ExitCode, UsageError } from './command.ts';
@@ -35,7 +35,7 @@ async function refreshHere({ config: load, options, terminal }: CommandContext):
   void lifetime.over.then(() => controller.abort(new Error('cancelled')));
   const progress = new Progress(terminal);
   const made = await refreshDataset({
-    ...{ source: opened.source, model, key: datasetKey(datasetKeyFile(config)), out: dir },
+    ...{ source: opened.source, model, key: datasetKey(keyFileOf(config)), out: dir },
     ...{ budget: { documents, bytes }, signal: controller.signal },
     onProgress: (report) =>
       progress.show(shareOf(report, documents), `${report.documents} documents ${PHASES[report.phase]}`),
@@ -66,11 +66,6 @@ async function refreshThere({ options, terminal }: CommandContext): Promise<Exit
 
 function configuredSource(config: Config): string {
   return databaseUrl(config) ?? `sqlite:${dataDirectory(config)}`;
-}
-
-/** The file with the key of datasets: the configured one, else that in the data directory. */
-export function datasetKeyFile(config: Config): string {
-  return config.fallback.datasets.keyFile ?? join(dataDirectory(config), 'dataset.key');
 }
 
 /** The three phases take about the same time. */
