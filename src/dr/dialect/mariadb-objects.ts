@@ -31,11 +31,14 @@ export async function readMariadbObjects(
     const [row] = await session.query(`SHOW CREATE SEQUENCE ${quoteMysql(name)}`);
     objects.push(object('SEQUENCE', name, 'PRE_DATA', [printed(row)]));
   }
-  for (const table of catalog.tables) objects.push(...(await tableObjects(session, table, catalog, database)));
+  const routines = await routineObjects(session);
+  const known = [...catalog.tables.map(({ name }) => name), ...catalog.sequences, ...catalog.views];
+  const names = new Set([...known, ...routines.map(({ name }) => name)].map(quoteMysql));
+  for (const table of catalog.tables) objects.push(...(await tableObjects(session, table, catalog, database, names)));
   return [
     ...objects,
-    ...(await routineObjects(session)),
-    ...(await viewObjects(session, catalog.views, database)),
+    ...routines,
+    ...(await viewObjects(session, catalog.views, database, names)),
     ...(await triggerObjects(session, catalog)),
     ...(await eventObjects(session)),
   ];
@@ -46,11 +49,12 @@ async function tableObjects(
   table: MariadbTable,
   { sequences }: MariadbCatalog,
   database: string,
+  names: ReadonlySet<string>,
 ): Promise<SchemaObject[]> {
   const name = quoteMysql(table.name);
   const [row] = await session.query(`SHOW CREATE TABLE ${name}`);
   const keepIndexes = table.engine !== INNODB || table.versioned || table.bytes < BUILT_LATER_BYTES;
-  const { statement, indexes, foreignKeys } = splitCreateTable(unqualified(printed(row), database), keepIndexes);
+  const { statement, indexes, foreignKeys } = splitCreateTable(unqualified(printed(row), database, names), keepIndexes);
   const used = sequences.filter((sequence) => statement.includes(quoteMysql(sequence))).map((s) => `SEQUENCE:${s}`);
   const created = object('TABLE', table.name, 'PRE_DATA', [statement], { table: table.id, dependsOn: used });
   const plain = indexes.filter(({ isFulltext }) => !isFulltext);
@@ -100,7 +104,12 @@ async function routineObjects(session: MysqlSession): Promise<SchemaObject[]> {
   );
 }
 
-async function viewObjects(session: MysqlSession, views: readonly string[], database: string): Promise<SchemaObject[]> {
+async function viewObjects(
+  session: MysqlSession,
+  views: readonly string[],
+  database: string,
+  names: ReadonlySet<string>,
+): Promise<SchemaObject[]> {
   const columns = Map.groupBy(
     await session.query(
       `SELECT table_name AS t, column_name AS name FROM information_schema.columns
@@ -116,7 +125,7 @@ async function viewObjects(session: MysqlSession, views: readonly string[], data
   const real: SchemaObject[] = [];
   for (const view of views) {
     const [row] = await session.query(`SHOW CREATE VIEW ${quoteMysql(view)}`);
-    const statement = unqualified(printed(row), database).replace(/^CREATE /, 'CREATE OR REPLACE ');
+    const statement = unqualified(printed(row), database, names).replace(/^CREATE /, 'CREATE OR REPLACE ');
     real.push(
       object('VIEW', view, 'POST_DATA', [contextOf(row), statement], { dependsOn: placeholders.map(({ id }) => id) }),
     );
@@ -172,15 +181,19 @@ export function printed(row: MysqlRow | undefined): string {
   return found?.[1] ?? '';
 }
 
-/** A statement printed by the server without the name of the database it is of, so that it means the one it is restored into. */
-export function unqualified(statement: string, database: string): string {
+/**
+ * A statement printed by the server without the name of the database it is of, so that it means the one it is restored into.
+ * @param names of the database's objects, quoted
+ */
+export function unqualified(statement: string, database: string, names: ReadonlySet<string>): string {
   const own = quoteMysql(database);
   const parts = statement.split(/('(?:[^'\\]|\\[\s\S]|'')*'|`(?:[^`]|``)*`)/);
   return parts
     .map((part, at) => {
-      const isOwn = part === own && parts[at + 1] === '.';
-      const isDot = part === '.' && parts[at - 1] === own;
-      return (isOwn || isDot) && /^`/.test(parts[isOwn ? at + 2 : at + 1] ?? '') ? '' : part;
+      const first = part === '.' ? at - 1 : at;
+      const isPrefix = parts[first] === own && parts[first + 1] === '.' && !parts[first - 1]?.endsWith('.');
+      // A table may be named like its database: what follows tells which of them is meant.
+      return isPrefix && names.has(parts[first + 2] ?? '') ? '' : part;
     })
     .join('');
 }

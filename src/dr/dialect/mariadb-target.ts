@@ -250,6 +250,7 @@ export class MariadbTarget implements RestoreTarget<MariadbTask, MysqlSession> {
     if (looks && object.kind !== 'VIEW' && (await attempt(what, () => isThere(session, object)))) return;
     try {
       await runStatements(session, object.statements);
+      failpoint('restore.afterObject');
     } catch (error) {
       if (!isDenied(error)) throw mariadbError(what, error);
       if (object.kind === 'DATABASE PROPERTIES') {
