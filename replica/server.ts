@@ -154,7 +154,12 @@ export async function createReplica(config: Config, options: GatewayOptions = {}
     isPromoted = true;
     // Everything above the file begins anew, over what is in it now.
     await serving.stop();
-    primary = await openPrimary({ config, model, handWritten, database, log, access, logger, metrics });
+    try {
+      primary = await openPrimary({ config, model, handWritten, database, log, access, logger, metrics });
+    } catch (error) {
+      logger.error({ err: error }, 'promoted, but not served yet: start this process again, it will be a primary');
+      throw error;
+    }
     ports?.data.replaceSchema(primary.schema);
     logger.warn({ ...promotion, primaries }, 'promoted: this node is a primary now');
     return promotion;

@@ -262,8 +262,14 @@ export class Follower extends Node {
     }
     if (!process.alive) return true;
     await this.#stopServing();
-    const primary = await this.#asPrimary(process, database, log);
-    if (process.alive) this.running = primary;
+    try {
+      const primary = await this.#asPrimary(process, database, log);
+      if (process.alive) this.running = primary;
+    } catch (error) {
+      // The disk fails now; a start over it finds a primary.
+      if (!isHoldfastError(error, 'DATA_UNWRITABLE')) this.alarm(`does not serve as a primary: ${String(error)}`);
+      if (process.alive) this.crash();
+    }
     return true;
   }
 
