@@ -369,9 +369,13 @@ export class Breaker {
     Object.assign(node, { state: 'CLOSED', cause: null, closedMs: now, failures: 0 });
     this.#active.delete(node);
     if (!isOpen(node)) this.#effects.push({ type: 'CLOSED', scope: node.scope });
-    // Those that were open under it were not probed meanwhile.
-    if (node === this.#database) for (const other of this.#active) if (other.probe === null) other.nextProbeMs = now;
+    if (node === this.#database) this.#freed(now);
     this.#tick(now);
+  }
+
+  /** What was open under the database was not probed meanwhile; and if it flapped, that was the database's fault. */
+  #freed(now: number): void {
+    for (const node of this.#active) Object.assign(node, { nextProbeMs: now, heldUntilMs: now });
   }
 
   #force(node: Node, forced: 'OPEN' | 'CLOSED' | null, now: number): void {

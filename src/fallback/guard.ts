@@ -28,7 +28,7 @@ export interface GuardOptions {
   /** Told how many reads were rescued when a scope opened. */
   readonly onRescued?: ((count: number) => void) | undefined;
   readonly breaker?: Partial<BreakerSettings> | undefined;
-  /** Deadline of a probe, in ms. Default 300. */
+  /** Deadline of a probe, in ms. Default 400. */
   readonly probeMs?: number | undefined;
   readonly clock?: Clock | undefined;
   readonly random?: (() => number) | undefined;
@@ -171,7 +171,7 @@ export class Guard {
   }
 
   async #probe(scope: Scope, number: number): Promise<void> {
-    const { probe, probeMs = 300 } = this.#options;
+    const { probe, probeMs = 400 } = this.#options;
     const { signal } = this.#end;
     const report = (result: 'OK' | 'FAILED' | 'INCONCLUSIVE', cause?: string): void => {
       if (!signal.aborted) this.#step({ type: 'PROBED', scope, number, result, ...(cause && { cause }) });

@@ -223,6 +223,25 @@ describe('Breaker', () => {
     expect(bench.breaker.admits('things', 'READ')).toBe(true);
   });
 
+  it("holds back no operation for failures that were the database's", () => {
+    const bench = new Bench();
+    const trip = (): void => {
+      for (let times = 0; times < 3; times++) bench.fail('OPERATION');
+    };
+    for (let flaps = 0; flaps < 3; flaps++) {
+      trip();
+      bench.probed('OK');
+      bench.wait();
+      bench.recover('things:READ');
+    }
+    trip();
+    bench.probed('FAILED');
+    bench.recover();
+    const since = bench.now;
+    bench.recover('things:READ');
+    expect(bench.now - since).toBeLessThan(1_000);
+  });
+
   it('changes at most once in five seconds when the database comes and goes every second', () => {
     const bench = new Bench();
     const changes: number[] = [];

@@ -136,7 +136,7 @@ describe('FallbackStore', () => {
     await bench.clock.advance(20);
     expect(first.value).toBe(1);
     // The database was asked at once, and did not answer either.
-    await bench.clock.advance(320);
+    await bench.clock.advance(420);
     expect(bench.fallback.status([]).state).toBe('OPEN');
     const { calls } = bench.database;
     expect(await bench.things().find({}).toArray()).toEqual([ADA]);
