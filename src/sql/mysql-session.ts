@@ -39,6 +39,8 @@ const PINNED: readonly string[] = [
   'sql_quote_show_create = 1',
   'max_error_count = 65535',
   'query_cache_type = 0',
+  'information_schema_stats_expiry = 0',
+  'sql_require_primary_key = 0',
 ];
 /** The server does not know a setting, has it for all sessions together only, or reserves it. */
 const NOT_OURS = new Set(['ER_UNKNOWN_SYSTEM_VARIABLE', 'ER_GLOBAL_VARIABLE', 'ER_SPECIFIC_ACCESS_DENIED_ERROR']);

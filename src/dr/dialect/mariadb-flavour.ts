@@ -34,10 +34,10 @@ export async function readFlavour(session: MysqlSession): Promise<Flavour> {
   // Some servers put a number before their version so that old clients take them for MySQL 5.5.
   const [, major, minor, patch] = /^(?:5\.5\.5-)?(\d+)\.(\d+)\.(\d+)/.exec(versionText) ?? [];
   const version = Number(major) * 10_000 + Number(minor) * 100 + Number(patch);
-  if (version < (isMariadb ? 100_300 : 50_700)) {
+  if (version < (isMariadb ? 100_300 : 80_017)) {
     throw new HoldfastError(
       'DR_INCOMPATIBLE',
-      `The server is ${versionText}; it must be MariaDB 10.3 or MySQL 5.7 at least.`,
+      `The server is ${versionText}; it must be MariaDB 10.3 or MySQL 8.0.17 at least.`,
     );
   }
   return {

@@ -40,6 +40,8 @@ import type { PreparedRestore, RestoreOrder, RestoreTarget } from './restore-tar
 
 /** Times that a transaction is tried which loses a deadlock; meanwhile the other one has finished. */
 const TRIES = 5;
+/** Kinds of objects whose statements change nothing when they are run again. */
+const REPEATABLE = /^(VIEW|DATABASE PROPERTIES)$/;
 /** Differences that a message lists. */
 const LISTED = 5;
 
@@ -247,7 +249,7 @@ export class MariadbTarget implements RestoreTarget<MariadbTask, MysqlSession> {
     looks: boolean,
   ): Promise<void> {
     const what = `create ${object.kind.toLowerCase()} ${object.name}`;
-    if (looks && object.kind !== 'VIEW' && (await attempt(what, () => isThere(session, object)))) return;
+    if (looks && !REPEATABLE.test(object.kind) && (await attempt(what, () => isThere(session, object)))) return;
     try {
       await runStatements(session, object.statements);
       failpoint('restore.afterObject');

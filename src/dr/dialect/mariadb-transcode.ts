@@ -27,6 +27,8 @@ export class PacketsToLines {
   #column = 0;
   #rows = 0;
   #watchedEmpty = 0;
+  /** Lines are put together here, so that no more than their own bytes is allocated anew for each piece. */
+  #scratch = Buffer.alloc(0);
 
   /** @param watched places of columns whose empty values are counted */
   constructor(columns: number, watched: readonly number[] = []) {
@@ -50,7 +52,9 @@ export class PacketsToLines {
    */
   push(bytes: Buffer): Buffer {
     // A value doubles at most; each byte of a length may stand for an empty value or NULL.
-    const out = Buffer.allocUnsafe(bytes.length * CELL_EXTRA + CELL_EXTRA);
+    const most = bytes.length * CELL_EXTRA + CELL_EXTRA;
+    if (this.#scratch.length < most) this.#scratch = Buffer.allocUnsafeSlow(most);
+    const out = this.#scratch;
     const columns = this.#columns;
     let o = 0;
     let i = 0;
@@ -131,7 +135,7 @@ export class PacketsToLines {
     }
     [this.#part, this.#left, this.#payload, this.#length, this.#lengthShift] = [part, left, payload, length, shift];
     this.#column = column;
-    return out.subarray(0, o);
+    return Buffer.from(out.subarray(0, o));
   }
 
   /** @throws Error when the last row is not complete */
