@@ -306,6 +306,9 @@ export class Replica {
     const { database, log, wall = Date.now } = this.#options;
     const { head, lagChanges } = this.#lag.report();
     const promoted = await database.transaction((transaction) => {
+      if (this.#progress.promoted !== null) {
+        throw new HoldfastError('NOT_READY', 'this replica was promoted already, and is a primary now');
+      }
       options.prepare(transaction);
       const at = Math.round(wall());
       const { epoch } = log.beginEpoch(transaction, at);

@@ -50,6 +50,7 @@ test('begins an epoch, ends the following, and knows writes by their keys', asyn
   await follower.caughtUp(primary);
   expect(await promote(follower)).toEqual({ position: { epoch: 2, sequence: 7 }, epoch: 2, lostChanges: 0 });
   expect(follower.replica.status().state).toBe('STOPPED');
+  await expect(promote(follower)).rejects.toMatchObject({ code: 'NOT_READY' });
   const { store } = await takenOver(follower);
   const own = store.collection('teachers');
   const again = await own.updateOne({ _id: 1 }, { $set: { name: 'y' } }, { idempotency });
