@@ -1,10 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { makeExecutableSchema } from '@graphql-tools/schema';
 import type { GraphQLSchema } from 'graphql';
-import { HoldfastError } from '../src/errors.ts';
 import { SCHEMA_DIRECTORY } from '../src/model/built-in.ts';
 import { SCALARS } from '../src/model/scalars.ts';
-import type { FallbackService } from '../src/service/fallback-service.ts';
+import { type FallbackService, withoutFallback } from '../src/service/fallback-service.ts';
 
 const TYPE_DEFS = new URL('fallback.graphql', SCHEMA_DIRECTORY);
 
@@ -17,11 +16,7 @@ interface Timed {
 export function buildFallbackSchema(service: FallbackService | undefined): GraphQLSchema {
   const required = (): FallbackService => {
     if (service !== undefined) return service;
-    throw new HoldfastError(
-      'UNSUPPORTED_OPERATOR',
-      'nothing answers in place of the database here: that is for primaries on MongoDB',
-      { details: { operator: 'fallback' } },
-    );
+    throw withoutFallback();
   };
   return makeExecutableSchema({
     typeDefs: readFileSync(TYPE_DEFS, 'utf8'),
@@ -34,10 +29,18 @@ export function buildFallbackSchema(service: FallbackService | undefined): Graph
         startedAt: ({ startedAt }: Timed) => new Date(startedAt),
         endedAt: ({ endedAt }: Timed) => endedAt && new Date(endedAt),
       },
-      Query: { fallbackStatus: () => service?.status() ?? null },
+      FallbackDatasets: {
+        startedAt: ({ startedAt }: { readonly startedAt: string | null }) => startedAt && new Date(startedAt),
+        capturedAt: ({ capturedAt }: { readonly capturedAt: string | null }) => capturedAt && new Date(capturedAt),
+      },
+      Query: {
+        fallbackStatus: () => service?.status() ?? null,
+        fallbackDatasets: () => service?.datasets() ?? null,
+      },
       Mutation: {
         fallbackForce: (_source, { scope, state }: { scope: string; state: 'OPEN' | 'CLOSED' }) =>
           required().force(scope, state),
+        fallbackRefresh: () => required().refresh(),
         fallbackRelease: (_source, { scope }: { scope: string }) => required().release(scope),
       },
     },

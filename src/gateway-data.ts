@@ -1,8 +1,10 @@
 import type { ChangeLog } from './changelog/change-log.ts';
 import { SqliteChangeLog } from './changelog/sqlite-change-log.ts';
 import { type Config, dataDirectory } from './config.ts';
-import { Fencing } from './gateway-fencing.ts';
+import type { DatasetKeeper } from './fallback/dataset/keeper.ts';
 import type { Fallback } from './fallback/fallback.ts';
+import { openDatasets } from './gateway-datasets.ts';
+import { Fencing } from './gateway-fencing.ts';
 import type { Model } from './model/entity.ts';
 import { DEFAULT_RETENTION, Retention } from './replication/retention.ts';
 import { PrimarySource } from './replication/source.ts';
@@ -25,6 +27,8 @@ export interface PrimaryData extends AsyncDisposable {
   service(): PrimaryService;
   /** What answers while the database is away; undefined where it cannot be. */
   readonly fallback?: Fallback | undefined;
+  /** Masked copies of the data. */
+  readonly datasets: DatasetKeeper;
   /** What replicas follow. */
   readonly source: PrimarySource;
   /** The documents as {@link source} hands them on. */
@@ -75,12 +79,13 @@ export async function openEmbeddedData(options: PrimaryDataOptions): Promise<Pri
   parts.defer(() => fencing.settled());
   fencing.resume();
   parts.use(startRetention({ config, log, source, store, logger }));
+  const { keeper } = parts.use(await openDatasets({ config, model, logger, source: () => store }));
   const policies = new ConflictPolicies({ conflicts, history: log, decide });
   const service = new PrimaryService({ store, log, fence, policies });
   const owned = parts.move();
   return {
     service: () => service,
-    ...{ source, rows: store },
+    ...{ source, rows: store, datasets: keeper },
     log: () => log,
     server: () => store.capabilities.server,
     problems: () => fencing.problems(),

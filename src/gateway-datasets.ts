@@ -1,14 +1,20 @@
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Config, dataDirectory } from './config.ts';
 import type { DatasetSource } from './fallback/dataset/gather.ts';
 import { DatasetKeeper } from './fallback/dataset/keeper.ts';
 import { datasetKey } from './fallback/dataset/key-file.ts';
 import { openStaticTier } from './fallback/dataset/static-dataset.ts';
+import { parseShapes, ShapeRecorder } from './fallback/shapes.ts';
 import type { Tier } from './fallback/tiers.ts';
 import type { Model } from './model/entity.ts';
 import type { Logger } from './telemetry/logger.ts';
+import { replaceFile } from './util/atomic-file.ts';
+import { systemClock } from './util/clock.ts';
 
 const HOUR_MS = 3_600_000;
+/** How often the shapes of queries are written down. */
+const KEEP_SHAPES_MS = 60_000;
 
 /** The datasets of a process. */
 export interface Datasets extends AsyncDisposable {
@@ -47,6 +53,45 @@ export async function openDatasets({ config, model, logger, source }: OpenDatase
   }
   const owned = parts.move();
   return { keeper, tiers, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+/** Shapes of queries that are written down now and then, and at the end. */
+export interface KeptShapes extends Disposable {
+  record: ShapeRecorder['record'];
+}
+
+/** Records shapes of queries for `holdfast fallback check`, on top of those recorded before. What cannot be written is logged, no more. */
+export function keepShapes(config: Config, logger: Logger): KeptShapes {
+  const file = shapesFileOf(config);
+  const recorder = new ShapeRecorder();
+  const before = existsSync(file) ? parseShapes(readFileSync(file, 'utf8')) : undefined;
+  if (before !== undefined) recorder.restore(before);
+  let changed = false;
+  const write = (): void => {
+    if (!changed) return;
+    changed = false;
+    try {
+      replaceFile(file, JSON.stringify(recorder.list()));
+    } catch (error) {
+      logger.warn({ err: error }, 'the shapes of queries cannot be written down');
+    }
+  };
+  const end = systemClock.every(KEEP_SHAPES_MS, write);
+  return {
+    record(question) {
+      changed = true;
+      recorder.record(question);
+    },
+    [Symbol.dispose]() {
+      end();
+      write();
+    },
+  };
+}
+
+/** Where a gateway keeps the shapes of its queries. */
+export function shapesFileOf(config: Config): string {
+  return join(dataDirectory(config), 'query-shapes.json');
 }
 
 /** The file with the key of datasets: the configured one, else that in the data directory. */

@@ -2,7 +2,7 @@ import type { LiveCopy } from '../replica/live-copy.ts';
 import type { ChangeLog } from './changelog/change-log.ts';
 import type { Config } from './config.ts';
 import { Fallback } from './fallback/fallback.ts';
-import type { CollectionRules } from './fallback/question.ts';
+import type { CollectionRules, Question } from './fallback/question.ts';
 import type { Coverage, Tier } from './fallback/tiers.ts';
 import type { Entity, Model } from './model/entity.ts';
 import type { Position } from './model/position.ts';
@@ -101,18 +101,23 @@ export interface OpenFallbackOptions {
   readonly model: Model;
   /** The live copy; asked when the configuration names it. */
   readonly live: Tier;
+  /** The other tiers that the configuration names. */
+  readonly others?: readonly Tier[] | undefined;
+  /** Called with each read. */
+  readonly onRead?: ((question: Question<unknown>) => void) | undefined;
   readonly logger: Logger;
   readonly metrics: MetricsRegistry;
 }
 
 /** The fallback as it is configured. */
-export function openFallback({ config, model, live, logger, metrics }: OpenFallbackOptions): Fallback {
+export function openFallback(options: OpenFallbackOptions): Fallback {
+  const { config, model, live, others = [], onRead, logger, metrics } = options;
   const { tiers, deadlineMs } = config.fallback;
   const rules = new Map(model.entities.map((entity) => [entity.collection, collectionRules(entity)]));
   const fallback = new Fallback({
-    tiers: tiers.flatMap((tier) => (tier === 'LIVE' ? [live] : [])),
+    tiers: tiers.flatMap((tier) => (tier === 'LIVE' ? [live] : others.filter(({ source }) => source === tier))),
     rules: (collection) => rules.get(collection) as CollectionRules,
-    ...{ deadlineMs, logger, metrics: metricsOf(metrics) },
+    ...{ deadlineMs, onRead, logger, metrics: metricsOf(metrics) },
   });
   observe(metrics, { holdfast_fallback_open: () => (fallback.problems().length > 0 ? 1 : 0) });
   return fallback;

@@ -13,6 +13,7 @@ import {
   replicatedCollections,
   startRetention,
 } from './gateway-data.ts';
+import { keepShapes, openDatasets } from './gateway-datasets.ts';
 import { LiveTier, openFallback } from './gateway-fallback.ts';
 import { Fencing } from './gateway-fencing.ts';
 import { RedisConnection } from './pubsub/redis-connection.ts';
@@ -39,6 +40,7 @@ export interface MongoDataOptions extends PrimaryDataOptions {
 /** What there is once the database was reached. */
 interface Reached extends AsyncDisposable {
   readonly log: MongoChangeLog;
+  readonly store: MongoStore;
   readonly server: string;
   readonly service: PrimaryService;
 }
@@ -72,9 +74,14 @@ export async function openMongoData(options: MongoDataOptions): Promise<PrimaryD
     }),
   );
   const live = new LiveTier({ copy, log, store, database, exclusiveWriter: config.fallback.exclusiveWriter });
-  const fallback = openFallback({ config, model, live, logger, metrics: options.metrics });
-  parts.defer(() => fallback.stop());
   let reached: Reached | undefined;
+  const datasets = parts.use(await openDatasets({ config, model, logger, source: () => reached?.store }));
+  const shapes = parts.use(keepShapes(config, logger));
+  const fallback = openFallback({
+    ...{ config, model, live, others: datasets.tiers, logger, metrics: options.metrics },
+    onRead: (question) => shapes.record(question),
+  });
+  parts.defer(() => fallback.stop());
   const source = parts.adopt(
     new PrimarySource({
       ...{ log, rows: store, schema: model, collections: replicatedCollections(model) },
@@ -111,7 +118,7 @@ export async function openMongoData(options: MongoDataOptions): Promise<PrimaryD
         details: { retryAfterMs: RETRY_AFTER_MS },
       });
     },
-    ...{ source, rows: store, fallback },
+    ...{ source, rows: store, fallback, datasets: datasets.keeper },
     log: () => reached?.log ?? log,
     server: () => reached?.server ?? 'MongoDB',
     problems: () => [...fencing.problems(), ...fallback.problems(), ...problems.list()],
@@ -242,7 +249,7 @@ async function reach(options: MongoDataOptions, local: Local): Promise<Reached> 
   local.fallback.attach({ store, ping: (signal) => connection.ping(signal) });
   const owned = parts.move();
   return {
-    log,
+    ...{ log, store },
     server: connection.capabilities.server,
     service: new PrimaryService({
       ...{ store: local.fallback.store, fallback: local.fallback, log, feed: local.log, fence: local.fence },

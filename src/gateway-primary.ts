@@ -89,7 +89,7 @@ export async function openPrimary(options: PrimaryNodeOptions): Promise<PrimaryN
   const owned = parts.move();
   return {
     ...{ ops, schema, source },
-    fallback: data.fallback && fallbackService(data.fallback, model),
+    fallback: fallbackService(data.fallback, model, data.datasets),
     log: () => data.log(),
     gauges: logGauges(
       () => data.log(),

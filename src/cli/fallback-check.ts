@@ -1,11 +1,11 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { type Config, databaseUrl, dataDirectory } from '../config.ts';
 import { isHoldfastError } from '../errors.ts';
 import { type DriftReport, findDrift } from '../fallback/dataset/drift.ts';
 import type { DatasetManifest } from '../fallback/dataset/manifest.ts';
 import { openDataset } from '../fallback/dataset/open-dataset.ts';
 import { answerable, parseShapes, type RecordedShapes } from '../fallback/shapes.ts';
+import { shapesFileOf } from '../gateway-datasets.ts';
 import { collectionRules } from '../gateway-fallback.ts';
 import type { Model } from '../model/entity.ts';
 import { type CommandContext, ExitCode, UsageError } from './command.ts';
@@ -15,8 +15,6 @@ import { table } from './table.ts';
 
 /** Documents of each collection that are looked at, unless `--sample` says otherwise. */
 const SAMPLE = 1_000;
-/** Where a gateway keeps the shapes of its queries, in its data directory. */
-export const SHAPES_FILE = 'query-shapes.json';
 
 interface TierShare {
   readonly tier: 'LIVE' | 'SNAPSHOT';
@@ -68,7 +66,7 @@ async function datasetOf(config: Config, model: Model) {
 }
 
 function recordedShapes(config: Config): RecordedShapes | undefined {
-  const file = join(dataDirectory(config), SHAPES_FILE);
+  const file = shapesFileOf(config);
   return existsSync(file) ? parseShapes(readFileSync(file, 'utf8')) : undefined;
 }
 

@@ -48,6 +48,8 @@ export interface FallbackParts {
   readonly deadlineMs: DeadlinesMs;
   /** Takes writes while the database is away. Default: all are refused. */
   readonly writes?: WriteFallback | undefined;
+  /** Called with each read, whoever answers it. */
+  readonly onRead?: ((question: Question<unknown>) => void) | undefined;
   /** Monotonic, in ms. */
   readonly now: () => number;
 }
@@ -199,7 +201,8 @@ class FallbackCollection implements Collection {
   }
 
   async #read<T>(question: Question<T>, signal: AbortSignal | undefined): Promise<T> {
-    const { deadlineMs, now } = this.#parts;
+    const { deadlineMs, now, onRead } = this.#parts;
+    onRead?.(question);
     const request = this.#request ?? new ReadRequest({ signal, budgetMs: deadlineMs.read, now });
     request.signal?.throwIfAborted();
     const first = await this.#askDatabase(question, request);

@@ -7,7 +7,7 @@ import { DEFAULT_DEADLINES_MS, type DeadlinesMs, FallbackStore } from './fallbac
 import { Guard } from './guard.ts';
 import { type Incident, Incidents } from './incidents.ts';
 import type { Sources } from './provenance.ts';
-import type { CollectionRules } from './question.ts';
+import type { CollectionRules, Question } from './question.ts';
 import { ReadRequest, type ReadWishes } from './read-request.ts';
 import { type Coverage, type Tier, type TierSource, Tiers } from './tiers.ts';
 import type { WriteFallback } from './write-fallback.ts';
@@ -26,6 +26,8 @@ export interface FallbackOptions {
   readonly rules: (collection: string) => CollectionRules;
   readonly deadlineMs?: Partial<DeadlinesMs> | undefined;
   readonly breaker?: Partial<BreakerSettings> | undefined;
+  /** Called with each read, whoever answers it. */
+  readonly onRead?: ((question: Question<unknown>) => void) | undefined;
   /** Takes writes while the database is away. Default: all are refused. */
   readonly writes?: WriteFallback | undefined;
   /** Brings to the database what waited for it, before writes go there again; rejects when it could not. */
@@ -87,6 +89,7 @@ export class Fallback {
     this.store = new FallbackStore({
       database: () => this.#watched?.store,
       ...{ guard: this.#guard, tiers: this.#tiers, incidents: this.#incidents, deadlineMs: this.#deadlineMs, writes },
+      onRead: options.onRead,
       now: () => clock.now(),
     });
   }

@@ -1,32 +1,51 @@
 import { HoldfastError } from '../errors.ts';
 import { Operation, type Scope } from '../fallback/breaker.ts';
+import type { DatasetKeeper, KeeperStatus } from '../fallback/dataset/keeper.ts';
 import type { Fallback, FallbackStatus } from '../fallback/fallback.ts';
 import type { Model } from '../model/entity.ts';
 
 /** What an operator asks about outages; `schema/fallback.graphql` carries exactly these calls. */
 export interface FallbackService {
-  status(): FallbackStatus;
-  /** `scope` as `scopeName` writes it. @throws VALIDATION_FAILED when there is no such scope */
+  /** Null where nothing answers in place of the database. */
+  status(): FallbackStatus | null;
+  /** `scope` as `scopeName` writes it. @throws VALIDATION_FAILED when there is no such scope; UNSUPPORTED_OPERATOR */
   force(scope: string, state: 'OPEN' | 'CLOSED'): FallbackStatus;
-  /** @throws VALIDATION_FAILED when there is no such scope */
+  /** @throws VALIDATION_FAILED when there is no such scope; UNSUPPORTED_OPERATOR */
   release(scope: string): FallbackStatus;
+  /** How the masked datasets of this process are. */
+  datasets(): KeeperStatus;
+  /** Begins a new dataset, unless one is being made; returns at once. @throws DATABASE_UNAVAILABLE, SHUTTING_DOWN */
+  refresh(): KeeperStatus;
 }
 
-/** The service over a fallback of these entities. */
-export function fallbackService(fallback: Fallback, { entities }: Model): FallbackService {
+/** The service over the datasets of a process, and what answers in place of its database, if anything does. */
+export function fallbackService(
+  fallback: Fallback | undefined,
+  { entities }: Model,
+  keeper: Pick<DatasetKeeper, 'start' | 'status'>,
+): FallbackService {
   const collections = entities.map(({ collection }) => collection);
-  const status = (): FallbackStatus => fallback.status(collections);
-  return {
-    status,
-    force(scope, state) {
-      fallback.force(parseScope(scope, collections), state);
-      return status();
-    },
-    release(scope) {
-      fallback.release(parseScope(scope, collections));
-      return status();
-    },
+  const ordered = (order: (fallback: Fallback) => void): FallbackStatus => {
+    if (fallback === undefined) throw withoutFallback();
+    order(fallback);
+    return fallback.status(collections);
   };
+  return {
+    status: () => fallback?.status(collections) ?? null,
+    force: (scope, state) => ordered((known) => known.force(parseScope(scope, collections), state)),
+    release: (scope) => ordered((known) => known.release(parseScope(scope, collections))),
+    datasets: () => keeper.status(),
+    refresh: () => keeper.start(),
+  };
+}
+
+/** What an order ends with where it has no meaning. */
+export function withoutFallback(): HoldfastError {
+  return new HoldfastError(
+    'UNSUPPORTED_OPERATOR',
+    'nothing answers in place of the database here: that is for primaries on MongoDB',
+    { details: { operator: 'fallback' } },
+  );
 }
 
 function parseScope(text: string, collections: readonly string[]): Scope {

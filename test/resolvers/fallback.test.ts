@@ -14,11 +14,20 @@ const TIER = {
   position: () => null,
 } as unknown as Tier;
 
+const IDLE = {
+  running: false,
+  startedAt: null,
+  lastError: null,
+  capturedAt: '2026-01-01T00:00:00.000Z',
+  documents: 60,
+};
+const KEEPER = { status: () => IDLE, start: () => ({ ...IDLE, running: true, startedAt: '2026-01-02T00:00:00.000Z' }) };
+
 function setUp() {
   const rules = () =>
     ({ entity: 'Thing', uniquePaths: [], requiredPaths: [], lists: 'REFUSE', masked: 'NULL' }) as const;
   const fallback = new Fallback({ tiers: [TIER], rules });
-  const schema = buildFallbackSchema(fallbackService(fallback, MODEL));
+  const schema = buildFallbackSchema(fallbackService(fallback, MODEL, KEEPER));
   const ask = async (source: string) => {
     const { data, errors } = await graphql({ schema, source });
     return errors === undefined
@@ -46,6 +55,17 @@ describe('the fallback schema', () => {
     const released = await bench.ask('mutation { fallbackRelease(scope: "things:READ") { state scopes { scope } } }');
     expect(released).toEqual({ fallbackRelease: { state: 'CLOSED', scopes: [{ scope: 'database' }] } });
     expect(await bench.ask('mutation { fallbackForce { state } }')).toEqual({ fallbackForce: { state: 'OPEN' } });
+  });
+
+  it('begins a dataset and tells how it goes, also where nothing answers in place of the database', async () => {
+    const schema = buildFallbackSchema(fallbackService(undefined, MODEL, KEEPER));
+    const fields = '{ running startedAt lastError capturedAt documents }';
+    const started = await graphql({ schema, source: `mutation { fallbackRefresh ${fields} }` });
+    expect(JSON.parse(JSON.stringify(started.data))).toEqual({ fallbackRefresh: KEEPER.start() });
+    const idle = await graphql({ schema, source: `{ fallbackStatus { state } fallbackDatasets ${fields} }` });
+    expect(JSON.parse(JSON.stringify(idle.data))).toEqual({ fallbackStatus: null, fallbackDatasets: IDLE });
+    const forced = await graphql({ schema, source: 'mutation { fallbackForce { state } }' });
+    expect(forced.errors?.[0]?.originalError).toMatchObject({ code: 'UNSUPPORTED_OPERATOR' });
   });
 
   it('tells of outages and tiers', async () => {
