@@ -9,9 +9,11 @@ export function mariadbTenants(bytes: number): string[] {
   const tenant = (i: string): string =>
     `(1 + FLOOR(POW(${pick(i, 1, 1_000_000)} / 1000000.0, 3) * ${TENANTS}) MOD ${TENANTS})`;
   const at = (i: string, step: number): string => `TIMESTAMPADD(MICROSECOND, ${i} * ${step}, '2023-01-01 00:00:00')`;
+  // MariaDB takes only what says of itself which kind of UUID it is.
+  const uuid = (i: string): string => `INSERT(INSERT(MD5(${i}), 13, 1, '4'), 17, 1, '8')`;
   return [
     'CREATE TABLE tenants (id int PRIMARY KEY, `key` uuid NOT NULL UNIQUE, name varchar(80) NOT NULL, settings json NOT NULL)',
-    `INSERT INTO tenants SELECT seq, MD5(seq), CONCAT('Tenant ', seq), JSON_OBJECT('plan', seq MOD 4, 'limits', JSON_ARRAY(seq, seq * 10))
+    `INSERT INTO tenants SELECT seq, ${uuid('seq')}, CONCAT('Tenant ', seq), JSON_OBJECT('plan', seq MOD 4, 'limits', JSON_ARRAY(seq, seq * 10))
        FROM seq_1_to_${TENANTS}`,
     `CREATE TABLE departments (tenant int NOT NULL REFERENCES tenants (id), id int NOT NULL, name varchar(80) NOT NULL, head int, PRIMARY KEY (tenant, id))`,
     `INSERT INTO departments SELECT t.seq, d.seq, CONCAT('Department ', d.seq), NULL FROM seq_1_to_${TENANTS} t, seq_1_to_20 d`,
@@ -36,10 +38,10 @@ export function mariadbTenants(bytes: number): string[] {
     `INSERT INTO tasks (id, tenant, parent, title, due) SELECT seq, ${tenant('seq')}, IF(seq > 10, 1 + seq DIV 3, NULL), CONCAT('Task ', MD5(seq)), ${at('seq', 420_000_000)}
        FROM seq_1_to_${tasks}`,
     `CREATE TABLE files (id uuid PRIMARY KEY, tenant int NOT NULL REFERENCES tenants (id), name varchar(80) NOT NULL, bytes mediumblob NOT NULL)`,
-    `INSERT INTO files SELECT MD5(seq), ${tenant('seq')}, CONCAT('file-', seq), UNHEX(REPEAT(CONCAT(MD5(seq), MD5(seq + 1)), 60)) FROM seq_1_to_${rows(20_000)}`,
+    `INSERT INTO files SELECT ${uuid('seq')}, ${tenant('seq')}, CONCAT('file-', seq), UNHEX(REPEAT(CONCAT(MD5(seq), MD5(seq + 1)), 60)) FROM seq_1_to_${rows(20_000)}`,
     `CREATE TABLE events (id bigint PRIMARY KEY, tenant int NOT NULL, at datetime(6) NOT NULL, kind varchar(20) NOT NULL, session uuid NOT NULL,
        address inet6 NOT NULL, cost decimal(14, 6) NOT NULL, digest binary(16) NOT NULL, payload json NOT NULL)`,
-    `INSERT INTO events SELECT seq, ${tenant('seq')}, ${at('seq', 13_000_321)}, ELT(1 + ${pick('seq', 14, 4)}, 'view', 'click', 'order', 'login'), MD5(seq DIV 20),
+    `INSERT INTO events SELECT seq, ${tenant('seq')}, ${at('seq', 13_000_321)}, ELT(1 + ${pick('seq', 14, 4)}, 'view', 'click', 'order', 'login'), ${uuid('seq DIV 20')},
        CONCAT('::10.', ${pick('seq DIV 20', 15, 250)}, '.', ${pick('seq DIV 20', 16, 250)}, '.7'), ${pick('seq', 17, 99_999_999)} / 1000.0, UNHEX(MD5(seq)),
        JSON_OBJECT('page', CONCAT('/shop/', ${pick('seq', 18, 5_000)}), 'agent', CONCAT('Mozilla/5.0 (X11; Linux x86_64) Version/', ${pick('seq', 19, 40)}),
          'ms', ${pick('seq', 20, 9_000)}, 'tags', JSON_ARRAY(${pick('seq', 21, 99)}, ${pick('seq', 22, 99)}), 'referrer', NULL)

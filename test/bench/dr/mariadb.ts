@@ -162,7 +162,7 @@ class MariadbBench {
   }
 
   #login(): string[] {
-    return ['-h', '127.0.0.1', '-P', `${this.#server.port}`, '-u', 'app', '-ppw'];
+    return ['-h', '127.0.0.1', '-P', `${this.#server.port}`, '-u', 'app', '--password=pw'];
   }
 
   async #emptyTarget(): Promise<void> {
