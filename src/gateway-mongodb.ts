@@ -31,6 +31,7 @@ import { MongoSweeper } from './store/mongo-sweeper.ts';
 import { SqliteStore } from './store/sqlite-store.ts';
 import { metricsOf } from './telemetry/metrics.ts';
 import { systemClock } from './util/clock.ts';
+import { pause } from './util/pause.ts';
 
 export interface MongoDataOptions extends PrimaryDataOptions {
   /** `mongodb://…` */
@@ -336,17 +337,4 @@ class Problems {
   list(): string[] {
     return Array.from(this.#now, ([what, { message }]) => `${what}: ${message}`);
   }
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const finish = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', finish);
-      resolve();
-    };
-    const timer = setTimeout(finish, ms);
-    signal.addEventListener('abort', finish, { once: true });
-    if (signal.aborted) finish();
-  });
 }

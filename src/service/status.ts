@@ -1,6 +1,7 @@
 import type { ChangeLog } from '../changelog/change-log.ts';
 import type { Model } from '../model/entity.ts';
 import type { RowReader } from '../store/row-store.ts';
+import { pause } from '../util/pause.ts';
 import type { EntityStatus, Status } from './ops-service.ts';
 
 /** The entities of a model with their document counts. */
@@ -46,17 +47,4 @@ export function statusOutline(status: Status): string {
   const { role, degraded, problems, sdlHash, logId, following } = status;
   const steady = following && { state: following.state, primary: following.primary, proven: following.proven };
   return JSON.stringify({ role, degraded, problems, sdlHash, logId, steady });
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => {
-    const finish = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', finish);
-      resolve();
-    };
-    const timer = setTimeout(finish, ms);
-    signal.addEventListener('abort', finish, { once: true });
-  });
 }
