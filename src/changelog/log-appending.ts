@@ -190,7 +190,7 @@ export class LogAppending {
     if (one.entry !== undefined || log.state.head !== head) return;
     const { collection, id, version, key } = one.change;
     const found = await storage.ofVersion(collection, id, version);
-    const rival = found === undefined && key !== null ? await storage.ofKey(key) : undefined;
+    const [rival] = found === undefined && key !== null ? await storage.ofKeys([key]) : [];
     const sequence = found?.sequence ?? rival?.position.sequence;
     // When it has neither, the place was taken a moment ago, and we will see by whom.
     if (sequence === undefined) return;

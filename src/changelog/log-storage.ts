@@ -36,10 +36,10 @@ export interface LogStorage {
   /** Chain of one entry; undefined when it is not there. */
   chainAt(sequence: number): Promise<Hash | undefined>;
   ofVersion(collection: string, id: string, version: number): Promise<LogEntry | undefined>;
-  /** The entry appended under a key, as long as it is here. */
-  ofKey(key: string): Promise<KeyedEntry | undefined>;
-  /** What {@link LogStorage.keepKeys} kept of a key. */
-  keptKey(key: string): Promise<KeyedEntry | undefined>;
+  /** The entries appended under any of `keys`, in any order, as long as they are here. */
+  ofKeys(keys: readonly string[]): Promise<readonly KeyedEntry[]>;
+  /** What {@link LogStorage.keepKeys} kept of any of `keys`, in any order. */
+  keptKeys(keys: readonly string[]): Promise<readonly KeyedEntry[]>;
   /** Appends in order until one is refused; `digests` are those under their keys. What a crash leaves is a prefix. */
   append(entries: readonly LogEntry[], digests: readonly (string | null)[]): Promise<Refusal | undefined>;
   /** Keeps the keys of the entries with `from ≤ sequence < to`, so that they may go. */

@@ -18,6 +18,9 @@ import { MongoLogStorage } from './mongo-log-storage.ts';
 /** Entries trimmed at a time. */
 const TRIM_SLICE = 1_000;
 
+/** Idempotency keys looked up in one command. */
+const KEYS_AT_ONCE = 500;
+
 export interface LogOptions {
   readonly clock?: Clock;
   /** In [0, 1), for pauses. */
@@ -121,11 +124,22 @@ export class MongoChangeLog implements ChangeLog, LogAppender, AsyncDisposable {
     return this.#appending.append(changes);
   }
 
-  entryOfKey(key: string): Promise<KeyedEntry | undefined> {
-    return reading('look up an idempotency key', async () => {
-      // A key is kept before its entry goes: asked in this order, one of the two has it.
-      const entry = await this.#storage.ofKey(key);
-      return entry !== undefined && entry.position.sequence >= this.floor() ? entry : this.#storage.keptKey(key);
+  async entryOfKey(key: string): Promise<KeyedEntry | undefined> {
+    return (await this.entriesOfKeys([key]))[0];
+  }
+
+  entriesOfKeys(keys: readonly string[]): Promise<readonly KeyedEntry[]> {
+    return reading('look up idempotency keys', async () => {
+      const found: KeyedEntry[] = [];
+      for (let next = 0; next < keys.length; next += KEYS_AT_ONCE) {
+        const some = keys.slice(next, next + KEYS_AT_ONCE);
+        // A key is kept before its entry goes: asked in this order, one of the two has it.
+        const logged = (await this.#storage.ofKeys(some)).filter(({ position }) => position.sequence >= this.floor());
+        const known = new Set(logged.map(({ key }) => key));
+        const others = some.filter((key) => !known.has(key));
+        found.push(...logged, ...(others.length === 0 ? [] : await this.#storage.keptKeys(others)));
+      }
+      return found;
     });
   }
 

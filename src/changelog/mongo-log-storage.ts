@@ -120,20 +120,25 @@ export class MongoLogStorage implements LogStorage {
     return document === null ? undefined : this.#entry(document);
   }
 
-  async ofKey(key: string): Promise<KeyedEntry | undefined> {
-    const document = await this.#log.findOne({ key }, this.#options());
-    const entry = document === null ? undefined : await this.#entry(document);
-    if (entry === undefined) return undefined;
-    const { operation, collection, id, version, epoch, sequence, image } = entry;
-    const digest = document?.digest ?? '';
-    return { key, digest, operation, collection, id, version, position: { epoch, sequence }, image };
+  async ofKeys(keys: readonly string[]): Promise<readonly KeyedEntry[]> {
+    const documents = await this.#log.find({ key: anyOf(keys) }, this.#options()).toArray();
+    const entries = documents.map(async (document) => {
+      const entry = await this.#entry(document);
+      if (entry === undefined) return [];
+      const { operation, collection, id, version, epoch, sequence, image } = entry;
+      const { key = '', digest = '' } = document;
+      return [{ key, digest, operation, collection, id, version, position: { epoch, sequence }, image }];
+    });
+    return (await Promise.all(entries)).flat();
   }
 
-  async keptKey(key: string): Promise<KeyedEntry | undefined> {
-    const kept = await this.#collection<KeyDocument>(KEYS).findOne({ _id: key }, this.#options());
-    if (kept === null) return undefined;
-    const { digest, operation, collection, id, version, epoch, sequence } = kept;
-    return { key, digest, operation, collection, id, version, position: { epoch, sequence }, image: null };
+  async keptKeys(keys: readonly string[]): Promise<readonly KeyedEntry[]> {
+    const kept = await this.#collection<KeyDocument>(KEYS)
+      .find({ _id: anyOf(keys) }, this.#options())
+      .toArray();
+    return kept.map(({ _id: key, digest, operation, collection, id, version, epoch, sequence }) => {
+      return { key, digest, operation, collection, id, version, position: { epoch, sequence }, image: null };
+    });
   }
 
   async append(entries: readonly LogEntry[], digests: readonly (string | null)[]): Promise<Refusal | undefined> {
@@ -239,4 +244,10 @@ export class MongoLogStorage implements LogStorage {
 function refusalIn(reply: Document): Refusal | undefined {
   const first = (reply.writeErrors as (Document & { index: number })[] | undefined)?.[0];
   return first === undefined ? undefined : { index: first.index, error: new MongoServerError(first) };
+}
+
+/** The usual single one is compared: that is an index's simplest task. */
+function anyOf(keys: readonly string[]): string | { readonly $in: readonly string[] } {
+  const [first] = keys;
+  return keys.length === 1 && first !== undefined ? first : { $in: keys };
 }

@@ -274,7 +274,9 @@ async function send(
     const refused = [error.writeErrors].flat();
     for (const { index, code, errmsg } of refused) {
       if (code !== 11000) throw coded(error, doing, 'WRITE');
-      outcomes[index] = writer.duplicate(table, indexNamed(errmsg)) ?? 'STALE';
+      // An insert sent before may stand in its own way, whichever index is named: that is found out alone.
+      const isInsert = parts[index]?.image.base === null;
+      outcomes[index] = (isInsert ? null : writer.duplicate(table, indexNamed(errmsg))) ?? 'STALE';
     }
     const { insertedCount, matchedCount } = error.result;
     if (insertedCount + matchedCount + refused.length === parts.length) return { outcomes };
@@ -385,10 +387,8 @@ async function entriesUnder(
   writer: MongoWriter,
   keys: readonly IdempotencyKey[],
 ): Promise<Map<string | undefined, KeyedEntry>> {
-  const entries = await inTurns(keys, async (key) => {
-    const entry = await writer.parts.log.entryOfKey(key.key);
-    if (entry !== undefined) requireSame(entry.digest, key);
-    return entry;
-  });
-  return new Map(entries.flatMap((entry) => (entry === undefined ? [] : [[entry.key, entry] as const])));
+  const digests = new Map(keys.map((key) => [key.key, key]));
+  const entries = await writer.parts.log.entriesOfKeys([...digests.keys()]);
+  for (const { key, digest } of entries) requireSame(digest, digests.get(key) as IdempotencyKey);
+  return new Map(entries.map((entry) => [entry.key, entry]));
 }

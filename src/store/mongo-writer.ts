@@ -276,6 +276,8 @@ export class MongoWriter {
       } catch (error) {
         const fault = faultOf(error);
         const refusal = fault === MongoFault.DUPLICATE ? this.duplicate(table, duplicateKeyIndex(error)) : null;
+        // An insert sent before may stand in its own way, whichever index is named.
+        if (refusal !== null && image.base === null && (await this.read(table, image._id)) !== null) return 'STALE';
         if (refusal !== null) return refusal;
         if (fault === MongoFault.UNAVAILABLE && sent === 1) throw coded(error, doing, 'WRITE');
         if (fault === MongoFault.UNAVAILABLE || fault === MongoFault.UNKNOWN) lost = error;

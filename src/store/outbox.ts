@@ -47,6 +47,8 @@ export interface LogAppender {
   append(changes: readonly KeyedChange[]): Promise<readonly LogEntry[]>;
   /** What was written under a key, in the log or after it was trimmed; undefined when nothing was. */
   entryOfKey(key: string): Promise<KeyedEntry | undefined>;
+  /** {@link entryOfKey} of many, in any order; nothing for a key under which nothing was written. */
+  entriesOfKeys(keys: readonly string[]): Promise<readonly KeyedEntry[]>;
   /** The entry of one version of a document; undefined when it was trimmed or never appended. */
   entryOfVersion(collection: string, id: Change['id'], version: number): Promise<LogEntry | undefined>;
   /** The last durable entry known here. */

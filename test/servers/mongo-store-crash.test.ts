@@ -1,9 +1,9 @@
-import { MongoNetworkError, MongoNotConnectedError } from 'mongodb';
+import { type MongoBulkWriteError, MongoNetworkError, MongoNotConnectedError } from 'mongodb';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { LogEntry } from '../../src/model/change.ts';
 import { documentHash } from '../../src/model/change.ts';
 import { MongoSweeper } from '../../src/store/mongo-sweeper.ts';
-import { entriesOf, keyOf, PLAIN, refusalOf } from '../contract/store/fixture.ts';
+import { entriesOf, indexed, keyOf, PLAIN, refusalOf } from '../contract/store/fixture.ts';
 import { databaseName, type MongoNode, openMongoNode } from '../support/mongo-store.ts';
 import { describeWith } from '../support/servers/describe-with.ts';
 import { type MongoServer, startMongo } from '../support/servers/mongo.ts';
@@ -119,6 +119,37 @@ describeWith('mongodb', 'MongoStore with writers that die', () => {
       await node.connection.database.dropDatabase();
     });
   }
+
+  it('knows documents of a bulk insert as its own, whichever of their unique indexes refuses them again', async () => {
+    const specs = indexed({ uniqueName: ['name'] });
+    const url = server.urlOf(databaseName());
+    await using node = await openMongoNode(url, specs);
+    const documents = [
+      { _id: 'a', name: 'a' },
+      { _id: 'b', name: 'b' },
+    ];
+    const idempotency = documents.map(({ _id }) => keyOf(_id));
+    const inserting = (at: MongoNode) => at.store.collection('people').insertMany(documents, { idempotency });
+    {
+      await using victim = await openMongoNode(url, specs, {
+        step: (name) => {
+          if (name === 'bulk.afterWrite') throw new Crash(name);
+        },
+      });
+      await expect(inserting(victim)).rejects.toThrow(Crash);
+    }
+    const { raw } = node.store.table('people');
+    const bulkWrite = raw.bulkWrite.bind(raw);
+    raw.bulkWrite = (...args) =>
+      bulkWrite(...args).catch((error: MongoBulkWriteError) => {
+        // Which index a server names first is its own affair.
+        for (const { err } of [error.writeErrors].flat())
+          err.errmsg = 'E11000 duplicate key error index: uniqueName dup key';
+        throw error;
+      });
+    expect(await inserting(node)).toMatchObject({ modifiedCount: 2, refused: [] });
+    await node.connection.database.dropDatabase();
+  });
 
   it('lets four primaries change the same documents, each change once', async () => {
     const url = server.urlOf(databaseName());

@@ -76,16 +76,16 @@ export class MemoryLogStorage implements LogStorage {
     );
   }
 
-  ofKey(key: string): Promise<KeyedEntry | undefined> {
+  ofKeys(keys: readonly string[]): Promise<readonly KeyedEntry[]> {
     return this.#command(() =>
       this.#sorted()
         .map(keyedEntry)
-        .find((entry) => entry.key === key),
+        .filter(({ key }) => keys.includes(key)),
     );
   }
 
-  keptKey(key: string): Promise<KeyedEntry | undefined> {
-    return this.#command(() => this.#server.keys.get(key));
+  keptKeys(keys: readonly string[]): Promise<readonly KeyedEntry[]> {
+    return this.#command(() => keys.flatMap((key) => this.#server.keys.get(key) ?? []));
   }
 
   async append(entries: readonly LogEntry[]): Promise<Refusal | undefined> {
