@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { LogCache } from '../../src/changelog/log-cache.ts';
 import { MongoChangeLog } from '../../src/changelog/mongo-change-log.ts';
 import { isHoldfastError } from '../../src/errors.ts';
 import { chainHash, type LogEntry } from '../../src/model/change.ts';
@@ -30,6 +31,40 @@ interface Outcome {
   error?: unknown;
 }
 
+/** A cache that all processes share, and that is none: it loses, is cut off, goes back in time and makes things up. */
+class BadCache implements LogCache {
+  #held: LogEntry[] = [];
+  readonly #random: () => number;
+
+  constructor(random: () => number) {
+    this.#random = random;
+  }
+
+  offer(entries: readonly LogEntry[]): void {
+    const draw = this.#random();
+    if (draw < 0.05) this.#held = [];
+    else if (draw < 0.1) this.#held = this.#held.slice(0, Math.floor(this.#held.length * this.#random()));
+    else if (draw < 0.15) this.#held = this.#held.slice(Math.floor(this.#held.length * this.#random()));
+    if (draw < 0.95) this.#held.push(...entries);
+  }
+
+  async read(after: number): Promise<readonly LogEntry[] | undefined> {
+    const draw = this.#random();
+    if (draw < 0.05) throw new Error('the connection was cut');
+    const start = this.#held.findIndex(({ sequence }) => sequence === after + 1);
+    if (start < 0 && draw < 0.6) return undefined;
+    const found = this.#held.slice(start < 0 ? 0 : start);
+    if (draw < 0.8) return found;
+    const place = Math.floor(found.length * this.#random());
+    // An image is bound by its hash alone, everything else by the chain.
+    const lie = draw < 0.85 ? { image: null } : { at: 0 };
+    const made = found.map((entry, at) => (at < place ? entry : { ...entry, ...lie }));
+    return draw < 0.9 ? made : [...found.slice(0, place), ...found.slice(place + 1)];
+  }
+
+  async close(): Promise<void> {}
+}
+
 /** A run of several processes on one server, every order of steps and every fault drawn from `seed`. */
 async function simulate(seed: number): Promise<void> {
   const random = seededRandom(seed);
@@ -37,6 +72,7 @@ async function simulate(seed: number): Promise<void> {
   const server = new MemoryLogServer();
   const bornMs = new Map<number, number>();
   const faultRate = random() < 0.3 ? 0 : random() * 0.3;
+  const cache = random() < 0.5 ? {} : { cache: new BadCache(random) };
   let calm = false;
 
   const fate = (): Fate =>
@@ -46,7 +82,7 @@ async function simulate(seed: number): Promise<void> {
     const waiting: (() => void)[] = [];
     const turn = () => new Promise<void>((resolve) => void waiting.push(resolve));
     const storage = new MemoryLogStorage(server, turn, fate);
-    const opening = MongoChangeLog.over(storage, { clock, random, keepMs: KEEP_MS });
+    const opening = MongoChangeLog.over(storage, { clock, random, keepMs: KEEP_MS, ...cache });
     const before = calm;
     calm = true;
     let log: MongoChangeLog | undefined;
@@ -59,7 +95,14 @@ async function simulate(seed: number): Promise<void> {
     }
     calm = before;
     const seen: LogEntry[] = [];
-    log.onEntries(({ entries }) => seen.push(...entries));
+    log.onEntries(({ entries, own }) => {
+      seen.push(...entries);
+      const last = entries.at(-1)?.sequence ?? 0;
+      if (!own) return;
+      cache.cache?.offer(entries);
+      // Whoever hears of it asks the cache first.
+      for (const process of processes) if (process.log !== log && random() < 0.8) process.log.poke(last);
+    });
     processes.push({ log, waiting, seen, asleepUntilMs: 0 });
   };
   for (let count = 1 + Math.floor(random() * 3); count >= 0; count--) await start();
