@@ -10,6 +10,8 @@ import { RestorePhase, type TargetTask, type TargetWork } from './postgres-targe
 
 /** Work of a task besides its rows, in bytes loaded in the same time. */
 const BASE_COST = 64 << 10;
+/** Objects created in one transaction. */
+const BATCH = 200;
 /** Differences that a message lists. */
 const LISTED = 5;
 
@@ -47,7 +49,7 @@ export async function prepareTables(session: PostgresSession, manifest: Manifest
 }
 
 /**
- * The tasks of a restore into existing tables, with their keys and indexes in place: rows in the order of the keys, the tables of a
+ * The tasks of a restore into existing tables, with their keys and indexes in place: large objects, rows in the order of the keys, the tables of a
  * cycle in one transaction with deferred keys; then sequences, what the journal says, and statistics. Planned from the target
  * as it is, after {@link prepareTables}, and from the marks of tasks that are done: a key between tables that are loaded matters no
  * more, so it makes no difference whether it has been put back already.
@@ -61,7 +63,8 @@ export async function planDataRestore(
   const pending = tables.filter(({ id, chunks }) => chunks.some((_, index) => !done.has(loadId(id, index))));
   const byId = new Map(tables.map((table) => [table.id, table]));
   const { keysOf, cycles } = await readCycles(session, pending);
-  const tasks: TargetTask[] = [];
+  const tasks = createLargeObjects(manifest);
+  const created = tasks.map(({ id }) => id);
   const loadsOf = new Map<number, string[]>();
   const together = new Map(cycles.flatMap((cycle) => cycle.tables.map((table) => [table, cycle] as const)));
 
@@ -89,7 +92,8 @@ export async function planDataRestore(
     for (const table of component.flatMap((id) => byId.get(id) ?? [])) {
       const loads = table.chunks.map((chunk, index) => {
         const work = { kind: 'rows', loads: [{ table, chunk, whole: false }], deferred: false } as const;
-        return task(loadId(table.id, index), RestorePhase.LOAD, work, chunk.bytes, parentsOf([table.id]));
+        const after = isLargeObjects(table) ? created : parentsOf([table.id]);
+        return task(loadId(table.id, index), RestorePhase.LOAD, work, chunk.bytes, after);
       });
       tasks.push(...loads);
       loadsOf.set(
@@ -121,6 +125,19 @@ export async function planDataRestore(
       tasks.map(({ id }) => id),
     )),
   ];
+}
+
+/** Large objects are contents: what holds their pages must exist before these are loaded. */
+function createLargeObjects({ objects }: Manifest): TargetTask[] {
+  const blobs = objects.filter(({ kind }) => kind === 'BLOB');
+  return Array.from({ length: Math.ceil(blobs.length / BATCH) }, (_, batch) => {
+    const work = { kind: 'objects', objects: blobs.slice(batch * BATCH, (batch + 1) * BATCH) } as const;
+    return task(`create:${batch}`, RestorePhase.CREATE, work, 0, []);
+  });
+}
+
+function isLargeObjects({ schema, name }: ManifestTable): boolean {
+  return schema === 'pg_catalog' && name === 'pg_largeobject';
 }
 
 function loadId(table: number, chunk: number): string {
@@ -270,21 +287,25 @@ async function readUncheckedChecks(
     .map(({ remove, restore }) => ({ remove: remove ?? '', restore: restore ?? '' }));
 }
 
-const ENABLE: Readonly<Record<string, string>> = { O: 'ENABLE', R: 'ENABLE REPLICA', A: 'ENABLE ALWAYS' };
+const STATES: Readonly<Record<string, string>> = { O: 'ENABLE', R: 'ENABLE REPLICA', A: 'ENABLE ALWAYS', D: 'DISABLE' };
 
-/** Triggers of the tables that an INSERT would fire; those that enforce keys stay on. */
+/**
+ * Triggers of the tables that an INSERT would fire; those that enforce keys stay on. Before PostgreSQL 15 ONLY does not keep a
+ * statement from the partitions: these come after what they are part of, and those that were off are put back too.
+ */
 async function readTriggers(session: PostgresSession, tables: readonly LiveTable[]): Promise<readonly Removal[]> {
   const byOid = new Map(tables.map((table) => [table.oid, qualifiedPostgres(table)]));
   const rows = await session.query(
     `SELECT tgrelid::text AS table, tgname AS name, tgenabled::text AS enabled FROM pg_trigger
-     WHERE NOT tgisinternal AND tgenabled <> 'D' AND tgtype & 4 <> 0 ORDER BY tgrelid, tgname`,
+     WHERE NOT tgisinternal AND (tgenabled <> 'D' OR tgparentid <> 0) AND tgtype & 4 <> 0
+     ORDER BY (SELECT count(*) FROM pg_partition_ancestors(tgrelid)), tgrelid, tgname`,
   );
   return rows.flatMap((row) => {
     const table = byOid.get(row.table ?? '');
     if (table === undefined) return [];
     const name = quotePostgres(row.name ?? '');
-    const remove = `ALTER TABLE ${table} DISABLE TRIGGER ${name}`;
-    return [{ remove, restore: `ALTER TABLE ${table} ${ENABLE[row.enabled ?? 'O'] ?? 'ENABLE'} TRIGGER ${name}` }];
+    const remove = `ALTER TABLE ONLY ${table} DISABLE TRIGGER ${name}`;
+    return [{ remove, restore: `ALTER TABLE ONLY ${table} ${STATES[row.enabled ?? 'O'] ?? 'ENABLE'} TRIGGER ${name}` }];
   });
 }
 
