@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import { z } from 'zod';
 import { type Config, databaseUrl, dataDirectory } from '../config.ts';
 import { datasetKey } from '../fallback/dataset/key-file.ts';
@@ -5,7 +6,7 @@ import { type RefreshProgress, refreshDataset } from '../fallback/dataset/refres
 import { keyFileOf } from '../gateway-datasets.ts';
 import { ask } from './ask.ts';
 import { clientTokenOf } from './client-token.ts';
-import { type CommandContext, ExitCode, UsageError } from './command.ts';
+import { type CommandContext, ExitCode, Failure, UsageError } from './command.ts';
 import { openSource } from './dataset-source.ts';
 import { DEFAULT_ENDPOINTS, endpointOf } from './endpoint.ts';
 import { Lifetime } from './lifetime.ts';
@@ -14,9 +15,16 @@ import { configuredModel } from './sdl.ts';
 import { table } from './table.ts';
 
 const PHASES = { read: 'read', mask: 'masked', check: 'checked' } as const;
-const ASKED = z.object({
-  fallbackRefresh: z.object({ running: z.boolean(), startedAt: z.string().nullable() }),
+/** Between two looks at a process that makes a dataset. */
+const LOOK_MS = 500;
+const STATE = z.object({
+  running: z.boolean(),
+  startedAt: z.string().nullable(),
+  lastError: z.string().nullable(),
+  capturedAt: z.string().nullable(),
+  documents: z.number(),
 });
+const FIELDS = '{ running startedAt lastError capturedAt documents }';
 
 /** `holdfast fallback refresh`: reads a database, or asks a running process to. Exit 3 when documents were left out. */
 export async function fallbackRefresh(context: CommandContext): Promise<ExitCode> {
@@ -58,9 +66,17 @@ async function refreshThere({ options, terminal }: CommandContext): Promise<Exit
   if (options.from !== undefined)
     throw new UsageError('--url lets the running process read its own database; leave --from away');
   const url = endpointOf(options.url, DEFAULT_ENDPOINTS.primaryOps);
-  const query = 'mutation { fallbackRefresh { running startedAt } }';
-  const { fallbackRefresh: state } = await ask(url, { query, shape: ASKED, token: clientTokenOf(options) });
-  terminal.result(state, `started at ${state.startedAt}; \`holdfast fallback status\` shows how it goes`);
+  const token = clientTokenOf(options);
+  const begun = z.object({ state: STATE });
+  let { state } = await ask(url, { query: `mutation { state: fallbackRefresh ${FIELDS} }`, shape: begun, token });
+  const progress = new Progress(terminal);
+  while (state.running) {
+    await setTimeout(LOOK_MS);
+    progress.show(0, `${url} makes a dataset`);
+    ({ state } = await ask(url, { query: `{ state: fallbackDatasets ${FIELDS} }`, shape: begun, token }));
+  }
+  if (state.lastError !== null) throw new Failure(state.lastError);
+  terminal.result(state, `a dataset of ${state.capturedAt}: ${state.documents.toLocaleString('en')} documents`);
   return ExitCode.OK;
 }
 

@@ -1,6 +1,7 @@
 /** Runs one benchmark: `npm run bench -- NAME`. Each prints a table and writes `bench-results/NAME.json`. */
 const BENCHMARKS: Readonly<Record<string, () => Promise<{ run(): Promise<void> }>>> = {
   dr: () => import('./dr.ts'),
+  datasets: () => import('./datasets.ts'),
   gateway: () => import('./gateway.ts'),
   replication: () => import('./replication.ts'),
 };
