@@ -51,7 +51,7 @@ describeWith('mariadb', 'a restore of MariaDB that is killed', ({ killable }) =>
 
   it.each([
     ...['full', 'data'].flatMap((mode) => [[mode, 'restore.afterMark'] as const]),
-    ...[1, 4, 20, 23, 26, 30].map((count) => ['full', `restore.afterObject:${count}`] as const),
+    ...[1, 4, 18, 22, 26].map((count) => ['full', `restore.afterObject:${count}`] as const),
     ['data', 'restore.afterObject:1'] as const,
     ...[1, 3, 9, 14].map((count) => ['full', `restore.beforeCommit:${count}`] as const),
     ...[1, 3, 8].map((count) => ['full', `restore.afterCommit:${count}`] as const),

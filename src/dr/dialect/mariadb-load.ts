@@ -69,8 +69,14 @@ interface Loaded {
   readonly warnings: readonly Warning[];
 }
 
+/** What was found out for a session, once. */
+const takesFiles = new WeakMap<MysqlSession, boolean>();
+
 async function canLoadLocal(session: MysqlSession): Promise<boolean> {
+  const known = takesFiles.get(session);
+  if (known !== undefined) return known;
   const [row] = await session.query('SELECT @@local_infile AS allowed');
+  takesFiles.set(session, row?.allowed === '1');
   return row?.allowed === '1';
 }
 

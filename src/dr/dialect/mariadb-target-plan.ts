@@ -6,15 +6,16 @@ import type { RestoreMode } from './restore-target.ts';
 /** What one task does. Only rows of transactional tables can be put into one transaction with its mark. */
 export type MariadbWork =
   | { readonly kind: 'objects'; readonly objects: readonly SchemaObject[] }
-  | {
-      readonly kind: 'rows';
-      readonly table: ManifestTable;
-      readonly chunks: readonly Chunk[];
-      readonly empties: boolean;
-    }
+  | { readonly kind: 'rows'; readonly loads: readonly RowsOf[]; readonly empties: boolean }
   | { readonly kind: 'check'; readonly keys: readonly ForeignKey[] }
   | { readonly kind: 'sequences' }
   | { readonly kind: 'journal' };
+
+/** A chunk of a table, loaded in one transaction with the others of its task; `empties` truncates their table before. */
+export interface RowsOf {
+  readonly table: ManifestTable;
+  readonly chunk: Chunk;
+}
 
 /** A task of the scheduler (`Task` in dr/scheduler); its cost is in bytes of rows, things are ids of tables. */
 export interface MariadbTask {
@@ -32,6 +33,8 @@ export const JOURNAL_TASK = 'journal';
 
 /** Tables created one after the other by one worker. */
 const BATCH = 16;
+/** Tables of up to so many bytes are loaded and checked together, one batch in one task. */
+const SMALL_BYTES = 128 << 10;
 /** Work of a task besides its rows, in bytes loaded in the same time. */
 const BASE_COST = 64 << 10;
 /** Bytes loaded in the time in which an index over one byte of rows is built, a key is checked. */
@@ -64,7 +67,10 @@ class Plan {
     this.#tables = new Map(tables.map((table) => [table.id, table]));
     const ofKind = (...kinds: string[]): SchemaObject[] => objects.filter(({ kind }) => kinds.includes(kind));
     if (mode === 'full') this.#createTables(ofKind('DATABASE PROPERTIES', 'SEQUENCE'), ofKind('TABLE'));
-    for (const table of tables) this.#loadRows(table);
+    const isSmall = (table: ManifestTable): boolean =>
+      isTransactional(table) && table.chunks.length === 1 && table.bytes <= SMALL_BYTES;
+    for (const table of tables.filter((one) => !isSmall(one))) this.#loadRows(table);
+    this.#loadTogether(tables.filter(isSmall));
     if (mode === 'full') {
       for (const object of ofKind('INDEX')) this.#alter(object, RestorePhase.INDEX, INDEX_COST, []);
       const built = new Map([...this.#behind].map(([id, tasks]) => [id, [...tasks]]));
@@ -78,7 +84,12 @@ class Plan {
         );
       }
     }
-    for (const [child, keys] of Map.groupBy(graph.keys, (key) => key.child)) this.#check(child, keys);
+    const smallKeys = graph.keys.filter(({ child }) => (this.#tables.get(child)?.bytes ?? 0) <= SMALL_BYTES);
+    const largeKeys = graph.keys.filter((key) => !smallKeys.includes(key));
+    for (const [child, keys] of Map.groupBy(largeKeys, (key) => key.child)) this.#check(`${child}`, keys);
+    for (let from = 0; from < smallKeys.length; from += BATCH) {
+      this.#check(`small:${from / BATCH}`, smallKeys.slice(from, from + BATCH));
+    }
 
     const rest = ofKind('FUNCTION', 'PROCEDURE', 'PACKAGE', 'PACKAGE BODY', 'VIEW', 'TRIGGER');
     let last = this.tasks.map(({ id }) => id);
@@ -115,11 +126,28 @@ class Plan {
     const tasks = (whole ? [chunks] : chunks.map((chunk) => [chunk])).map((part, index) =>
       this.#add({
         ...{ id: `rows:${id}:${whole ? 'all' : index}`, phase: RestorePhase.LOAD, dependsOn, shared: [`${id}`] },
-        work: { kind: 'rows', table, chunks: part, empties: whole },
+        work: { kind: 'rows', loads: part.map((chunk) => ({ table, chunk })), empties: whole },
         cost: part.reduce((sum, { bytes }) => sum + bytes, BASE_COST),
       }),
     );
     this.#behind.set(id, [...dependsOn, ...tasks]);
+  }
+
+  #loadTogether(tables: readonly ManifestTable[]): void {
+    for (let from = 0; from < tables.length; from += BATCH) {
+      const some = tables.slice(from, from + BATCH);
+      const task = this.#add({
+        ...{ id: `rows:small:${from / BATCH}`, phase: RestorePhase.LOAD, shared: some.map(({ id }) => `${id}`) },
+        work: {
+          kind: 'rows',
+          loads: some.flatMap((table) => table.chunks.map((chunk) => ({ table, chunk }))),
+          empties: false,
+        },
+        cost: some.reduce((sum, { bytes }) => sum + bytes, BASE_COST),
+        dependsOn: some.flatMap(({ id }) => this.#behind.get(id) ?? []),
+      });
+      for (const { id } of some) this.#behind.set(id, [...(this.#behind.get(id) ?? []), task]);
+    }
   }
 
   #alter(object: SchemaObject, phase: RestorePhase, costOfByte: number, others: readonly string[]): void {
@@ -134,12 +162,13 @@ class Plan {
     this.#behind.set(id, [...before, task]);
   }
 
-  #check(child: number, keys: readonly ForeignKey[]): void {
-    const tables = [...new Set([child, ...keys.map(({ parent }) => parent)])];
+  #check(name: string, keys: readonly ForeignKey[]): void {
+    const tables = [...new Set(keys.flatMap(({ child, parent }) => [child, parent]))];
+    const bytes = keys.reduce((sum, { child }) => sum + (this.#tables.get(child)?.bytes ?? 0), 0);
     this.#add({
-      ...{ id: `check:${child}`, phase: RestorePhase.CHECK, shared: tables.map(String) },
+      ...{ id: `check:${name}`, phase: RestorePhase.CHECK, shared: tables.map(String) },
       work: { kind: 'check', keys },
-      cost: BASE_COST + (this.#tables.get(child)?.bytes ?? 0) * keys.length * CHECK_COST,
+      cost: BASE_COST + bytes * CHECK_COST,
       dependsOn: tables.flatMap((id) => this.#behind.get(id) ?? []),
     });
   }

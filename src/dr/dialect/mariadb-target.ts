@@ -33,6 +33,7 @@ import {
   type MariadbTask,
   type MariadbWork,
   planMariadbRestore,
+  type RowsOf,
 } from './mariadb-target-plan.ts';
 import { MariadbTargetSessions } from './mariadb-target-sessions.ts';
 import type { RestoreBinding } from './postgres-progress.ts';
@@ -102,7 +103,8 @@ export class MariadbTarget implements RestoreTarget<MariadbTask, MysqlSession> {
       } catch (error) {
         await session.run('ROLLBACK').catch(() => undefined);
         if (signal.aborted) throw signal.reason;
-        if (task.work.kind !== 'rows' || !isLostRaceInMariadb(error) || tries === TRIES) throw error;
+        const isRetried = task.work.kind === 'rows' && isLostRaceInMariadb(error) && tries < TRIES;
+        if (!isRetried) throw mariadbError(`restore into ${this.location}`, error);
       }
     }
     this.#tellDone(task.work, false);
@@ -220,7 +222,7 @@ export class MariadbTarget implements RestoreTarget<MariadbTask, MysqlSession> {
         for (const object of work.objects) await this.#create(object, session, this.#isResumed);
         break;
       case 'rows':
-        await this.#load(id, work, session, signal);
+        await attempt('load rows', () => this.#load(id, work, session, signal));
         return;
       case 'check':
         for (const key of work.keys) await this.#checkKey(key, session);
@@ -251,7 +253,7 @@ export class MariadbTarget implements RestoreTarget<MariadbTask, MysqlSession> {
     const what = `create ${object.kind.toLowerCase()} ${object.name}`;
     if (looks && !REPEATABLE.test(object.kind) && (await attempt(what, () => isThere(session, object)))) return;
     try {
-      await runStatements(session, object.statements);
+      await runStatements(session, object.statements, this.#flavour.database);
       failpoint('restore.afterObject');
     } catch (error) {
       if (!isDenied(error)) throw mariadbError(what, error);
@@ -261,38 +263,44 @@ export class MariadbTarget implements RestoreTarget<MariadbTask, MysqlSession> {
       // Only a privileged user may create what runs in the name of another.
       const plain = object.statements.map(withoutDefiner);
       if (plain.every((statement, at) => statement === object.statements[at])) throw mariadbError(what, error);
-      await attempt(what, () => runStatements(session, plain));
+      await attempt(what, () => runStatements(session, plain, this.#flavour.database));
       this.#order.events.onNotice(`${object.kind.toLowerCase()} ${object.name} belongs to you, not to its definer`);
     }
   }
 
   async #load(
     id: string,
-    { table, chunks, empties }: Extract<MariadbWork, { readonly kind: 'rows' }>,
+    { loads, empties }: Extract<MariadbWork, { readonly kind: 'rows' }>,
     session: MysqlSession,
     signal: AbortSignal,
   ): Promise<void> {
+    const [first] = loads;
+    if (empties && first !== undefined) {
+      await attempt(`empty table ${first.table.name}`, () =>
+        session.run(`TRUNCATE TABLE ${quoteMysql(first.table.name)}`),
+      );
+    }
+    await session.run('START TRANSACTION');
+    for (const load of loads) await this.#loadOne(load, session, signal);
+    await markMariadbDone(session, id);
+    failpoint('restore.beforeCommit');
+    await session.run('COMMIT');
+    failpoint('restore.afterCommit');
+  }
+
+  async #loadOne({ table, chunk }: RowsOf, session: MysqlSession, signal: AbortSignal): Promise<void> {
     const { storage, manifest, key, events } = this.#order;
-    const operation = `load table ${table.name}`;
+    events.onChunkStart(table, this.#workers.indexOf(session) + 1);
     try {
-      if (empties) await session.run(`TRUNCATE TABLE ${quoteMysql(table.name)}`);
-      await session.run('START TRANSACTION');
-      for (const chunk of chunks) {
-        events.onChunkStart(table, this.#workers.indexOf(session) + 1);
-        const onBytes = (bytes: number): void => events.onBytes(table, bytes);
-        await loadChunk(session, { storage, reading: { manifest, key, signal }, table, chunk, onBytes });
-        failpoint('restore.afterChunk');
-      }
-      await markMariadbDone(session, id);
-      failpoint('restore.beforeCommit');
-      await session.run('COMMIT');
-      failpoint('restore.afterCommit');
+      const onBytes = (bytes: number): void => events.onBytes(table, bytes);
+      await loadChunk(session, { storage, reading: { manifest, key, signal }, table, chunk, onBytes });
     } catch (error) {
       if (isLostRaceInMariadb(error) || signal.aborted) throw error;
-      const coded = mariadbError(operation, error);
+      const coded = mariadbError(`load table ${table.name}`, error);
       events.onTableFailed(table, coded);
       throw coded;
     }
+    failpoint('restore.afterChunk');
   }
 
   /** A key that is added or loaded unchecked: the server would never look again. */
@@ -320,9 +328,9 @@ export class MariadbTarget implements RestoreTarget<MariadbTask, MysqlSession> {
   #tellDone(work: MariadbWork, earlier: boolean): void {
     if (work.kind !== 'rows') return;
     const { events } = this.#order;
-    for (const chunk of work.chunks) {
-      if (earlier) events.onBytes(work.table, chunk.bytes);
-      events.onChunkDone(work.table, chunk);
+    for (const { table, chunk } of work.loads) {
+      if (earlier) events.onBytes(table, chunk.bytes);
+      events.onChunkDone(table, chunk);
     }
   }
 }
@@ -334,7 +342,7 @@ const OWN_CONTEXT = `SET SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID
   character_set_client = 'utf8mb4', collation_connection = 'utf8mb4_general_ci'`;
 
 /** Runs statements, those after a context in the character set that it names: the server keeps their text in it. */
-async function runStatements(session: MysqlSession, statements: readonly string[]): Promise<void> {
+async function runStatements(session: MysqlSession, statements: readonly string[], database: string): Promise<void> {
   const [first = '', ...rest] = statements;
   if (!CONTEXT.test(first)) {
     for (const statement of statements) await session.run(statement);
@@ -343,6 +351,9 @@ async function runStatements(session: MysqlSession, statements: readonly string[
   const charset = CLIENT_CHARSET.exec(first)?.[1] ?? 'utf8mb4';
   const encoded: Buffer[] = [];
   for (const statement of rest) encoded.push(await encode(session, statement, charset));
+  // A session writes the collation that the database had when it was chosen into what it creates; choosing it again changes nothing.
+  await session.run('USE information_schema');
+  await session.run(`USE ${quoteMysql(database)}`);
   try {
     await session.run(first);
     for (const statement of encoded) await session.runBytes(statement);
@@ -367,6 +378,6 @@ async function attempt<T>(what: string, step: () => Promise<T>): Promise<T> {
   try {
     return await step();
   } catch (error) {
-    throw mysqlErrorName(error) === '' ? error : mariadbError(what, error);
+    throw mysqlErrorName(error) === '' || isLostRaceInMariadb(error) ? error : mariadbError(what, error);
   }
 }

@@ -49,7 +49,7 @@ CREATE TABLE nothing (id int);
 CREATE TABLE computed (a int AS (1) VIRTUAL);
 INSERT INTO computed VALUES (), ();
 CREATE FUNCTION shout(x varchar(100)) RETURNS varchar(200) DETERMINISTIC RETURN x;
-CREATE VIEW late AS SELECT id, shout(name) AS name FROM person WHERE name <> '`test_1`.x';
+CREATE VIEW late AS SELECT id, shout(name) AS name FROM person WHERE name <> '`another`.x';
 CREATE VIEW early AS SELECT * FROM late JOIN (SELECT 1 AS one) o;
 SET sql_mode = 'ANSI_QUOTES';
 DROP FUNCTION shout;
