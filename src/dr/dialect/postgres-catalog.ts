@@ -94,6 +94,10 @@ const NOT_OF_EXTENSION = (catalog: string, oid: string): string =>
   `NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = '${catalog}'::regclass AND e.objid = ${oid} AND e.deptype = 'e')`;
 
 /** The bottom of each type is found once, not for each of the many columns that have it. */
+/** No answer is given for what somebody has just dropped: it is for the locks to find that out. */
+const READABLE = (privilege: string): string =>
+  `coalesce(${privilege}(c.oid, 'SELECT') AND has_schema_privilege(n.oid, 'USAGE'), true)`;
+
 const TABLES = `
 WITH bases AS MATERIALIZED (
   SELECT u.type, b.base FROM (SELECT DISTINCT atttypid AS type FROM pg_attribute WHERE attnum > 0 AND NOT attisdropped) u, LATERAL (
@@ -113,7 +117,7 @@ SELECT coalesce(json_agg(x ORDER BY x.schema COLLATE "C", x.name COLLATE "C"), '
       JOIN pg_opclass o ON o.oid = ANY (p.partclass) WHERE p.partstrat = 'h' AND o.opcintype = 'anyenum'::regtype) AS scattered,
     CASE c.relkind WHEN 'r' THEN pg_relation_size(c.oid) / current_setting('block_size')::int ELSE 0 END AS pages,
     CASE c.relkind WHEN 'r' THEN pg_table_size(c.oid) ELSE 0 END AS bytes,
-    has_table_privilege(c.oid, 'SELECT') AND has_schema_privilege(n.oid, 'USAGE') AS readable,
+    ${READABLE('has_table_privilege')} AS readable,
     row_security_active(c.oid) AS "hidesRows",
     (SELECT coalesce(x.extcondition[array_position(x.extconfig, c.oid)], '') FROM pg_extension x WHERE c.oid = ANY (x.extconfig)) AS condition,
     coalesce((SELECT json_agg(json_build_object('name', a.attname, 'type', format_type(a.atttypid, a.atttypmod),
@@ -139,7 +143,7 @@ SELECT coalesce(json_agg(x ORDER BY x.child, x.name COLLATE "C"), '[]')::text AS
 const SEQUENCES = `
 SELECT coalesce(json_agg(x ORDER BY x.schema COLLATE "C", x.name COLLATE "C"), '[]')::text AS json FROM (
   SELECT n.nspname AS schema, c.relname AS name,
-    has_sequence_privilege(c.oid, 'SELECT') AND has_schema_privilege(n.oid, 'USAGE') AS readable,
+    ${READABLE('has_sequence_privilege')} AS readable,
     (SELECT d.refobjid::int8 FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i') LIMIT 1) AS table
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
   WHERE c.relkind = 'S' AND c.relpersistence <> 't' AND ${USER_SCHEMA} AND ${NOT_OF_EXTENSION('pg_class', 'c.oid')}
