@@ -3,7 +3,7 @@ import { PairMap } from '../util/pair-map.ts';
 /** Shorter values are not looked for inside others: every text would hold some. */
 export const SHORTEST_INSIDE = 4;
 /** Of longer values the beginning is looked for. */
-const LONGEST = 64;
+export const LONGEST = 64;
 /** Bits of the first, quick test. */
 const FILTER_BITS = 1 << 22;
 // Two polynomial hashes, each modulo 2^32; the multipliers are odd and of no meaning.

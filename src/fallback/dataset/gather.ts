@@ -32,7 +32,7 @@ export interface GatherOptions {
   /** Where documents are put aside; must exist and be new. */
   readonly scratch: string;
   readonly signal?: AbortSignal | undefined;
-  /** Called now and then with the documents read. */
+  /** Called now and then with the documents taken. */
   readonly onProgress?: ((documents: number) => void) | undefined;
 }
 
@@ -93,7 +93,7 @@ class Gathering implements Gathered {
   readonly #asked = new Map<string, Set<string>>();
   #documents = 0;
   #bytes = 0;
-  #read = 0;
+  #steps = 0;
 
   constructor(options: GatherOptions) {
     const { model, rules, scratch } = options;
@@ -113,7 +113,12 @@ class Gathering implements Gathered {
 
   async run(): Promise<void> {
     await this.#choose();
-    for (const part of this.entities) for (const document of part.spool.read()) this.#want(part, document);
+    for (const part of this.entities) {
+      for (const document of part.spool.read()) {
+        this.#want(part, document);
+        await this.#pace();
+      }
+    }
     await this.#close();
     await this.#fillLists();
   }
@@ -198,7 +203,11 @@ class Gathering implements Gathered {
         .filter(({ single }) => !single)) {
         const targetPart = this.#parts.get(target.name)!;
         if (targetPart.whole) continue;
-        const keys = new Map([...part.spool.read()].flatMap((document) => keysAt(document, ownerPath)));
+        const keys = new Map<string, unknown>();
+        for (const document of part.spool.read()) {
+          for (const [text, value] of keysAt(document, ownerPath)) keys.set(text, value);
+          await this.#pace();
+        }
         const values = [...keys.values()];
         for (let from = 0; from < values.length && !this.#isFull(); from += BATCH) {
           const batch = values.slice(from, from + BATCH);
@@ -272,11 +281,11 @@ class Gathering implements Gathered {
 
   /** Lets others have their turn: a gateway may be serving in this process. */
   async #pace(): Promise<void> {
-    this.#read += 1;
-    if (this.#read % TURN !== 0) return;
+    this.#steps += 1;
+    if (this.#steps % TURN !== 0) return;
     await setImmediate();
     this.#options.signal?.throwIfAborted();
-    this.#options.onProgress?.(this.#read);
+    this.#options.onProgress?.(this.#documents);
   }
 }
 

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { HoldfastError } from '../../errors.ts';
+import { LONGEST, SHORTEST_INSIDE } from '../../mask/leak-index.ts';
 import { DocumentMasker } from '../../mask/mask-document.ts';
 import { type Originals, textOf } from '../../mask/originals.ts';
 import { type EntityRules, type FieldRule, Kept, type MaskRules } from '../../mask/rules.ts';
@@ -147,12 +148,16 @@ function confirmed(leaks: readonly Leak[], { gathered, model, rules }: ProveOpti
     for (const document of spool.read()) {
       masker.mask(entity.name, document, (_kind, value) => {
         const text = textOf(value).toLowerCase();
-        for (const leak of leaks) if (leak.part.toLowerCase().includes(text.slice(0, 64))) sure.add(leak);
+        for (const leak of leaks) if (isIn(leak.part.toLowerCase(), text)) sure.add(leak);
         return value;
       });
     }
   }
   return [...sure];
+}
+
+function isIn(part: string, original: string): boolean {
+  return original.length < SHORTEST_INSIDE ? part === original : part.includes(original.slice(0, LONGEST));
 }
 
 function leaked(leaks: readonly Leak[]): HoldfastError {
