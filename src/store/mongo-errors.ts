@@ -52,6 +52,8 @@ export function faultOf(error: unknown): MongoFault {
   const cause = unwrapped(error);
   // A deadline of ours.
   if (cause instanceof DOMException) return MongoFault.UNKNOWN;
+  // The driver passes on what a socket says while a long message is written.
+  if (cause instanceof Error && 'syscall' in cause) return MongoFault.UNKNOWN;
   if (!(cause instanceof MongoError)) return MongoFault.REFUSED;
   if (cause instanceof MongoServerSelectionError) return faultOfSelection(cause);
   if (cause instanceof MongoNotConnectedError || cause instanceof MongoTopologyClosedError) {

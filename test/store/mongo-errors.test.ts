@@ -65,6 +65,11 @@ describe('errors of MongoDB', () => {
     expect(duplicateKeyIndex(server(11000, message))).toBe(index);
   });
 
+  it('takes an error of the socket itself for a missing answer', () => {
+    const error = Object.assign(new Error('write ECONNRESET'), { code: 'ECONNRESET', syscall: 'write' });
+    expect(faultOf(error)).toBe('UNKNOWN');
+  });
+
   it('name no index when another thing was refused', () => {
     expect(duplicateKeyIndex(server(2, duplicate.message))).toBeUndefined();
     expect(isDuplicateKey(server(2, duplicate.message))).toBe(false);
