@@ -12,15 +12,16 @@ const BUILT_LATER_BYTES = 8 << 20;
 const INNODB = 'InnoDB';
 
 /**
- * Every object of the session's database as the server prints it, in an order in which they can be created: tables without their
+ * Every object of the sessions' database as the server prints it, in an order in which they can be created: tables without their
  * large indexes and without foreign keys; views first as placeholders, so that they may refer to each other; events last.
  * @throws DR_PRIVILEGE_MISSING for a routine whose body is hidden
  */
 export async function readMariadbObjects(
-  session: MysqlSession,
+  sessions: readonly [MysqlSession, ...MysqlSession[]],
   catalog: MariadbCatalog,
   flavour: Flavour,
 ): Promise<SchemaObject[]> {
+  const [session] = sessions;
   const { database } = flavour;
   const objects: SchemaObject[] = [
     object('DATABASE PROPERTIES', 'database', 'PRE_DATA', [
@@ -34,7 +35,10 @@ export async function readMariadbObjects(
   const routines = await routineObjects(session);
   const known = [...catalog.tables.map(({ name }) => name), ...catalog.sequences, ...catalog.views];
   const names = new Set([...known, ...routines.map(({ name }) => name)].map(quoteMysql));
-  for (const table of catalog.tables) objects.push(...(await tableObjects(session, table, catalog, database, names)));
+  const ofTable = await readSideBySide(sessions, catalog.tables, (one, table) =>
+    tableObjects(one, table, catalog, database, names),
+  );
+  objects.push(...ofTable.flat());
   return [
     ...objects,
     ...routines,
@@ -42,6 +46,22 @@ export async function readMariadbObjects(
     ...(await triggerObjects(session, catalog)),
     ...(await eventObjects(session)),
   ];
+}
+
+/** Asks about many things on several sessions at once; answers in the order of the things. */
+async function readSideBySide<T, R>(
+  sessions: readonly MysqlSession[],
+  things: readonly T[],
+  read: (session: MysqlSession, thing: T) => Promise<R>,
+): Promise<R[]> {
+  const answers: R[] = [];
+  const queue = things.entries();
+  await Promise.all(
+    sessions.map(async (session) => {
+      for (const [index, thing] of queue) answers[index] = await read(session, thing);
+    }),
+  );
+  return answers;
 }
 
 async function tableObjects(

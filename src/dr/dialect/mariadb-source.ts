@@ -99,7 +99,8 @@ async function planSource(snapshot: MariadbSnapshot, flavour: Flavour, options: 
   const keys = keysOf(catalog, flavour.database);
   const chosen = chooseTables(readable, keys, options.tables);
   const tables = readable.filter(({ id }) => chosen.has(id));
-  const all = await readMariadbObjects(coordinator, catalog, flavour);
+  const others = snapshot.workers.filter((session) => session !== coordinator);
+  const all = await readMariadbObjects([coordinator, ...others], catalog, flavour);
   const objects = options.tables === null ? all : objectsOf(all, chosen);
 
   const selections = resolveMariadbSuffixes(catalog, flavour.database, options.suffixes);
