@@ -69,7 +69,7 @@ export interface BackupSummary {
   readonly durationMs: number;
 }
 
-/** Files of each worker whose end the disk may still be taking while the worker reads on. */
+/** Files of each worker that may still be written to their end while the worker reads on. */
 const CLOSING_AT_ONCE = 4;
 
 interface ChunkTask extends Task {
@@ -138,6 +138,7 @@ async function writeBackup(storage: ArchiveStorage, options: BackupOptions): Pro
   const chunks = await writeChunks(storage, source, options, progress, signal);
   const manifest = manifestOf(source, chunks, options, startedAt);
   signal.throwIfAborted();
+  await storage.flush();
   await writeManifest(storage, manifest);
   failpoint('backup.afterManifest');
   progress.end('done');
@@ -214,10 +215,10 @@ interface ChunkWriting {
   readonly signal: AbortSignal;
 }
 
-/** A chunk that was read; its file is not on disk before it is closed. */
+/** A chunk that was read; its file is not visible before it is closed. */
 interface ReadChunk {
   readonly rows: number;
-  /** Makes the file durable. Null when it has no rows: then there is no file either. */
+  /** Ends the file. Null when it has no rows: then there is no file either. */
   close(): Promise<Chunk | null>;
 }
 

@@ -71,7 +71,7 @@ export class ChunkWriter {
     return undefined;
   }
 
-  /** Makes the file durable and visible. @throws what storing any of the bytes threw */
+  /** Makes the file visible; durable as `FileSink.commit` says. @throws what storing any of the bytes threw */
   async finish(): Promise<ChunkTotals> {
     // An empty chunk is one empty block, so that it is a file like any other.
     if (this.#filled > 0 || this.#bytes === 0) this.#send();

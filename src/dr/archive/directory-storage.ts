@@ -10,20 +10,22 @@ import type { ArchiveStorage, FileSink, StoredFile } from './storage.ts';
 
 /** Ends the name of a file that is still being written. */
 const UNFINISHED = /\.[0-9a-f]{12}\.tmp$/;
+/** Files up to this size are synced at the end, close together: the disk takes many at once then, and no reader waits for it meanwhile. */
+const SYNCED_LATER_BYTES = 4 << 20;
+const SYNCED_AT_ONCE = 8;
 /** What files are read into, by whoever reads next. */
 const pieces = new BufferPool(1 << 20, 8);
 
 /**
- * An archive in a directory. A file is written under another name, synced, renamed, and its directory synced; links are not followed
- * below the directory. Nothing is created before the first file.
+ * An archive in a directory. A file is written under another name and renamed when it is whole; links are not followed below the
+ * directory. Nothing is created before the first file.
  */
 export class DirectoryStorage implements ArchiveStorage {
   readonly location: string;
   /** Directories below the root that are known to be no links, by path. */
   readonly #checked = new Set<string>();
-  /** Syncs of directories that have not begun, by path. */
-  readonly #syncs = new Map<string, Promise<void>>();
-  #lastSync: Promise<void> = Promise.resolve();
+  /** Paths of files that were committed and of directories with new names, which may not be on disk. */
+  readonly #unsynced = new Set<string>();
 
   constructor(directory: string) {
     this.location = resolve(directory);
@@ -33,19 +35,36 @@ export class DirectoryStorage implements ArchiveStorage {
     const path = await this.#pathFor(name);
     const unfinished = unfinishedName(path);
     const handle = await this.#do(`create ${name}`, () => open(unfinished, 'wx', 0o600));
+    let written = 0;
     return {
-      write: (bytes) => this.#do(`write ${name}`, () => writeAll(handle, bytes)),
+      write: (bytes) => {
+        written += bytes.length;
+        return this.#do(`write ${name}`, () => writeAll(handle, bytes));
+      },
       commit: () =>
         this.#do(`write ${name}`, async () => {
-          await syncAndClose(handle);
+          const isLarge = written > SYNCED_LATER_BYTES;
+          await (isLarge ? syncAndClose(handle) : handle.close());
           await rename(unfinished, path);
-          await this.#syncDirectory(dirname(path));
+          if (!isLarge) this.#unsynced.add(path);
+          this.#unsynced.add(dirname(path));
         }),
       async abort() {
         await handle.close().catch(() => undefined);
         await rm(unfinished, { force: true });
       },
     };
+  }
+
+  async flush(): Promise<void> {
+    const rest = this.#unsynced.values();
+    const sync = async (): Promise<void> => {
+      for (const path of rest) {
+        await this.#do(`sync ${path}`, () => syncPath(path));
+        this.#unsynced.delete(path);
+      }
+    };
+    await Promise.all(Array.from({ length: SYNCED_AT_ONCE }, sync));
   }
 
   async createNew(name: string, bytes: Uint8Array): Promise<void> {
@@ -102,7 +121,7 @@ export class DirectoryStorage implements ArchiveStorage {
     await this.#do(`remove ${name}`, async () => {
       await this.#assertNoLinks(dirname(path));
       await rm(path, { force: true });
-      await syncDirectory(dirname(path));
+      await syncPath(dirname(path));
     });
   }
 
@@ -128,7 +147,7 @@ export class DirectoryStorage implements ArchiveStorage {
           await syncAndClose(handle);
         }
         await publish(unfinished, path);
-        await syncDirectory(dirname(path));
+        await syncPath(dirname(path));
       } catch (error) {
         await rm(unfinished, { force: true });
         throw error;
@@ -157,19 +176,6 @@ export class DirectoryStorage implements ArchiveStorage {
     await this.#assertNoLinks(dirname(directory));
     if (!(await lstat(directory)).isDirectory()) throw linkError(directory);
     this.#checked.add(directory);
-  }
-
-  /** One sync makes all files durable that were renamed before it began: those that come while one runs share the next. */
-  #syncDirectory(directory: string): Promise<void> {
-    const waiting = this.#syncs.get(directory);
-    if (waiting !== undefined) return waiting;
-    const sync = this.#lastSync.then(() => {
-      this.#syncs.delete(directory);
-      return syncDirectory(directory);
-    });
-    this.#syncs.set(directory, sync);
-    this.#lastSync = sync.catch(() => undefined);
-    return sync;
   }
 
   async #do<T>(what: string, work: () => Promise<T>): Promise<T> {
@@ -233,9 +239,9 @@ async function syncAndClose(handle: FileHandle): Promise<void> {
   }
 }
 
-async function syncDirectory(directory: string): Promise<void> {
-  const handle = await open(directory, constants.O_RDONLY | constants.O_DIRECTORY);
-  await syncAndClose(handle);
+/** Makes a file, or the names in a directory, durable. */
+async function syncPath(path: string): Promise<void> {
+  await syncAndClose(await open(path, constants.O_RDONLY));
 }
 
 function linkError(what: string): HoldfastError {

@@ -180,6 +180,9 @@ export class S3Storage implements ArchiveStorage {
     });
   }
 
+  /** What S3 has taken is durable. */
+  async flush(): Promise<void> {}
+
   async close(): Promise<void> {
     this.#client.destroy();
   }

@@ -2,7 +2,7 @@
 export interface FileSink {
   /** Resolves when the bytes were taken; the buffer may then be used again. */
   write(bytes: Uint8Array): Promise<void>;
-  /** Makes the file durable and visible, whole. */
+  /** Makes the file visible, whole; it is durable when {@link ArchiveStorage.flush} returns. */
   commit(): Promise<void>;
   /** Leaves nothing behind. */
   abort(): Promise<void>;
@@ -18,9 +18,11 @@ export interface ArchiveStorage {
   /** Path or URL to show, without secrets. */
   readonly location: string;
   create(name: string): Promise<FileSink>;
-  /** Writes a file that must not exist, whole. @throws ALREADY_EXISTS */
+  /** Makes every file durable that was committed before. */
+  flush(): Promise<void>;
+  /** Writes a file that must not exist, whole and durable. @throws ALREADY_EXISTS */
   createNew(name: string, bytes: Uint8Array): Promise<void>;
-  /** Replaces a small file atomically. */
+  /** Replaces a small file atomically; durable. */
   replace(name: string, bytes: Uint8Array): Promise<void>;
   /** The bytes of a file in order. A piece may be used until the next one is asked for. @throws DR_NOT_FOUND */
   read(name: string, signal?: AbortSignal): AsyncIterable<Uint8Array>;

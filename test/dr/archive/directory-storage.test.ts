@@ -1,4 +1,4 @@
-import { mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { DirectoryStorage } from '../../../src/dr/archive/directory-storage.ts';
@@ -30,6 +30,18 @@ describe('an archive in a directory', () => {
     await sink.commit();
     expect(await storage.list()).toEqual([{ name: 'data/1/0.copy', bytes: 7 }]);
     expect(await text(storage, 'data/1/0.copy')).toBe('one two');
+  });
+
+  it('makes what was committed durable when it is asked to, once, and tells what it could not', async () => {
+    await using directory = await temporaryDirectory();
+    const storage = new DirectoryStorage(directory.path);
+    for (let i = 0; i < 20; i++) await put(storage, `data/1/${i}.copy`, 'rows');
+    await rm(join(directory.path, 'data/1/13.copy'));
+    await expect(storage.flush()).rejects.toMatchObject({ code: 'DR_NOT_FOUND' });
+    await put(storage, 'data/1/13.copy', 'rows');
+    await storage.flush();
+    await storage.removeAll();
+    await storage.flush();
   });
 
   it('leaves nothing of a file that was given up', async () => {
