@@ -39,6 +39,11 @@ export const FALLBACK_DATASET_COMMANDS: readonly CommandDefinition[] = [
         description: 'key that fakes are drawn with; made when missing',
       },
       DATA,
+      {
+        flags: '--ids <file>',
+        description:
+          'ids that must be in it, e.g. those read most: a JSON object of lists by entity, {"Teacher": ["t1"]}',
+      },
       { flags: '--documents <number>', sets: { 'fallback.datasets.documents': text }, description: 'documents, about' },
       { flags: '--bytes <number>', sets: { 'fallback.datasets.bytes': text }, description: 'their size, about' },
       SCHEMA,

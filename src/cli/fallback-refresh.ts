@@ -1,9 +1,12 @@
+import { readFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import { z } from 'zod';
 import { type Config, databaseUrl, dataDirectory } from '../config.ts';
 import { datasetKey } from '../fallback/dataset/key-file.ts';
 import { type RefreshProgress, refreshDataset } from '../fallback/dataset/refresh.ts';
 import { keyFileOf } from '../gateway-datasets.ts';
+import type { Model } from '../model/entity.ts';
+import { parseExtendedJson } from '../model/extended-json.ts';
 import { ask } from './ask.ts';
 import { clientTokenOf } from './client-token.ts';
 import { type CommandContext, ExitCode, Failure, UsageError } from './command.ts';
@@ -42,9 +45,10 @@ async function refreshHere({ config: load, options, terminal }: CommandContext):
   const controller = new AbortController();
   void lifetime.over.then(() => controller.abort(new Error('cancelled')));
   const progress = new Progress(terminal);
+  const wanted = wantedIds(options.ids, model);
   const made = await refreshDataset({
     ...{ source: opened.source, model, key: datasetKey(keyFileOf(config)), out: dir },
-    ...{ budget: { documents, bytes }, signal: controller.signal },
+    ...{ budget: { documents, bytes }, wanted, signal: controller.signal },
     onProgress: (report) =>
       progress.show(shareOf(report, documents), `${report.documents} documents ${PHASES[report.phase]}`),
   });
@@ -78,6 +82,24 @@ async function refreshThere({ options, terminal }: CommandContext): Promise<Exit
   if (state.lastError !== null) throw new Failure(state.lastError);
   terminal.result(state, `a dataset of ${state.capturedAt}: ${state.documents.toLocaleString('en')} documents`);
   return ExitCode.OK;
+}
+
+/** The lists of `--ids`; ids as extended JSON writes them. */
+function wantedIds(file: unknown, { entities }: Model): Map<string, readonly unknown[]> | undefined {
+  if (typeof file !== 'string') return undefined;
+  let lists: [string, unknown][];
+  try {
+    lists = Object.entries(parseExtendedJson(readFileSync(file, 'utf8')));
+  } catch (error) {
+    throw new UsageError(`--ids ${file} cannot be read: ${(error as Error).message}`);
+  }
+  return new Map(
+    lists.map(([name, ids]) => {
+      if (!entities.some((entity) => entity.name === name)) throw new UsageError(`--ids: there is no entity ${name}`);
+      if (!Array.isArray(ids)) throw new UsageError(`--ids: ${name} must be a list of ids`);
+      return [name, ids];
+    }),
+  );
 }
 
 function configuredSource(config: Config): string {

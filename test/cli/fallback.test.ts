@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { expect, it } from 'vitest';
@@ -64,6 +64,18 @@ it('makes a dataset of the embedded store, then compares the two', async () => {
     ],
   });
   expect(checked.code).toBe(3);
+});
+
+it('takes the ids that are asked for', async () => {
+  await using bench = await setUp();
+  writeFileSync(bench.at('ids.json'), '{"Desk": ["d7", "not there"]}');
+  const args = ['--out', bench.at('datasets'), '--documents', '8', '--ids', bench.at('ids.json'), '--json'];
+  const { code, stdout } = await bench.run('fallback', 'refresh', ...args);
+  expect(code).toBe(0);
+  const { directory } = JSON.parse(stdout) as { directory: string };
+  expect(readFileSync(join(directory, 'desks.jsonl'), 'utf8')).toContain('"_id":"d7"');
+  writeFileSync(bench.at('ids.json'), '{"Chair": []}');
+  expect(await bench.run('fallback', 'refresh', ...args)).toMatchObject({ code: 2 });
 });
 
 it.each([
