@@ -133,6 +133,12 @@ function configSchema(role: Role) {
               .describe('hand-written documents for the tier DATASET: a file by collection; JSON in the variable'),
           })
           .prefault({}),
+        breaker: z
+          .strictObject({
+            failures: count.default(3).describe('failures in a row after which the database is left alone'),
+            maxProbeMs: count.default(450).describe('longest pause between two looks whether it is back'),
+          })
+          .prefault({}),
         deadlineMs: z
           .strictObject({
             read: count.default(400).describe('time that the reads of a request wait for the database'),

@@ -112,12 +112,12 @@ export interface OpenFallbackOptions {
 /** The fallback as it is configured. */
 export function openFallback(options: OpenFallbackOptions): Fallback {
   const { config, model, live, others = [], onRead, logger, metrics } = options;
-  const { tiers, deadlineMs } = config.fallback;
+  const { tiers, deadlineMs, breaker } = config.fallback;
   const rules = new Map(model.entities.map((entity) => [entity.collection, collectionRules(entity)]));
   const fallback = new Fallback({
     tiers: tiers.flatMap((tier) => (tier === 'LIVE' ? [live] : others.filter(({ source }) => source === tier))),
     rules: (collection) => rules.get(collection) as CollectionRules,
-    ...{ deadlineMs, onRead, logger, metrics: metricsOf(metrics) },
+    ...{ deadlineMs, breaker, onRead, logger, metrics: metricsOf(metrics) },
   });
   observe(metrics, { holdfast_fallback_open: () => (fallback.problems().length > 0 ? 1 : 0) });
   return fallback;
