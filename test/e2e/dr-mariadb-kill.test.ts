@@ -53,7 +53,7 @@ describeWith('mariadb', 'a restore of MariaDB that is killed', ({ killable }) =>
     ...['full', 'data'].flatMap((mode) => [[mode, 'restore.afterMark'] as const]),
     ...[1, 4, 18, 22, 26].map((count) => ['full', `restore.afterObject:${count}`] as const),
     ['data', 'restore.afterObject:1'] as const,
-    ...[1, 3, 9, 14].map((count) => ['full', `restore.beforeCommit:${count}`] as const),
+    ...[1, 3, 7, 10].map((count) => ['full', `restore.beforeCommit:${count}`] as const),
     ...[1, 3, 8].map((count) => ['full', `restore.afterCommit:${count}`] as const),
     ...[1, 6].map((count) => ['full', `restore.afterChunk:${count}`] as const),
     ...[1, 3, 4].map((count) => ['data', `restore.afterChunk:${count}`] as const),
