@@ -39,7 +39,7 @@ function findTable({ tables, id: backup }: Manifest, wanted: string): number {
 }
 
 /** The tables, their partitions, those that their keys refer to, and those that they are attached to or inherit from. */
-function neededBy(wanted: readonly number[], { objects, graph }: Manifest): ReadonlySet<number> {
+function neededBy(wanted: readonly number[], { objects, graph, tables }: Manifest): ReadonlySet<number> {
   const tableOf = new Map(objects.map((object) => [object.id, object.kind === 'TABLE' ? object.table : null]));
   const above: { readonly child: number; readonly parent: number; readonly isPartition: boolean }[] = [];
   for (const { kind, table: child, dependsOn } of objects) {
@@ -48,6 +48,7 @@ function neededBy(wanted: readonly number[], { objects, graph }: Manifest): Read
       if (parent !== child) above.push({ child, parent, isPartition: kind === 'TABLE ATTACH' });
     }
   }
+  const scattered = new Set(tables.flatMap((table) => (table.scattered ? [table.id] : [])));
   // A table that is only needed because a partition is attached to it does not need its other partitions.
   const withRows = new Set(wanted);
   const needed = new Set<number>();
@@ -64,7 +65,12 @@ function neededBy(wanted: readonly number[], { objects, graph }: Manifest): Read
     }
     for (const table of needed) {
       addKeys(table);
-      for (const { child, parent } of above) if (child === table) needed.add(parent);
+      for (const { child, parent } of above) {
+        if (child !== table) continue;
+        needed.add(parent);
+        // Its rows cannot be told apart by the partitions they are in.
+        if (scattered.has(parent)) withRows.add(parent);
+      }
     }
   }
   return needed;

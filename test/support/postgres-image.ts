@@ -57,16 +57,16 @@ async function contentLines(
 ): Promise<readonly Readonly<Record<string, string | null>>[]> {
   const relations = await databases.query(
     url,
-    `SELECT format('%I.%I', n.nspname, c.relname) AS name, quote_literal(n.nspname) AS schema, quote_literal(c.relname) AS label, c.relkind::text AS kind, c.relispopulated::text AS filled,
+    `SELECT format('%I.%I', n.nspname, c.relname) AS name, quote_literal(n.nspname) AS schema, quote_literal(c.relname) AS label, c.relkind::text AS kind, c.relispopulated::text AS filled, c.relispartition::text AS part,
        (SELECT bool_or(p.partstrat = 'h') FROM pg_partition_ancestors(c.oid) a(relid) JOIN pg_partitioned_table p ON p.partrelid = a.relid)::text AS hashed
      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
      WHERE c.relkind IN ('r', 'm', 'S', 'p') AND c.relpersistence <> 't' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' ORDER BY 1`,
   );
-  const questions = relations.flatMap(({ name, schema, label, kind, filled, hashed }) => {
+  const questions = relations.flatMap(({ name, schema, label, kind, filled, part, hashed }) => {
     if (kind === 'S') return [`SELECT ${schema}, concat_ws(' ', ${label}, last_value, is_called) FROM ${name}`];
     if (filled === 'false') return [`SELECT ${schema}, concat(${label}, ' is not filled')`];
     // Into which partition a row falls by its hash is not the same in every database: there the whole table is looked at.
-    if (kind !== 'm' && (kind === 'p') !== (hashed === 'true')) return [];
+    if (hashed === 'true' ? part === 'true' : kind === 'p') return [];
     const hash = `md5(coalesce(string_agg(r::text, E'\\n' ORDER BY r::text COLLATE "C"), ''))`;
     return [
       `SELECT ${schema}, concat_ws(' ', ${label}, count(*), ${hash}) FROM ${kind === 'r' ? 'ONLY' : ''} ${name} AS r`,
