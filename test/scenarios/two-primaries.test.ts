@@ -140,7 +140,7 @@ describeWith(
         const { primaries, replicas, redis } = cluster;
         const [first, second] = primaries;
         await using load = startLoad(urls(primaries), 2_000);
-        await enough(load, 1_000);
+        await enough(load, 300);
         const begun = performance.now();
         const sizeBefore = load.created.size;
         const markers: string[] = [];
@@ -152,12 +152,12 @@ describeWith(
           lags.push(await lagOf(primary, replica, id));
         };
         await mark('calm');
-        for (let round = 0; round < 3; round++) {
+        for (let round = 0; round < 2; round++) {
           await flush(redis);
           await mark('flushed');
           await redis.kill();
           await mark('killed');
-          await enough(load, 200);
+          await enough(load, 100);
           await redis.restart();
           await mark('back');
         }
