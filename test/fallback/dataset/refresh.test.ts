@@ -1,5 +1,7 @@
+import { spawnSync } from 'node:child_process';
 import { createSecretKey } from 'node:crypto';
-import { readdirSync } from 'node:fs';
+import { mkdirSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { refreshDataset } from '../../../src/fallback/dataset/refresh.ts';
 import type { Document } from '../../../src/model/document.ts';
@@ -101,4 +103,34 @@ it('leaves nothing of what it put aside, and keeps three', async () => {
   expect(readdirSync(`${directory.path}/2026-01-05T00-00-00.000Z`).sort()).toEqual([
     ...['desks.jsonl', 'manifest.json', 'people.jsonl', 'posts.jsonl'],
   ]);
+});
+
+it('removes what a killed refresh left behind, and nothing that a running one makes', async () => {
+  await using directory = await temporaryDirectory();
+  await using memory = await plantedSource(5);
+  const { pid } = spawnSync(process.execPath, ['--version']);
+  for (const owner of [pid, process.ppid]) mkdirSync(join(directory.path, `.draft-${owner}-2026-01-01T00-00-00.000Z`));
+  const now = () => Date.UTC(2026, 0, 2);
+  await refreshDataset({ source: memory.source, model: PEOPLE, key: KEY, out: directory.path, now });
+  expect(readdirSync(directory.path).sort()).toEqual([
+    `.draft-${process.ppid}-2026-01-01T00-00-00.000Z`,
+    '2026-01-02T00-00-00.000Z',
+  ]);
+});
+
+it('ends with its signal and leaves nothing, and what was there stays', async () => {
+  await using directory = await temporaryDirectory();
+  await using memory = await plantedSource(200);
+  const base = { source: memory.source, model: PEOPLE, key: KEY, out: directory.path, budget: WHOLE };
+  await refreshDataset({ ...base, now: () => Date.UTC(2026, 0, 1) });
+  for (const phase of ['read', 'mask', 'check']) {
+    const controller = new AbortController();
+    const onProgress = (progress: { readonly phase: string }) => {
+      if (progress.phase === phase) controller.abort(new Error(`enough of ${phase}`));
+    };
+    await expect(refreshDataset({ ...base, signal: controller.signal, onProgress })).rejects.toThrow(
+      `enough of ${phase}`,
+    );
+    expect(readdirSync(directory.path)).toEqual(['2026-01-01T00-00-00.000Z']);
+  }
 });
