@@ -248,6 +248,7 @@ async function reach(options: MongoDataOptions, local: Local): Promise<Reached> 
   // A copy that is paged in anew finds whatever was written before.
   if (beganAt !== undefined) await local.live.scrubbed(beganAt);
   local.fallback.attach({ store, ping: (signal) => connection.ping(signal) });
+  parts.defer(connection.onAway((reason) => local.fallback.lost(reason)));
   const owned = parts.move();
   return {
     ...{ log, store },

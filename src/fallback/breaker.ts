@@ -44,7 +44,7 @@ export type BreakerEvent =
     }
   /** What waited for the scope was brought to the database, or could not be. */
   | { readonly type: 'RECOVERED'; readonly scope: Scope; readonly ok: boolean }
-  /** The database is known to be away: it was never reached. */
+  /** The database is known to be away: it was never reached, or every server of it is gone. */
   | { readonly type: 'LOST'; readonly cause: string }
   | { readonly type: 'FORCE'; readonly scope: Scope; readonly state: 'OPEN' | 'CLOSED' }
   | { readonly type: 'RELEASE'; readonly scope: Scope }

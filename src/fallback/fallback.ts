@@ -99,7 +99,7 @@ export class Fallback {
     this.#watched = watched;
   }
 
-  /** The database could not be reached at the start. */
+  /** The database is known to be away: it could not be reached at the start, or all its servers are gone. Probes find out when it is back. */
   lost(cause: string): void {
     this.#guard.lost(cause);
   }

@@ -1,6 +1,7 @@
 import { type Db, MongoClient, type MongoClientOptions, MongoNotConnectedError } from 'mongodb';
 import { HoldfastError } from '../errors.ts';
 import { systemClock } from '../util/clock.ts';
+import { watchAbsence } from './mongo-absence.ts';
 import { coded } from './mongo-errors.ts';
 import { watchGreetings } from './mongo-greetings.ts';
 import type { StoreCapabilities } from './store.ts';
@@ -29,6 +30,8 @@ export interface MongoConnection extends AsyncDisposable {
   readonly capabilities: StoreCapabilities;
   /** Asks whether the server can be written to. Not bound in time. @throws when it cannot, or does not answer */
   ping(signal?: AbortSignal): Promise<void>;
+  /** Calls `listener` with the reason when no server is known any more and a heartbeat failed too. Returns the function that ends it. */
+  onAway(listener: (reason: string) => void): () => void;
   /** Ends the connections; what is under way fails. */
   close(): Promise<void>;
 }
@@ -64,7 +67,9 @@ export async function connectMongo(url: string, options: MongoConnectionOptions 
       const answer = await database.command({ hello: 1 }, signal === undefined ? {} : { signal });
       if (answer.isWritablePrimary !== true) throw new MongoNotConnectedError('the server is not a primary now');
     };
-    return { database, capabilities: await probe(database, hello), ping, close, [Symbol.asyncDispose]: close };
+    const onAway = (listener: (reason: string) => void) => watchAbsence(client, listener);
+    const capabilities = await probe(database, hello);
+    return { database, capabilities, ping, onAway, close, [Symbol.asyncDispose]: close };
   } catch (error) {
     endWatch();
     await client.close();

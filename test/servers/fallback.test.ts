@@ -31,6 +31,7 @@ async function setUp(server: MongoServer) {
   });
   parts.defer(() => fallback.stop());
   fallback.attach({ store: node.store, ping: (signal) => node.connection.ping(signal) });
+  parts.defer(node.connection.onAway((reason) => fallback.lost(reason)));
   const owned = parts.move();
   return { node, fallback, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
