@@ -21,7 +21,7 @@ import {
 import { sealManifest, writeManifest } from './archive/manifest-file.ts';
 import { openStorage } from './archive/open-storage.ts';
 import type { ArchiveStorage } from './archive/storage.ts';
-import type { BackupSource, SourceChunk, SourceReader, SourceTable } from './dialect/backup-source.ts';
+import type { BackupSource, SchemaExporter, SourceChunk, SourceReader, SourceTable } from './dialect/backup-source.ts';
 import { openSource } from './dialect/open-source.ts';
 import type { OnProgress } from './progress.ts';
 import { runTasks } from './scheduler/run-tasks.ts';
@@ -49,6 +49,8 @@ export interface BackupOptions {
   readonly format?: 'auto' | 'text' | 'binary';
   /** Go on without objects that cannot be kept; the manifest names them. On PostgreSQL pg_dump keeps every kind. Default false. */
   readonly allowUnsupported?: boolean;
+  /** Reads the schema of PostgreSQL. `auto`, the default, is pg_dump, and the catalog where no pg_dump fits the server. */
+  readonly schemaExporter?: SchemaExporter | 'auto';
   readonly onProgress?: OnProgress;
   /** Ends the backup: DR_CANCELLED, nothing is left. */
   readonly signal?: AbortSignal;
@@ -81,7 +83,7 @@ interface ChunkTask extends Task {
 /**
  * Writes a backup of one consistent snapshot. It exists when this returns; when it throws nothing is left of it.
  * @throws ALREADY_EXISTS (`out` is not empty), CONFIG_INVALID, DATABASE_UNAVAILABLE, VALIDATION_FAILED (suffix, table or key),
- *   DR_PRIVILEGE_MISSING, DR_LOCKED, DR_INCOMPATIBLE (no fitting pg_dump), DR_STORAGE_FULL, DR_CANCELLED
+ *   DR_PRIVILEGE_MISSING, DR_LOCKED, DR_INCOMPATIBLE, DR_UNSUPPORTED_OBJECT, DR_STORAGE_FULL, DR_CANCELLED
  */
 export async function backup(options: BackupOptions): Promise<BackupSummary> {
   const storage = await openStorage(options.out);
@@ -123,6 +125,7 @@ async function writeBackup(storage: ArchiveStorage, options: BackupOptions): Pro
     tables: options.tables ?? null,
     format: options.format ?? 'auto',
     allowUnsupported: options.allowUnsupported ?? false,
+    schemaExporter: options.schemaExporter,
     onPhase: (phase) => progress.phase(phase),
     signal,
   });

@@ -44,6 +44,9 @@ export interface BackupSource extends AsyncDisposable {
   readonly extension: string;
 }
 
+/** What reads the schema of PostgreSQL: pg_dump, or our own queries of its catalog. */
+export type SchemaExporter = 'pg_dump' | 'catalog';
+
 /** What can be checked of {@link SourceOptions} in a moment. */
 export type SourceCheck = Pick<SourceOptions, 'suffixes' | 'closure' | 'tables' | 'signal'>;
 
@@ -57,6 +60,8 @@ export interface SourceOptions {
   readonly tables: readonly string[] | null;
   readonly format: 'auto' | 'text' | 'binary';
   readonly allowUnsupported: boolean;
+  /** What reads the schema of PostgreSQL; `auto`, the default, is pg_dump, and the catalog where no pg_dump fits the server. */
+  readonly schemaExporter?: SchemaExporter | 'auto' | undefined;
   readonly onPhase: (phase: string) => void;
   readonly signal: AbortSignal;
 }

@@ -88,9 +88,10 @@ export interface PostgresCatalog {
   readonly readsLargeObjects: boolean;
 }
 
-/** Schemas of users: not the server's, not ours. */
-const USER_SCHEMA = `n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', '${PROGRESS_SCHEMA}')`;
-const NOT_OF_EXTENSION = (catalog: string, oid: string): string =>
+/** `n` is a schema of users: not the server's, not ours. */
+export const USER_SCHEMA = `n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', '${PROGRESS_SCHEMA}')`;
+/** The object is no part of an extension. */
+export const NOT_OF_EXTENSION = (catalog: string, oid: string): string =>
   `NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = '${catalog}'::regclass AND e.objid = ${oid} AND e.deptype = 'e')`;
 
 /** The bottom of each type is found once, not for each of the many columns that have it. */

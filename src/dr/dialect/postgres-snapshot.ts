@@ -30,7 +30,12 @@ export interface SnapshotOptions {
   /** Checks the catalog before anything is locked. */
   readonly check: (catalog: PostgresCatalog) => Promise<void>;
   /** More that must be read in the snapshot while tables are locked; when it fails for a lock, everything starts over. */
-  readonly alongside?: (snapshot: { readonly name: string; readonly signal: AbortSignal }) => Promise<void>;
+  readonly alongside?: (snapshot: {
+    readonly name: string;
+    /** The coordinator, which does nothing else meanwhile. */
+    readonly session: PostgresSession;
+    readonly signal: AbortSignal;
+  }) => Promise<void>;
 }
 
 /**
@@ -104,7 +109,11 @@ async function attemptSnapshot(sql: SqlConnections, options: SnapshotOptions): P
       return worker;
     });
     for (const worker of opened) worker.catch((error: unknown) => failure.abort(error));
-    const alongside = options.alongside?.({ name, signal: AbortSignal.any([signal, failure.signal]) });
+    const alongside = options.alongside?.({
+      name,
+      session: coordinator,
+      signal: AbortSignal.any([signal, failure.signal]),
+    });
     // All are waited for also when one fails: sessions that are still being opened would be left behind.
     const failed = (await Promise.allSettled([...opened, alongside])).find(({ status }) => status === 'rejected');
     if (failed?.status === 'rejected') throw failed.reason;

@@ -18,10 +18,11 @@ import type {
 } from './backup-source.ts';
 import { type CatalogTable, type PostgresCatalog, readCatalog, readTableOfObjects } from './postgres-catalog.ts';
 import { type CopyRows, copyRows } from './postgres-copy.ts';
-import { type DumpEntry, readDumpFile } from './postgres-dump-file.ts';
+import { readDumpFile } from './postgres-dump-file.ts';
 import { targetError } from './postgres-errors.ts';
+import { type CatalogExport, exportCatalog } from './postgres-export.ts';
 import { largeObjects, objectsOf, refreshObjects, schemaObjects } from './postgres-objects.ts';
-import { dumpSchema, findPgDump } from './postgres-pg-dump.ts';
+import { dumpSchema, findPgDump, type PgDump } from './postgres-pg-dump.ts';
 import { LOCK_MESSAGE, type PostgresSnapshot, takeSnapshot } from './postgres-snapshot.ts';
 import { findSubset, prepareSuffixes, resolveSuffixes, type Subset } from './postgres-subset.ts';
 
@@ -34,6 +35,8 @@ const SEQUENCES_AT_ONCE = 200;
 /** Tables smaller than this are kept as text: there is little to win. */
 const SAMPLED_BYTES = 8 << 20;
 const SAMPLED_PAGES = 64;
+/** Said in a manifest whose schema the catalog gave; by it a comparison reads the other side alike. */
+export const CATALOG_NOTE = 'the schema was read from the catalog, because no fitting pg_dump was found';
 /** Rows that one chunk of selected rows holds. */
 const SELECTED_AT_ONCE = 50_000;
 /** A guess, for the estimate of bytes alone. */
@@ -51,12 +54,11 @@ export async function openPostgresSource(sql: SqlConnections, options: SourceOpt
 /** Checks in a moment that a backup can begin: no lock is taken and nothing planned. @throws as {@link openPostgresSource} */
 export async function checkPostgresSource(
   sql: SqlConnections,
-  { suffixes, closure, tables, signal }: SourceCheck,
+  { suffixes, closure, tables }: SourceCheck,
 ): Promise<void> {
   assertClosure({ suffixes, closure });
   try {
     await using session = await PostgresSession.open(sql);
-    await findPgDump(session.version, signal);
     const catalog = await readCatalog(session);
     assertReadable(catalog);
     for (const name of tables ?? []) tablesNamed(catalog, name);
@@ -82,9 +84,9 @@ async function openSource(sql: SqlConnections, options: SourceOptions): Promise<
   options.onPhase('connecting');
   await using planner = await PostgresSession.open(sql);
   const server = await readServer(planner);
-  const tool = await findPgDump(server.version, options.signal);
+  const tool = await chooseExporter(server.version, options);
   options.onPhase('locking');
-  let entries: readonly DumpEntry[] = [];
+  let schema: SourceSchema = { entries: [], unsupported: [], notes: [] };
   const snapshot = await takeSnapshot(sql, {
     workers: options.workers,
     signal: options.signal,
@@ -92,18 +94,16 @@ async function openSource(sql: SqlConnections, options: SourceOptions): Promise<
       assertReadable(catalog);
       await prepareSuffixes(planner, resolveSuffixes(catalog, options.suffixes));
     },
-    alongside: async ({ name, signal }) => {
-      entries = await readSchema(() =>
-        dumpSchema(tool, sql.endpoint, {
-          ...{ snapshot: name, lockWaitMs: DUMP_LOCK_WAIT_MS, signal },
-          encoding: server.encoding === 'SQL_ASCII' ? 'SQL_ASCII' : 'UTF8',
-        }),
-      );
+    alongside: async ({ name, session, signal }) => {
+      schema =
+        tool === null
+          ? await readByCatalog(session, options)
+          : await readByPgDump(tool, sql, { name, signal, encoding: server.encoding });
     },
   });
   try {
     options.onPhase('planning');
-    return await planSource(snapshot, entries, server, options);
+    return await planSource(snapshot, schema, server, options);
   } catch (error) {
     await snapshot[Symbol.asyncDispose]();
     throw error;
@@ -161,9 +161,48 @@ function assertReadable(catalog: PostgresCatalog): void {
   );
 }
 
-async function readSchema(dump: () => Promise<Buffer>): Promise<readonly DumpEntry[]> {
+/** The schema as it is written into the archive, and what is to be said about it. */
+interface SourceSchema extends CatalogExport {
+  readonly notes: readonly string[];
+}
+
+/** The pg_dump that reads the schema; null when the catalog is read instead. */
+async function chooseExporter(version: number, options: SourceOptions): Promise<PgDump | null> {
+  const exporter = options.schemaExporter ?? 'auto';
+  if (exporter === 'catalog') return null;
   try {
-    return readDumpFile(await dump());
+    return await findPgDump(version, options.signal);
+  } catch (error) {
+    if (exporter === 'auto' && isHoldfastError(error, 'DR_INCOMPATIBLE')) return null;
+    throw error;
+  }
+}
+
+/** @throws DR_UNSUPPORTED_OBJECT for objects that only pg_dump keeps, unless they may be left out */
+async function readByCatalog(session: PostgresSession, options: SourceOptions): Promise<SourceSchema> {
+  options.onPhase('reading the schema without pg_dump');
+  const schema = await exportCatalog(session);
+  if (schema.unsupported.length > 0 && !options.allowUnsupported) {
+    throw new HoldfastError(
+      'DR_UNSUPPORTED_OBJECT',
+      `Without pg_dump the backup cannot hold ${schema.unsupported.join('; ')}: install the PostgreSQL client of the server's version.`,
+      { details: { objects: schema.unsupported } },
+    );
+  }
+  return { ...schema, notes: [CATALOG_NOTE] };
+}
+
+async function readByPgDump(
+  tool: PgDump,
+  sql: SqlConnections,
+  { name, signal, encoding }: { readonly name: string; readonly signal: AbortSignal; readonly encoding: string },
+): Promise<SourceSchema> {
+  try {
+    const bytes = await dumpSchema(tool, sql.endpoint, {
+      ...{ snapshot: name, lockWaitMs: DUMP_LOCK_WAIT_MS, signal },
+      encoding: encoding === 'SQL_ASCII' ? 'SQL_ASCII' : 'UTF8',
+    });
+    return { entries: readDumpFile(bytes), unsupported: [], notes: [] };
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     if (isHoldfastError(error) || LOCK_MESSAGE.test(message)) throw error;
@@ -174,7 +213,7 @@ async function readSchema(dump: () => Promise<Buffer>): Promise<readonly DumpEnt
 
 async function planSource(
   snapshot: PostgresSnapshot,
-  entries: readonly DumpEntry[],
+  schema: SourceSchema,
   server: ServerFacts,
   options: SourceOptions,
 ): Promise<BackupSource> {
@@ -191,7 +230,7 @@ async function planSource(
 
   const tableOf = await readTableOfObjects(coordinator);
   const nameOf = new Map(catalog.tables.map(({ oid, name }) => [ids.get(oid)!, name]));
-  const all = schemaObjects(entries, {
+  const all = schemaObjects(schema.entries, {
     tableOf: (object) => ids.get(tableOf.get(object) ?? 0) ?? null,
     tableName: (table) => nameOf.get(table)!,
   });
@@ -244,7 +283,7 @@ async function planSource(
       encoding: server.encoding,
     },
     position: await readPosition(snapshot),
-    consistency: { grade: 'A', notes: notesOf(catalog, withLargeObjects) },
+    consistency: { grade: 'A', notes: [...schema.notes, ...notesOf(catalog, withLargeObjects)] },
     graph: tableGraph(
       planned.map(({ id }) => id),
       keys,
@@ -252,7 +291,7 @@ async function planSource(
     ),
     objects,
     sequences: await readSequences(coordinator, sequences),
-    unsupported: [],
+    unsupported: schema.unsupported,
   };
   return {
     facts,
