@@ -43,4 +43,10 @@ describe('orderCycle', () => {
     expect(kept.every(({ child, parent }) => (place.get(parent) ?? 0) < (place.get(child) ?? 0))).toBe(true);
     expect(order.broken.size).toBeLessThanOrEqual(12);
   });
+
+  it('takes many tables parents first, and breaks only what must be broken', () => {
+    const tables = Array.from({ length: 300 }, (_, n) => n);
+    const keys = [...tables.slice(1).map((table) => key(`to ${table - 1}`, table, table - 1)), key('round', 0, 299)];
+    expect(orderCycle(tables.toReversed(), keys, () => false).broken.size).toBe(1);
+  });
 });

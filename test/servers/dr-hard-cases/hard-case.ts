@@ -24,6 +24,7 @@ export interface HardCaseGroup {
   readonly ways: readonly Way[];
 }
 
+/** A case; the answer to its question is true unless it is given. */
 export function hard(name: string, sql: string | readonly string[], question?: string, answer?: string): HardCase {
   const texts = typeof sql === 'string' ? [sql] : sql;
   return question === undefined ? { name, sql: texts } : { name, sql: texts, holds: [question, answer ?? 't'] };
