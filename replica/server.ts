@@ -4,19 +4,11 @@ import { GraphQLBoolean, GraphQLObjectType, GraphQLSchema } from 'graphql';
 import { SqliteChangeLog } from '../src/changelog/sqlite-change-log.ts';
 import { type Config, dataDirectory } from '../src/config.ts';
 import { HoldfastError, isHoldfastError } from '../src/errors.ts';
-import {
-  createGateway,
-  type Gateway,
-  type GatewayOptions,
-  gatewayOf,
-  loggerOf,
-  openAccess,
-  openPorts,
-  type Ports,
-} from '../src/gateway.ts';
-import { collectionSpecs, replicatedCollections, startRetention } from '../src/gateway-data.ts';
-import { openPrimary, type PrimaryNode } from '../src/gateway-primary.ts';
-import { dataSchema, handWrittenFiles, logGauges } from '../src/gateway-schema.ts';
+import { collectionSpecs, replicatedCollections, startRetention } from '../src/gateway/data.ts';
+import { openAccess, openPorts, type Ports } from '../src/gateway/ports.ts';
+import { openPrimary, type PrimaryNode } from '../src/gateway/primary.ts';
+import { dataSchema, handWrittenFiles, logGauges } from '../src/gateway/schema.ts';
+import { createGateway, type Gateway, type GatewayOptions, gatewayOf, loggerOf } from '../src/gateway.ts';
 import type { Model } from '../src/model/entity.ts';
 import { loadModel, readSchemaDirectory } from '../src/model/load.ts';
 import { PrimarySource, SourceStage } from '../src/replication/source.ts';

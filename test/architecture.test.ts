@@ -40,7 +40,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   roots: [],
 };
 
-const ROOT_FILES = /^(src\/(gateway(-[a-z]+)?|main|index)\.ts|src\/cli\/.+\.ts|replica\/(server|main)\.ts)$/;
+const ROOT_FILES = /^(src\/(gateway|main|index)\.ts|src\/gateway\/.+\.ts|src\/cli\/.+\.ts|replica\/(server|main)\.ts)$/;
 
 /** Packages with a home: the only files that may import them. */
 const HOMES: Readonly<Record<string, RegExp>> = {

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { type Config, databaseUrl, dataDirectory } from '../config.ts';
 import { datasetKey } from '../fallback/dataset/key-file.ts';
 import { type RefreshProgress, refreshDataset } from '../fallback/dataset/refresh.ts';
-import { keyFileOf } from '../gateway-datasets.ts';
+import { keyFileOf } from '../gateway/datasets.ts';
 import type { Model } from '../model/entity.ts';
 import { parseExtendedJson } from '../model/extended-json.ts';
 import { ask } from './ask.ts';

@@ -11,7 +11,7 @@ const MAX_BYTES = 64 << 20;
 const DRAFT = /^\..*\.draft$/;
 
 /**
- * The records of jobs: a file each, replaced as a whole. Many may read; who writes holds the directory (`gateway-dr.ts`). A file
+ * The records of jobs: a file each, replaced as a whole. Many may read; who writes holds the directory (`src/gateway/dr.ts`). A file
  * that is no record is told of once and otherwise left alone: it is neither listed nor carried out.
  */
 export class JobStore {

@@ -193,7 +193,7 @@ export abstract class Node {
   }
 }
 
-/** A primary over what is on a disk, joined as `src/gateway-data.ts` joins it. */
+/** A primary over what is on a disk, joined as `src/gateway/data.ts` joins it. */
 async function openPrimary(
   node: { readonly parts: Parts; readonly retention: (source: PrimarySource, store: SqliteStore) => void },
   process: Process,

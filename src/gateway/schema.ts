@@ -3,17 +3,17 @@ import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { IResolvers } from '@graphql-tools/utils';
 import type { GraphQLSchema } from 'graphql';
-import { buildSyncSchema } from '../resolvers/sync.ts';
-import { buildSchema } from './api/schema.ts';
-import type { ChangeLog } from './changelog/change-log.ts';
-import { HoldfastError } from './errors.ts';
-import type { Model } from './model/entity.ts';
-import type { SyncSource } from './protocol/sync-source.ts';
-import type { PrimarySource } from './replication/source.ts';
-import type { Access } from './service/access.ts';
-import type { DecideConflict } from './service/conflict-policies.ts';
-import type { Logger } from './telemetry/logger.ts';
-import type { PlainGauge } from './telemetry/metrics.ts';
+import { buildSyncSchema } from '../../resolvers/sync.ts';
+import { buildSchema } from '../api/schema.ts';
+import type { ChangeLog } from '../changelog/change-log.ts';
+import { HoldfastError } from '../errors.ts';
+import type { Model } from '../model/entity.ts';
+import type { SyncSource } from '../protocol/sync-source.ts';
+import type { PrimarySource } from '../replication/source.ts';
+import type { Access } from '../service/access.ts';
+import type { DecideConflict } from '../service/conflict-policies.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import type { PlainGauge } from '../telemetry/metrics.ts';
 
 /** What the file of hand-written code beside the SDL exports. */
 export interface HandWritten {

@@ -1,5 +1,5 @@
-import type { DisasterRecovery, DisasterRecoveryOptions } from './gateway-recovery.ts';
-import type { DrService } from './service/dr-service.ts';
+import type { DrService } from '../service/dr-service.ts';
+import type { DisasterRecovery, DisasterRecoveryOptions } from './recovery.ts';
 
 /** Disaster recovery of a gateway. */
 export interface GatewayDr extends AsyncDisposable {
@@ -13,7 +13,7 @@ export interface GatewayDr extends AsyncDisposable {
 export function openDr(options: DisasterRecoveryOptions): GatewayDr {
   let loading: Promise<DisasterRecovery> | undefined;
   const load = async (): Promise<DisasterRecovery> => {
-    const { DisasterRecovery } = await import('./gateway-recovery.ts');
+    const { DisasterRecovery } = await import('./recovery.ts');
     const loaded = new DisasterRecovery(options);
     loaded.run();
     return loaded;

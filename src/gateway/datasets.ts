@@ -1,16 +1,16 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Config, dataDirectory } from './config.ts';
-import type { DatasetSource } from './fallback/dataset/gather.ts';
-import { DatasetKeeper } from './fallback/dataset/keeper.ts';
-import { datasetKey } from './fallback/dataset/key-file.ts';
-import { openStaticTier } from './fallback/dataset/static-dataset.ts';
-import { parseShapes, ShapeRecorder } from './fallback/shapes.ts';
-import type { Tier } from './fallback/tiers.ts';
-import type { Model } from './model/entity.ts';
-import type { Logger } from './telemetry/logger.ts';
-import { replaceFile } from './util/atomic-file.ts';
-import { systemClock } from './util/clock.ts';
+import { type Config, dataDirectory } from '../config.ts';
+import type { DatasetSource } from '../fallback/dataset/gather.ts';
+import { DatasetKeeper } from '../fallback/dataset/keeper.ts';
+import { datasetKey } from '../fallback/dataset/key-file.ts';
+import { openStaticTier } from '../fallback/dataset/static-dataset.ts';
+import { parseShapes, ShapeRecorder } from '../fallback/shapes.ts';
+import type { Tier } from '../fallback/tiers.ts';
+import type { Model } from '../model/entity.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import { replaceFile } from '../util/atomic-file.ts';
+import { systemClock } from '../util/clock.ts';
 
 const HOUR_MS = 3_600_000;
 /** How often the shapes of queries are written down. */

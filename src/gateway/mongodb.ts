@@ -1,37 +1,36 @@
-import { Backoff } from '../replica/backoff.ts';
-import { LiveCopy } from '../replica/live-copy.ts';
-import type { LogCache } from './changelog/log-cache.ts';
-import { MongoChangeLog } from './changelog/mongo-change-log.ts';
-import { RedisLogCache } from './changelog/redis-log-cache.ts';
-import { SqliteChangeLog } from './changelog/sqlite-change-log.ts';
-import { HoldfastError, isHoldfastError } from './errors.ts';
-import type { Fallback } from './fallback/fallback.ts';
+import { Backoff } from '../../replica/backoff.ts';
+import { LiveCopy } from '../../replica/live-copy.ts';
+import { MongoChangeLog } from '../changelog/mongo-change-log.ts';
+import { SqliteChangeLog } from '../changelog/sqlite-change-log.ts';
+import { HoldfastError, isHoldfastError } from '../errors.ts';
+import type { Fallback } from '../fallback/fallback.ts';
+import { RedisConnection } from '../pubsub/redis-connection.ts';
+import { DEFAULT_RETENTION, Retention } from '../replication/retention.ts';
+import { PrimarySource, SourceStage } from '../replication/source.ts';
+import { ConflictPolicies } from '../service/conflict-policies.ts';
+import { Fence } from '../service/fence.ts';
+import { PrimaryService } from '../service/primary.ts';
+import { connectMongo } from '../store/mongo-connection.ts';
+import { MongoRows } from '../store/mongo-rows.ts';
+import { MongoScrub } from '../store/mongo-scrub.ts';
+import { MongoStore } from '../store/mongo-store.ts';
+import { MongoSweeper } from '../store/mongo-sweeper.ts';
+import { SqliteStore } from '../store/sqlite-store.ts';
+import { metricsOf } from '../telemetry/metrics.ts';
+import { systemClock } from '../util/clock.ts';
+import { pause } from '../util/pause.ts';
 import {
   collectionSpecs,
   type PrimaryData,
   type PrimaryDataOptions,
   replicatedCollections,
   startRetention,
-} from './gateway-data.ts';
-import { keepShapes, openDatasets } from './gateway-datasets.ts';
-import { LiveTier, openFallback } from './gateway-fallback.ts';
-import { Fencing } from './gateway-fencing.ts';
-import { RedisConnection } from './pubsub/redis-connection.ts';
-import { RedisDoorbell } from './pubsub/redis-doorbell.ts';
-import { DEFAULT_RETENTION, Retention } from './replication/retention.ts';
-import { PrimarySource, SourceStage } from './replication/source.ts';
-import { ConflictPolicies } from './service/conflict-policies.ts';
-import { Fence } from './service/fence.ts';
-import { PrimaryService } from './service/primary.ts';
-import { connectMongo } from './store/mongo-connection.ts';
-import { MongoRows } from './store/mongo-rows.ts';
-import { MongoScrub } from './store/mongo-scrub.ts';
-import { MongoStore } from './store/mongo-store.ts';
-import { MongoSweeper } from './store/mongo-sweeper.ts';
-import { SqliteStore } from './store/sqlite-store.ts';
-import { metricsOf } from './telemetry/metrics.ts';
-import { systemClock } from './util/clock.ts';
-import { pause } from './util/pause.ts';
+} from './data.ts';
+import { keepShapes, openDatasets } from './datasets.ts';
+import { LiveTier, openFallback } from './fallback.ts';
+import { fanOut, LateCache } from './fan-out.ts';
+import { Fencing } from './fencing.ts';
+import { Problems } from './problems.ts';
 
 export interface MongoDataOptions extends PrimaryDataOptions {
   /** `mongodb://…` */
@@ -63,7 +62,7 @@ export async function openMongoData(options: MongoDataOptions): Promise<PrimaryD
   await using parts = new AsyncDisposableStack();
   const redis = await openRedis(options);
   if (redis !== undefined) parts.adopt(redis, (opened) => opened.close());
-  const problems = new Problems(options);
+  const problems = new Problems(logger);
   const fence = await Fence.open({ database });
   const fencing = new Fencing({ fence, logger, onFenced: () => source.stop() });
   const log = await SqliteChangeLog.open(database);
@@ -204,7 +203,7 @@ async function reach(options: MongoDataOptions, local: Local): Promise<Reached> 
   });
   parts.adopt(store, (opened) => opened.close());
   const rows = new MongoRows(store);
-  if (local.redis !== undefined) parts.use(fanOut(options, local.redis, log, cache));
+  if (local.redis !== undefined) parts.use(fanOut(config, local.redis, log, cache));
   const sweeper = parts.use(new MongoSweeper({ store, onTrouble: (error) => problems.warn('sweep', error) }));
   parts.use(
     new MongoScrub({
@@ -259,83 +258,4 @@ async function reach(options: MongoDataOptions, local: Local): Promise<Reached> 
     }),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
-}
-
-/** Hands what is appended here to Redis, and lets Redis wake us when others appended. */
-function fanOut(
-  { config }: MongoDataOptions,
-  redis: RedisConnection,
-  log: MongoChangeLog,
-  late: LateCache,
-): AsyncDisposable {
-  const { logId } = log;
-  const doorbell = new RedisDoorbell({ connection: redis, logId });
-  const cache = new RedisLogCache({
-    ...{ connection: redis, logId, maxBytes: config.changeLog.redisBytes },
-    holds: (entry) => log.holds(entry),
-  });
-  late.cache = cache;
-  const ends = [
-    log.onEntries(({ entries, own }) => {
-      const last = entries.at(-1);
-      if (!own || last === undefined) return;
-      cache.offer(entries);
-      doorbell.ring(last);
-    }),
-    doorbell.onRing(({ sequence }) => log.poke(sequence)),
-  ];
-  return {
-    [Symbol.asyncDispose]: async () => {
-      for (const end of ends) end();
-      late.cache = undefined;
-      await Promise.all([doorbell.close(), cache.close()]);
-    },
-  };
-}
-
-/** A cache that is known only after the log whose it is. */
-class LateCache implements LogCache {
-  cache: LogCache | undefined;
-
-  offer(...entries: Parameters<LogCache['offer']>): void {
-    this.cache?.offer(...entries);
-  }
-
-  async read(...range: Parameters<LogCache['read']>): ReturnType<LogCache['read']> {
-    return this.cache?.read(...range);
-  }
-
-  close(): Promise<void> {
-    return Promise.resolve();
-  }
-}
-
-/** What is wrong, each told to the log once when it begins, when it becomes something else, and when it ends. */
-class Problems {
-  readonly #logger: MongoDataOptions['logger'];
-  readonly #now = new Map<string, { readonly code: string | undefined; readonly message: string }>();
-
-  constructor({ logger }: Pick<MongoDataOptions, 'logger'>) {
-    this.#logger = logger;
-  }
-
-  set(what: string, error: unknown): void {
-    if (error === null) {
-      if (this.#now.delete(what)) this.#logger.info(`no longer: ${what}`);
-      return;
-    }
-    const before = this.#now.get(what);
-    const code = isHoldfastError(error) ? error.code : undefined;
-    this.#now.set(what, { code, message: error instanceof Error ? error.message : String(error) });
-    if (before === undefined || before.code !== code) this.#logger.error({ err: error }, what);
-  }
-
-  /** For work in the background that is tried again by itself. */
-  warn(work: string, error: unknown): void {
-    this.#logger.warn({ err: error }, `the ${work} of the database did not end; the next one tries again`);
-  }
-
-  list(): string[] {
-    return Array.from(this.#now, ([what, { message }]) => `${what}: ${message}`);
-  }
 }

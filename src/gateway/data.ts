@@ -1,25 +1,25 @@
-import type { ChangeLog } from './changelog/change-log.ts';
-import { SqliteChangeLog } from './changelog/sqlite-change-log.ts';
-import { type Config, dataDirectory } from './config.ts';
-import type { DatasetKeeper } from './fallback/dataset/keeper.ts';
-import type { Fallback } from './fallback/fallback.ts';
-import { openDatasets } from './gateway-datasets.ts';
-import { Fencing } from './gateway-fencing.ts';
-import type { Model } from './model/entity.ts';
-import { DEFAULT_RETENTION, Retention } from './replication/retention.ts';
-import { PrimarySource } from './replication/source.ts';
-import { ConflictPolicies, type DecideConflict } from './service/conflict-policies.ts';
-import type { Conflicts } from './service/conflicts.ts';
-import { exportDivergent } from './service/divergence.ts';
-import { Fence } from './service/fence.ts';
-import { PrimaryService } from './service/primary.ts';
-import type { Database } from './sqlite/database.ts';
-import type { RowReader } from './store/row-store.ts';
-import { SqliteStore } from './store/sqlite-store.ts';
-import type { CollectionSpec } from './store/store.ts';
-import type { Logger } from './telemetry/logger.ts';
-import type { MetricsRegistry } from './telemetry/metrics.ts';
-import { systemClock } from './util/clock.ts';
+import type { ChangeLog } from '../changelog/change-log.ts';
+import { SqliteChangeLog } from '../changelog/sqlite-change-log.ts';
+import { type Config, dataDirectory } from '../config.ts';
+import type { DatasetKeeper } from '../fallback/dataset/keeper.ts';
+import type { Fallback } from '../fallback/fallback.ts';
+import type { Model } from '../model/entity.ts';
+import { DEFAULT_RETENTION, Retention } from '../replication/retention.ts';
+import { PrimarySource } from '../replication/source.ts';
+import { ConflictPolicies, type DecideConflict } from '../service/conflict-policies.ts';
+import type { Conflicts } from '../service/conflicts.ts';
+import { exportDivergent } from '../service/divergence.ts';
+import { Fence } from '../service/fence.ts';
+import { PrimaryService } from '../service/primary.ts';
+import type { Database } from '../sqlite/database.ts';
+import type { RowReader } from '../store/row-store.ts';
+import { SqliteStore } from '../store/sqlite-store.ts';
+import type { CollectionSpec } from '../store/store.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import type { MetricsRegistry } from '../telemetry/metrics.ts';
+import { systemClock } from '../util/clock.ts';
+import { openDatasets } from './datasets.ts';
+import { Fencing } from './fencing.ts';
 
 /** What a primary serves, wherever its documents are. */
 export interface PrimaryData extends AsyncDisposable {

@@ -1,5 +1,5 @@
-import type { Fence } from './service/fence.ts';
-import type { Logger } from './telemetry/logger.ts';
+import type { Fence } from '../service/fence.ts';
+import type { Logger } from '../telemetry/logger.ts';
 
 export interface FencingOptions {
   readonly fence: Fence;

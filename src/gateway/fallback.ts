@@ -1,17 +1,17 @@
-import type { LiveCopy } from '../replica/live-copy.ts';
-import type { ChangeLog } from './changelog/change-log.ts';
-import type { Config } from './config.ts';
-import { Fallback } from './fallback/fallback.ts';
-import type { CollectionRules, Question } from './fallback/question.ts';
-import type { Coverage, Tier } from './fallback/tiers.ts';
-import type { Entity, Model } from './model/entity.ts';
-import type { Position } from './model/position.ts';
-import type { Database } from './sqlite/database.ts';
-import { createMeta, readMeta, writeMeta } from './sqlite/meta.ts';
-import type { Store } from './store/store.ts';
-import type { Logger } from './telemetry/logger.ts';
-import { type MetricsRegistry, metricsOf, observe } from './telemetry/metrics.ts';
-import { type Clock, systemClock } from './util/clock.ts';
+import type { LiveCopy } from '../../replica/live-copy.ts';
+import type { ChangeLog } from '../changelog/change-log.ts';
+import type { Config } from '../config.ts';
+import { Fallback } from '../fallback/fallback.ts';
+import type { CollectionRules, Question } from '../fallback/question.ts';
+import type { Coverage, Tier } from '../fallback/tiers.ts';
+import type { Entity, Model } from '../model/entity.ts';
+import type { Position } from '../model/position.ts';
+import type { Database } from '../sqlite/database.ts';
+import { createMeta, readMeta, writeMeta } from '../sqlite/meta.ts';
+import type { Store } from '../store/store.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import { type MetricsRegistry, metricsOf, observe } from '../telemetry/metrics.ts';
+import { type Clock, systemClock } from '../util/clock.ts';
 
 /** The log of the database, as far as the age of a copy depends on it. */
 export interface FollowedLog {

@@ -1,27 +1,27 @@
 import type { GraphQLSchema } from 'graphql';
-import { connect } from '../replica/client.ts';
-import { Herald } from '../replica/herald.ts';
-import { Progress, type Promoted } from '../replica/progress.ts';
-import type { ChangeLog } from './changelog/change-log.ts';
-import type { SqliteChangeLog } from './changelog/sqlite-change-log.ts';
-import { type Config, databaseUrl, dataDirectory } from './config.ts';
-import { HoldfastError } from './errors.ts';
-import { openEmbeddedData, type PrimaryData } from './gateway-data.ts';
-import type { MongoDataOptions } from './gateway-mongodb.ts';
-import { dataSchema, type HandWritten, logGauges } from './gateway-schema.ts';
-import { ConflictPolicy, type Model } from './model/entity.ts';
-import type { PrimarySource } from './replication/source.ts';
-import type { Health } from './server/options.ts';
-import type { Access } from './service/access.ts';
-import { Conflicts } from './service/conflicts.ts';
-import type { DataService } from './service/data-service.ts';
-import { type FallbackService, fallbackService } from './service/fallback-service.ts';
-import { PrimaryOps } from './service/primary-ops.ts';
-import type { Database } from './sqlite/database.ts';
-import type { Logger } from './telemetry/logger.ts';
-import type { MetricsRegistry, PlainGauge } from './telemetry/metrics.ts';
-import { packageVersion } from './util/package-version.ts';
-import { secretOf } from './util/secrets.ts';
+import { connect } from '../../replica/client.ts';
+import { Herald } from '../../replica/herald.ts';
+import { Progress, type Promoted } from '../../replica/progress.ts';
+import type { ChangeLog } from '../changelog/change-log.ts';
+import type { SqliteChangeLog } from '../changelog/sqlite-change-log.ts';
+import { type Config, databaseUrl, dataDirectory } from '../config.ts';
+import { HoldfastError } from '../errors.ts';
+import { ConflictPolicy, type Model } from '../model/entity.ts';
+import type { PrimarySource } from '../replication/source.ts';
+import type { Health } from '../server/options.ts';
+import type { Access } from '../service/access.ts';
+import { Conflicts } from '../service/conflicts.ts';
+import type { DataService } from '../service/data-service.ts';
+import { type FallbackService, fallbackService } from '../service/fallback-service.ts';
+import { PrimaryOps } from '../service/primary-ops.ts';
+import type { Database } from '../sqlite/database.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import type { MetricsRegistry, PlainGauge } from '../telemetry/metrics.ts';
+import { packageVersion } from '../util/package-version.ts';
+import { secretOf } from '../util/secrets.ts';
+import { openEmbeddedData, type PrimaryData } from './data.ts';
+import type { MongoDataOptions } from './mongodb.ts';
+import { dataSchema, type HandWritten, logGauges } from './schema.ts';
 
 /** Everything of a primary but its ports. */
 export interface PrimaryNode extends AsyncDisposable {
@@ -130,7 +130,7 @@ function announce({ primaries }: Promoted, { replica: { token } }: Config, data:
 
 /** The driver is loaded only where it is used. */
 async function openMongo(options: MongoDataOptions): Promise<PrimaryData> {
-  const { openMongoData } = await import('./gateway-mongodb.ts');
+  const { openMongoData } = await import('./mongodb.ts');
   return openMongoData(options);
 }
 

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { LiveTier } from '../src/gateway-fallback.ts';
-import { createMeta } from '../src/sqlite/meta.ts';
-import { ManualClock } from './support/manual-clock.ts';
-import { openSqliteStore } from './support/sqlite-store.ts';
+import { LiveTier } from '../../src/gateway/fallback.ts';
+import { createMeta } from '../../src/sqlite/meta.ts';
+import { ManualClock } from '../support/manual-clock.ts';
+import { openSqliteStore } from '../support/sqlite-store.ts';
 
 /** ms since 1970 when the clock of the test says 0. */
 const BEGIN = 1_000_000;

@@ -1,20 +1,20 @@
 import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
-import { type Config, dataDirectory } from './config.ts';
-import { readKeyFile } from './dr/archive/encryption-key.ts';
-import { JOBS_DIRECTORY } from './dr/archives.ts';
-import { renderGraph } from './dr/graph/render.ts';
-import { ArchiveShelf, type ShelvedArchive } from './dr/jobs/archive-shelf.ts';
-import { DatabaseEngine, locationOf, type NamedDatabase } from './dr/jobs/job-engine.ts';
-import { backupOf, JobKind, type JobRecord } from './dr/jobs/job-record.ts';
-import { JobStore } from './dr/jobs/job-store.ts';
-import { DrJobs } from './dr/jobs/jobs.ts';
-import { readGraph } from './dr/read-graph.ts';
-import { HoldfastError, isHoldfastError } from './errors.ts';
-import type { DrBackup, DrGraph, DrJob, DrOrder, DrService, DrSource } from './service/dr-service.ts';
-import type { SqlSource } from './sql/connect.ts';
-import { holdDirectory } from './sqlite/database.ts';
-import type { Logger } from './telemetry/logger.ts';
+import { type Config, dataDirectory } from '../config.ts';
+import { readKeyFile } from '../dr/archive/encryption-key.ts';
+import { JOBS_DIRECTORY } from '../dr/archives.ts';
+import { renderGraph } from '../dr/graph/render.ts';
+import { ArchiveShelf, type ShelvedArchive } from '../dr/jobs/archive-shelf.ts';
+import { DatabaseEngine, locationOf, type NamedDatabase } from '../dr/jobs/job-engine.ts';
+import { backupOf, JobKind, type JobRecord } from '../dr/jobs/job-record.ts';
+import { JobStore } from '../dr/jobs/job-store.ts';
+import { DrJobs } from '../dr/jobs/jobs.ts';
+import { readGraph } from '../dr/read-graph.ts';
+import { HoldfastError, isHoldfastError } from '../errors.ts';
+import type { DrBackup, DrGraph, DrJob, DrOrder, DrService, DrSource } from '../service/dr-service.ts';
+import type { SqlSource } from '../sql/connect.ts';
+import { holdDirectory } from '../sqlite/database.ts';
+import type { Logger } from '../telemetry/logger.ts';
 
 /** Without a configured number there are as many workers as processors, up to this. */
 const MAX_DEFAULT_WORKERS = 8;
