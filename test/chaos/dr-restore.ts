@@ -34,7 +34,7 @@ const MOST_KILLS = 8;
 /** As long as nothing is known of how long a restore takes. */
 const FIRST_GUESS_MS = 1_500;
 
-/** Several chunks of a table, a cycle, a key to itself, partitions, a sequence, a trigger that must not fire, contents that follow from others. */
+/** Several chunks of a table, a cycle, a key to itself, partitions, an unlogged table, a sequence, a trigger that must not fire, contents that follow from others. */
 const SOURCE = `
 CREATE TABLE account (id int PRIMARY KEY, holder int NOT NULL, note text) WITH (autovacuum_enabled = false);
 CREATE TABLE holder (id serial PRIMARY KEY, main int NOT NULL, up int REFERENCES holder, name text UNIQUE);
@@ -42,6 +42,8 @@ CREATE TABLE booking (id int, day date, account int NOT NULL, amount numeric, PR
 CREATE TABLE booking_old PARTITION OF booking FOR VALUES FROM (MINVALUE) TO ('2024-01-01');
 CREATE TABLE booking_new PARTITION OF booking DEFAULT;
 CREATE TABLE log (v text);
+CREATE UNLOGGED TABLE cache (id int PRIMARY KEY, up int REFERENCES cache, v text);
+INSERT INTO cache SELECT n, 2001 - n, repeat('c', 1000) FROM generate_series(1, 2000) n;
 INSERT INTO account SELECT n, 1 + n % 500, repeat(md5(n::text), 30) FROM generate_series(1, 25000) n;
 INSERT INTO holder (main, up, name) SELECT n, nullif(501 - n, n), 'holder ' || n FROM generate_series(1, 500) n;
 INSERT INTO booking SELECT n, date '2023-12-01' + n % 60, 1 + n % 25000, n / 7.0 FROM generate_series(1, 20000) n;

@@ -66,6 +66,23 @@ describeWith('postgres', 'a restore of PostgreSQL that is killed', ({ killable }
     expect(restored.rows).toEqual(contents?.rows);
   });
 
+  it.skipIf(!killable)('loads again what a crash of the server takes from unlogged tables and sequences', async () => {
+    const source = await databases.create(`CREATE UNLOGGED TABLE lost (id int PRIMARY KEY); CREATE TABLE kept (id int);
+      CREATE UNLOGGED SEQUENCE numbers; SELECT setval('numbers', 7);
+      ALTER TABLE lost ADD v text, ADD up int REFERENCES lost;
+      INSERT INTO lost SELECT n, repeat('x', 1000), 2001 - n FROM generate_series(1, 2000) n; INSERT INTO kept SELECT id FROM lost;`);
+    const expected = await databases.contents(source);
+    const archive = join(directory.path, 'unlogged');
+    await backup({ source, out: archive });
+    sources.unlogged = { archive, contents: expected };
+    const target = await databases.create();
+    expect(await restoreUntilKilled(target, 'unlogged', 'restore.beforeFinish')).toBe('SIGKILL');
+    await databases.server.kill();
+    await databases.server.restart();
+    await restore({ from: archive, target, resume: true });
+    expect(await databases.contents(target)).toEqual(expected);
+  });
+
   it.skipIf(!killable)('goes on after the server was killed in its middle', async () => {
     const { archive = '', contents } = sources.full ?? {};
     const target = await databases.create();

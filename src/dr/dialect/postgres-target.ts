@@ -19,6 +19,7 @@ import { findDifferences, findRows } from './postgres-target-compare.ts';
 import { assertTablesMatch, planDataRestore, prepareTables } from './postgres-target-data.ts';
 import { planFullRestore, type RowLoad, type TargetTask, type TargetWork } from './postgres-target-plan.ts';
 import { TargetSessions } from './postgres-target-sessions.ts';
+import { forgetLost } from './postgres-target-unlogged.ts';
 import type { PreparedRestore, RestoreOrder, RestoreTarget } from './restore-target.ts';
 
 /** Times that a transaction is tried which loses a deadlock; meanwhile the other one has finished. */
@@ -75,9 +76,10 @@ export class PostgresTarget implements RestoreTarget<TargetTask, PostgresSession
     this.#roles = new Set(roles.map(({ name }) => name ?? ''));
     const begin = await this.#lookAt();
     if (typeof begin === 'object') {
-      const tasks = await this.#plan(begin.done);
-      for (const { id, work } of tasks) if (begin.done.has(id)) this.#tellDone(work, true);
-      return { state: 'resumed', tasks, done: begin.done };
+      const done = await forgetLost(coordinator, manifest, begin.done);
+      const tasks = (await this.#plan(done)).map((task) => (begin.done.has(task.id) ? inPieces(task) : task));
+      for (const { id, work } of tasks) if (done.has(id)) this.#tellDone(work, true);
+      return { state: 'resumed', tasks, done };
     }
     if (begin === 'complete') return { state: 'complete', tasks: [], done: new Set() };
     const preparation = mode === 'data' ? await prepareTables(coordinator, manifest) : '';
@@ -272,6 +274,13 @@ export class PostgresTarget implements RestoreTarget<TargetTask, PostgresSession
       );
     }
   }
+}
+
+/** Loads again what was there before: by now a key may refer to the table, and it cannot be emptied first. */
+function inPieces(task: TargetTask): TargetTask {
+  const { work } = task;
+  if (work.kind !== 'rows') return task;
+  return { ...task, work: { ...work, loads: work.loads.map((load) => ({ ...load, whole: false })) } };
 }
 
 /** Runs a step whose error names it. */
