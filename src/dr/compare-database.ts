@@ -1,7 +1,13 @@
 import { openSql, type SqlConnections, type SqlSource } from '../sql/connect.ts';
 import type { Manifest, ManifestTable, RowFormat, SchemaObject, SequenceValue } from './archive/manifest.ts';
 import { addDigests, createRowHasher, NO_ROWS, type RowDigest } from './archive/row-hash.ts';
-import type { BackupSource, SourceFacts, SourceTable } from './dialect/backup-source.ts';
+import {
+  type BackupSource,
+  exporterOf,
+  type SchemaExporter,
+  type SourceFacts,
+  type SourceTable,
+} from './dialect/backup-source.ts';
 import { comparableObjects } from './dialect/mariadb-comparable.ts';
 import { openSource } from './dialect/open-source.ts';
 import { runTasks } from './scheduler/run-tasks.ts';
@@ -30,7 +36,7 @@ export async function compareDatabase(
   // The same rows in another format have another hash: each table is read in the one that the backup has.
   for (const format of formats.size === 0 ? (['text'] as const) : formats) {
     await using sql = openSql(database, { connections: options.workers + 2, applicationName: 'holdfast drill' });
-    await using source = await openComparable(sql, format, options);
+    await using source = await openComparable(sql, format, exporterOf(manifest), options);
     if (problems.length === 0) problems.push(...factDifferences(manifest, source.facts, options.exemptKinds));
     const found = new Map(source.tables.map((table) => [nameOf(table), table]));
     const expected = manifest.tables.filter((table) => table.format === format);
@@ -43,11 +49,13 @@ export async function compareDatabase(
 function openComparable(
   sql: SqlConnections,
   format: RowFormat,
+  schemaExporter: SchemaExporter,
   { workers, signal }: CompareOptions,
 ): Promise<BackupSource> {
   return openSource(sql, {
     ...{ workers, suffixes: {}, closure: false, tables: null, allowUnsupported: true, signal },
     format: format === 'binary' ? 'binary' : 'text',
+    schemaExporter,
     onPhase: () => undefined,
   });
 }

@@ -47,6 +47,14 @@ export interface BackupSource extends AsyncDisposable {
 /** What reads the schema of PostgreSQL: pg_dump, or our own queries of its catalog. */
 export type SchemaExporter = 'pg_dump' | 'catalog';
 
+/** Said in a manifest whose schema the catalog gave. */
+export const CATALOG_NOTE = 'the schema was read from the catalog, because no fitting pg_dump was found';
+
+/** What read the schema of a backup: each writes the same object in words of its own, so a comparison needs the same one. */
+export function exporterOf({ consistency }: Pick<Manifest, 'consistency'>): SchemaExporter {
+  return consistency.notes.includes(CATALOG_NOTE) ? 'catalog' : 'pg_dump';
+}
+
 /** What can be checked of {@link SourceOptions} in a moment. */
 export type SourceCheck = Pick<SourceOptions, 'suffixes' | 'closure' | 'tables' | 'signal'>;
 

@@ -101,18 +101,19 @@ export async function inOrder(session: PostgresSession, nodes: Map<string, Expor
   }));
 }
 
-function sort(nodes: ReadonlyMap<string, ExportNode>): ExportNode[] {
+function byRank(a: ExportNode, b: ExportNode): number {
   const rank = ({ kind, schema, tag, oid }: ExportNode): readonly (string | number)[] => [
     KINDS.indexOf(kind),
     schema ?? '',
     tag,
     oid,
   ];
-  const byRank = (a: ExportNode, b: ExportNode): number => {
-    const [left, right] = [rank(a), rank(b)];
-    const at = left.findIndex((part, index) => part !== right[index]);
-    return at < 0 ? 0 : (left[at] ?? '') < (right[at] ?? '') ? -1 : 1;
-  };
+  const [left, right] = [rank(a), rank(b)];
+  const at = left.findIndex((part, index) => part !== right[index]);
+  return at < 0 ? 0 : (left[at] ?? '') < (right[at] ?? '') ? -1 : 1;
+}
+
+function sort(nodes: ReadonlyMap<string, ExportNode>): ExportNode[] {
   const sorted = new Set<ExportNode>();
   const seen = new Set<ExportNode>();
   const place = (node: ExportNode): void => {
@@ -135,7 +136,9 @@ async function splitViews(session: PostgresSession, nodes: Map<string, ExportNod
   const split = new Set<string>();
   for (let changed = true; changed; ) {
     changed = false;
-    for (const node of nodes.values()) {
+    // In an order of names: of views that refer to each other, the same one is split in every copy of the database.
+    for (const { key } of [...nodes.values()].sort(byRank)) {
+      const node = nodes.get(key)!;
       if (node.section !== 'PRE_DATA') continue;
       if (POSTPONED.has(node.kind) && isLate(node)) {
         node.section = 'POST_DATA';

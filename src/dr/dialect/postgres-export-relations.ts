@@ -23,7 +23,7 @@ const USING = `coalesce((SELECT format(' USING %I', am.amname) FROM pg_am am WHE
 const CALLS_FUNCTION = `EXISTS (SELECT FROM pg_depend f WHERE f.classid = 'pg_constraint'::regclass AND f.objid = k.oid AND f.refclassid = 'pg_proc'::regclass
   AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_proc'::regclass AND e.objid = f.refobjid AND e.deptype = 'e'))`;
 const COLUMN_IS_OWN = `(a.attislocal OR c.relispartition)`;
-const COLUMNS = `(SELECT string_agg(format(E'\\n    %I %s%s%s%s', a.attname, format_type(a.atttypid, a.atttypmod), ${collateOf('a.attcollation', 'a.atttypid')},
+const COLUMNS = `(SELECT string_agg(format(E'\\n    %I %s%s%s', a.attname, CASE c.reloftype WHEN 0 THEN format_type(a.atttypid, a.atttypmod) || ${collateOf('a.attcollation', 'a.atttypid')} ELSE 'WITH OPTIONS' END,
     CASE WHEN a.attgenerated <> '' THEN format(' GENERATED ALWAYS AS (%s) %s', (SELECT pg_get_expr(d.adbin, d.adrelid) FROM pg_attrdef d WHERE d.adrelid = c.oid AND d.adnum = a.attnum),
       CASE a.attgenerated WHEN 's' THEN 'STORED' ELSE 'VIRTUAL' END) ELSE '' END,
     CASE WHEN ${NAMED_NOT_NULL} THEN coalesce((SELECT format(' CONSTRAINT %I NOT NULL%s', k.conname, CASE WHEN k.connoinherit THEN ' NO INHERIT' ELSE '' END)
@@ -73,7 +73,7 @@ export const RELATIONS: readonly string[] = [
     ...CLASS,
     kind: `'TABLE'`,
     section: 'PRE_DATA',
-    definition: `format('CREATE %sTABLE %s (%s)%s%s%s%s;', ${UNLOGGED}, ${NAME}, concat_ws(',', ${COLUMNS}, ${CHECKS}), coalesce(' INHERITS (' || ${PARENTS} || ')', ''),
+    definition: `format('CREATE %sTABLE %s%s (%s)%s%s%s%s;', ${UNLOGGED}, ${NAME}, CASE c.reloftype WHEN 0 THEN '' ELSE ' OF ' || format_type(c.reloftype, NULL) END, concat_ws(',', ${COLUMNS}, ${CHECKS}), coalesce(' INHERITS (' || ${PARENTS} || ')', ''),
       CASE c.relkind WHEN 'p' THEN ' PARTITION BY ' || pg_get_partkeydef(c.oid) ELSE '' END, ${USING}, ${WITH})
       || ${COLUMN_OPTIONS} || ${INHERITED_NOT_NULL} || ${TABLE_OPTIONS}`,
     from: ONE_OF(`'r', 'p'`),

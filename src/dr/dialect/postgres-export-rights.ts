@@ -27,7 +27,7 @@ const itemsOf = (
   FROM aclexplode(${list}) l, (SELECT CASE WHEN ${list} = g.acl THEN NULL ELSE (SELECT f.grantor FROM aclexplode(${list}) f LIMIT 1) END AS first) e`;
 const ROLE = (oid: string): string => `CASE ${oid} WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(${oid})) END`;
 const WHAT = `format('%s%s ON %s %s', x.privilege, coalesce(' (' || quote_ident(g.col) || ')', ''), g.type, g.name)`;
-const STATEMENTS = `(SELECT string_agg(x.text, E'\\n' ORDER BY x.rank, x.place) FROM (
+const STATEMENTS = `(SELECT string_agg(x.text, E'\\n' ORDER BY x.rank, x.place, x.text) FROM (
   SELECT 1 AS rank, 0 AS place, format('REVOKE %s FROM %s;', ${WHAT}, ${ROLE('x.grantee')}) AS text FROM (${itemsOf('g.usual')} EXCEPT ${itemsOf('g.acl')}) x
   UNION ALL
   SELECT CASE x.grantor WHEN g.owner THEN 2 ELSE 3 END, x.place, CASE x.grantor WHEN g.owner THEN grants.text ELSE format('SET SESSION AUTHORIZATION %I; %s RESET SESSION AUTHORIZATION;', pg_get_userbyid(x.grantor), grants.text) END
@@ -88,8 +88,10 @@ export const RIGHTS: readonly string[] = [
     schema: 'i.schema',
     tag: `concat(${COMMENTED}, ' ', i.identity)`,
     definition: `format('COMMENT ON %s %s IS %L;', ${COMMENTED}, ${COMMENTED_NAME}, d.description)`,
-    needs: `ARRAY[d.classoid || ':' || d.objoid]`,
+    // The schema public is there before anything else.
+    needs: `CASE WHEN d.objoid >= 16384 THEN ARRAY[d.classoid || ':' || d.objoid] ELSE '{}'::text[] END`,
     from: `FROM pg_description d, pg_identify_object(d.classoid, d.objoid, d.objsubid) i
-WHERE d.classoid <> 'pg_largeobject'::regclass AND (d.objoid >= 16384 OR i.type = 'schema' AND i.identity = 'public' AND d.description <> 'standard public schema')`,
+WHERE d.classoid <> 'pg_largeobject'::regclass AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = d.classoid AND e.objid = d.objoid AND e.deptype = 'e')
+  AND (d.objoid >= 16384 OR i.type = 'schema' AND i.identity = 'public' AND d.description <> 'standard public schema')`,
   }),
 ];

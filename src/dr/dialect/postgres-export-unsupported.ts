@@ -5,8 +5,6 @@ const LISTED: readonly (readonly [catalog: string, condition?: string])[] = [
   ['pg_foreign_data_wrapper'],
   ['pg_foreign_server'],
   ['pg_class', `o.relkind = 'f'`],
-  // A table of a type is bound to it in ways that its columns do not show.
-  ['pg_class', `o.relkind IN ('r', 'p') AND o.reloftype <> 0`],
   ['pg_event_trigger'],
   ['pg_publication'],
   ['pg_subscription', `o.subdbid = (SELECT b.oid FROM pg_database b WHERE b.datname = current_database())`],

@@ -49,8 +49,8 @@ export async function exportCatalog(session: PostgresSession): Promise<CatalogEx
   for (const [from, to] of edges) nodes.get(from)?.needs.add(to);
   for (const node of nodes.values()) {
     const needs = [...node.needs].map(resolve).filter((key) => key !== undefined && key !== node.key);
-    // Comments and grants of what is not written: of parts of extensions, of what is no user's.
-    if (needs.length === 0 && node.kind === 'COMMENT') nodes.delete(node.key);
+    // Of what has no entry: of an object that belongs to the server, or that is made together with another one.
+    if (needs.length === 0 && node.needs.size > 0 && node.kind === 'COMMENT') nodes.delete(node.key);
     node.needs.clear();
     for (const key of needs) node.needs.add(key as string);
   }

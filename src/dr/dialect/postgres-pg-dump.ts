@@ -3,8 +3,9 @@ import { globSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { HoldfastError } from '../../errors.ts';
+import { HoldfastError, isHoldfastError } from '../../errors.ts';
 import type { SqlEndpoint } from '../../sql/connect.ts';
+import type { SchemaExporter } from './backup-source.ts';
 import { PROGRESS_SCHEMA } from './postgres-catalog.ts';
 
 /** A pg_dump that can read the server. */
@@ -45,6 +46,25 @@ export async function findPgDump(serverVersion: number, signal?: AbortSignal): P
     'DR_INCOMPATIBLE',
     `The schema is read by pg_dump, and a PostgreSQL ${server} server needs pg_dump ${server} or newer (${seen}): install postgresql-client-${server}.`,
   );
+}
+
+/**
+ * The pg_dump that is to read the schema; null when the catalog is to be read instead.
+ * @param serverVersion `server_version_num`
+ * @throws DR_INCOMPATIBLE when it must be pg_dump and none fits
+ */
+export async function choosePgDump(
+  serverVersion: number,
+  exporter: SchemaExporter | 'auto',
+  signal?: AbortSignal,
+): Promise<PgDump | null> {
+  if (exporter === 'catalog') return null;
+  try {
+    return await findPgDump(serverVersion, signal);
+  } catch (error) {
+    if (exporter === 'auto' && isHoldfastError(error, 'DR_INCOMPATIBLE')) return null;
+    throw error;
+  }
 }
 
 async function majorOf(path: string, signal: AbortSignal | undefined): Promise<number | null> {

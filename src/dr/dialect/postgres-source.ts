@@ -7,14 +7,15 @@ import { ancestors, type ForeignKey, tableGraph } from '../graph/table-graph.ts'
 import { isBinaryStable } from '../plan/binary-types.ts';
 import { chunkBytes, pageRanges } from '../plan/page-ranges.ts';
 import type { TidSet } from '../plan/tid-set.ts';
-import type {
-  BackupSource,
-  SourceCheck,
-  SourceChunk,
-  SourceFacts,
-  SourceOptions,
-  SourceReader,
-  SourceTable,
+import {
+  type BackupSource,
+  CATALOG_NOTE,
+  type SourceCheck,
+  type SourceChunk,
+  type SourceFacts,
+  type SourceOptions,
+  type SourceReader,
+  type SourceTable,
 } from './backup-source.ts';
 import { type CatalogTable, type PostgresCatalog, readCatalog, readTableOfObjects } from './postgres-catalog.ts';
 import { type CopyRows, copyRows } from './postgres-copy.ts';
@@ -22,7 +23,7 @@ import { readDumpFile } from './postgres-dump-file.ts';
 import { targetError } from './postgres-errors.ts';
 import { type CatalogExport, exportCatalog } from './postgres-export.ts';
 import { largeObjects, objectsOf, refreshObjects, schemaObjects } from './postgres-objects.ts';
-import { dumpSchema, findPgDump, type PgDump } from './postgres-pg-dump.ts';
+import { choosePgDump, dumpSchema, type PgDump } from './postgres-pg-dump.ts';
 import { LOCK_MESSAGE, type PostgresSnapshot, takeSnapshot } from './postgres-snapshot.ts';
 import { findSubset, prepareSuffixes, resolveSuffixes, type Subset } from './postgres-subset.ts';
 
@@ -35,8 +36,6 @@ const SEQUENCES_AT_ONCE = 200;
 /** Tables smaller than this are kept as text: there is little to win. */
 const SAMPLED_BYTES = 8 << 20;
 const SAMPLED_PAGES = 64;
-/** Said in a manifest whose schema the catalog gave; by it a comparison reads the other side alike. */
-export const CATALOG_NOTE = 'the schema was read from the catalog, because no fitting pg_dump was found';
 /** Rows that one chunk of selected rows holds. */
 const SELECTED_AT_ONCE = 50_000;
 /** A guess, for the estimate of bytes alone. */
@@ -84,7 +83,7 @@ async function openSource(sql: SqlConnections, options: SourceOptions): Promise<
   options.onPhase('connecting');
   await using planner = await PostgresSession.open(sql);
   const server = await readServer(planner);
-  const tool = await chooseExporter(server.version, options);
+  const tool = await choosePgDump(server.version, options.schemaExporter ?? 'auto', options.signal);
   options.onPhase('locking');
   let schema: SourceSchema = { entries: [], unsupported: [], notes: [] };
   const snapshot = await takeSnapshot(sql, {
@@ -164,18 +163,6 @@ function assertReadable(catalog: PostgresCatalog): void {
 /** The schema as it is written into the archive, and what is to be said about it. */
 interface SourceSchema extends CatalogExport {
   readonly notes: readonly string[];
-}
-
-/** The pg_dump that reads the schema; null when the catalog is read instead. */
-async function chooseExporter(version: number, options: SourceOptions): Promise<PgDump | null> {
-  const exporter = options.schemaExporter ?? 'auto';
-  if (exporter === 'catalog') return null;
-  try {
-    return await findPgDump(version, options.signal);
-  } catch (error) {
-    if (exporter === 'auto' && isHoldfastError(error, 'DR_INCOMPATIBLE')) return null;
-    throw error;
-  }
 }
 
 /** @throws DR_UNSUPPORTED_OBJECT for objects that only pg_dump keeps, unless they may be left out */
