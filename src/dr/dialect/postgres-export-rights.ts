@@ -1,4 +1,5 @@
-import { isOurs, keyOf, listOf } from './postgres-export-sql.ts';
+import { USER_SCHEMA } from './postgres-catalog.ts';
+import { keyOf, listOf } from './postgres-export-sql.ts';
 
 /** Things with grants: their grants, and those that they have without any statement. */
 const GRANTED = `
@@ -14,38 +15,54 @@ const GRANTED = `
   UNION ALL SELECT ${keyOf('pg_namespace', 'n.oid')}, 'pg_namespace'::regclass, n.oid, 0, n.nspname, n.nspowner, n.nspacl, acldefault('n', n.nspowner), 'SCHEMA', format('%I', n.nspname), NULL
   FROM pg_namespace n`;
 
-/** Those of users; what an extension or a new database begins with was kept by the server itself. */
+/** Those of users, beside what they are without a statement. What an extension or a new database begins with the server has kept. */
 const CHANGED = `
-  SELECT g.*, coalesce((SELECT i.initprivs FROM pg_init_privs i WHERE i.classoid = g.class AND i.objoid = g.id AND i.objsubid = g.sub), g.base) AS usual
-  FROM (${GRANTED}) g JOIN pg_namespace n ON n.nspname = g.schema WHERE g.acl IS NOT NULL AND ${isOurs('pg_namespace', 'n.oid')}`;
+  SELECT g.*, CASE WHEN i.initprivs IS NULL THEN g.base
+    -- The schema public may belong to another role than the one it was made with.
+    WHEN g.type = 'SCHEMA' THEN g.base || ARRAY(SELECT makeaclitem(0, g.owner, e.privilege_type, false) FROM aclexplode(i.initprivs) e WHERE e.grantee = 0)
+    ELSE i.initprivs END AS usual
+  FROM (${GRANTED}) g JOIN pg_namespace n ON n.nspname = g.schema
+    LEFT JOIN pg_init_privs i ON i.classoid = g.class AND i.objoid = g.id AND i.objsubid = g.sub
+  WHERE g.acl IS NOT NULL AND ${USER_SCHEMA}`;
 
-/** The items of a list of grants. The owner of the schema public may be another one than it was made with. */
-const itemsOf = (
-  list: string,
-): string => `SELECT CASE WHEN l.grantee = e.first AND g.type = 'SCHEMA' THEN g.owner ELSE l.grantee END AS grantee,
-  CASE WHEN l.grantor = e.first AND g.type = 'SCHEMA' THEN g.owner ELSE l.grantor END AS grantor, l.privilege_type AS privilege, l.is_grantable AS option
-  FROM aclexplode(${list}) l, (SELECT CASE WHEN ${list} = g.acl THEN NULL ELSE (SELECT f.grantor FROM aclexplode(${list}) f LIMIT 1) END AS first) e`;
-const ROLE = (oid: string): string => `CASE ${oid} WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(${oid})) END`;
-const WHAT = `format('%s%s ON %s %s', x.privilege, coalesce(' (' || quote_ident(g.col) || ')', ''), g.type, g.name)`;
-const STATEMENTS = `(SELECT string_agg(x.text, E'\\n' ORDER BY x.rank, x.place, x.text) FROM (
-  SELECT 1 AS rank, 0 AS place, format('REVOKE %s FROM %s;', ${WHAT}, ${ROLE('x.grantee')}) AS text FROM (${itemsOf('g.usual')} EXCEPT ${itemsOf('g.acl')}) x
-  UNION ALL
-  SELECT CASE x.grantor WHEN g.owner THEN 2 ELSE 3 END, x.place, CASE x.grantor WHEN g.owner THEN grants.text ELSE format('SET SESSION AUTHORIZATION %I; %s RESET SESSION AUTHORIZATION;', pg_get_userbyid(x.grantor), grants.text) END
-  FROM (SELECT l.grantee, l.grantor, l.privilege_type AS privilege, l.is_grantable AS option, l.place FROM aclexplode(g.acl) WITH ORDINALITY l(grantor, grantee, privilege_type, is_grantable, place)) x,
-    LATERAL (SELECT format('GRANT %s TO %s%s;', ${WHAT}, ${ROLE('x.grantee')}, CASE WHEN x.option THEN ' WITH GRANT OPTION' ELSE '' END) AS text) grants
-  WHERE (x.grantee, x.grantor, x.privilege, x.option) NOT IN (${itemsOf('g.usual')})) x)`;
+/** What one role granted to another one; `col` is the column it is of, or null. */
+const itemsOf = (list: string, column: string): string => `SELECT l.grantee, l.grantor, min(l.place) AS place,
+    string_agg(concat(l.privilege, ' (' || quote_ident(${column}) || ')'), ', ' ORDER BY l.place) FILTER (WHERE NOT l.option) AS plain,
+    string_agg(concat(l.privilege, ' (' || quote_ident(${column}) || ')'), ', ' ORDER BY l.place) FILTER (WHERE l.option) AS optional
+  FROM aclexplode(${list}) WITH ORDINALITY l(grantor, grantee, privilege, option, place) GROUP BY l.grantee, l.grantor`;
+const SAME =
+  '(x.grantee, x.grantor, x.plain, x.optional) IS NOT DISTINCT FROM (y.grantee, y.grantor, y.plain, y.optional)';
+
+/**
+ * What makes the grants `acl` of those that are there without a statement: takes away each item that differs and grants it anew, in
+ * the order of `acl`, so that the list comes to be the same. Expressions of SQL; null when nothing differs.
+ */
+function statementsOf(grants: {
+  readonly acl: string;
+  readonly usual: string;
+  readonly owner: string;
+  readonly column: string;
+  /** Stands before GRANT and REVOKE, and behind ON. */
+  readonly head: string;
+  readonly on: string;
+}): string {
+  const { acl, usual, owner, column, head, on } = grants;
+  const role = `CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END`;
+  const [now, before] = [itemsOf(acl, column), itemsOf(usual, column)];
+  return `(SELECT string_agg(s.text, E'\\n' ORDER BY s.rank, s.place, s.text) FROM (
+    SELECT 0 AS rank, x.place, format('%sREVOKE %s ON %s FROM %s;', ${head}, concat_ws(', ', x.plain, x.optional), ${on}, ${role}) AS text
+    FROM (${before}) x WHERE NOT EXISTS (SELECT FROM (${now}) y WHERE ${SAME})
+    UNION ALL
+    SELECT CASE x.grantor WHEN ${owner} THEN 1 ELSE 2 END, x.place, CASE x.grantor WHEN ${owner} THEN o.text
+      ELSE format('SET SESSION AUTHORIZATION %I; %s RESET SESSION AUTHORIZATION;', pg_get_userbyid(x.grantor), o.text) END
+    FROM (${now}) x, LATERAL (VALUES (x.plain, ''), (x.optional, ' WITH GRANT OPTION')) v(privileges, ending),
+      LATERAL (SELECT format('%sGRANT %s ON %s TO %s%s;', ${head}, v.privileges, ${on}, ${role}, v.ending) AS text) o
+    WHERE v.privileges IS NOT NULL AND NOT EXISTS (SELECT FROM (${before}) y WHERE ${SAME})) s)`;
+}
 
 const DEFAULT_OF = `CASE d.defaclobjtype WHEN 'r' THEN 'TABLES' WHEN 'S' THEN 'SEQUENCES' WHEN 'f' THEN 'FUNCTIONS' WHEN 'T' THEN 'TYPES' WHEN 'n' THEN 'SCHEMAS' ELSE 'LARGE OBJECTS' END`;
 /** Grants for all schemas begin with what the server grants; those for one schema with nothing. */
 const DEFAULT_USUAL = `CASE d.defaclnamespace WHEN 0 THEN acldefault(CASE d.defaclobjtype WHEN 'S' THEN 's'::"char" ELSE d.defaclobjtype END, d.defaclrole) END`;
-const DEFAULT_ITEMS = (list: string): string =>
-  `SELECT l.grantee, l.privilege_type, l.is_grantable FROM aclexplode(${list}) l`;
-const DEFAULT_STATEMENT = (verb: string, end: string): string =>
-  `format('ALTER DEFAULT PRIVILEGES FOR ROLE %I%s ${verb} %s ON %s ${end};', pg_get_userbyid(d.defaclrole), coalesce(' IN SCHEMA ' || quote_ident(n.nspname), ''), x.privilege_type, ${DEFAULT_OF}, ${ROLE('x.grantee')}`;
-const DEFAULTS = `(SELECT string_agg(x.text, E'\\n' ORDER BY x.rank, x.text) FROM (
-  SELECT 1 AS rank, ${DEFAULT_STATEMENT('REVOKE', 'FROM %s')}) AS text FROM (${DEFAULT_ITEMS(DEFAULT_USUAL)} EXCEPT ${DEFAULT_ITEMS('d.defaclacl')}) x
-  UNION ALL
-  SELECT 2, ${DEFAULT_STATEMENT('GRANT', 'TO %s%s')}, CASE WHEN x.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END) FROM (${DEFAULT_ITEMS('d.defaclacl')} EXCEPT ${DEFAULT_ITEMS(DEFAULT_USUAL)}) x) x)`;
 
 /** What COMMENT calls what `pg_identify_object` calls i.type. */
 const COMMENTED = `CASE WHEN i.type ~ ' column$' THEN 'COLUMN' WHEN i.type IN ('table constraint', 'domain constraint') THEN 'CONSTRAINT'
@@ -66,7 +83,11 @@ export const RIGHTS: readonly string[] = [
     },
     schema: `CASE g.type WHEN 'SCHEMA' THEN NULL ELSE g.schema END`,
     tag: `CASE WHEN g.col IS NULL THEN concat(g.type, ' ', g.name) ELSE format('COLUMN %s.%I', g.name, g.col) END`,
-    definition: STATEMENTS,
+    definition: statementsOf({
+      ...{ acl: 'g.acl', usual: 'g.usual', owner: 'g.owner', column: 'g.col' },
+      head: `''`,
+      on: `concat(g.type, ' ', g.name)`,
+    }),
     needs: 'ARRAY[g.of]',
     from: `FROM (${CHANGED}) g`,
   }),
@@ -74,7 +95,11 @@ export const RIGHTS: readonly string[] = [
     ...{ catalog: 'pg_default_acl', oid: 'd.oid', kind: `'DEFAULT ACL'`, section: 'POST_DATA', schema: 'n.nspname' },
     tag: `concat('DEFAULT PRIVILEGES FOR ', ${DEFAULT_OF})`,
     owner: 'd.defaclrole',
-    definition: DEFAULTS,
+    definition: statementsOf({
+      ...{ acl: 'd.defaclacl', usual: DEFAULT_USUAL, owner: 'd.defaclrole', column: 'NULL' },
+      head: `format('ALTER DEFAULT PRIVILEGES FOR ROLE %I%s ', pg_get_userbyid(d.defaclrole), ' IN SCHEMA ' || quote_ident(n.nspname))`,
+      on: DEFAULT_OF,
+    }),
     from: 'FROM pg_default_acl d LEFT JOIN pg_namespace n ON n.oid = d.defaclnamespace',
   }),
   listOf({
