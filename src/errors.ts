@@ -242,7 +242,8 @@ export const ERRORS = {
     status: 409,
   },
   DATASET_LEAK: {
-    cause: 'A value of a masked field stands in another field of the dataset as well, which is kept. The dataset was thrown away.',
+    cause:
+      'A value of a masked field stands in another field of the dataset as well, which is kept. The dataset was thrown away.',
     remedy: 'Mask the `fields` that the error names with @sanitize, or exempt them with @sanitize(with: NONE).',
     retryable: false,
     status: 409,
