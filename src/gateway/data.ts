@@ -23,7 +23,7 @@ import { Fencing } from './fencing.ts';
 
 /** What a primary serves, wherever its documents are. */
 export interface PrimaryData extends AsyncDisposable {
-  /** @throws DATABASE_UNAVAILABLE before the database was reached for the first time */
+  /** Before the database was reached for the first time: one whose writes, and reads that nothing else can answer, are refused. */
   service(): PrimaryService;
   /** What answers while the database is away; undefined where it cannot be. */
   readonly fallback?: Fallback | undefined;

@@ -45,8 +45,6 @@ interface Reached extends AsyncDisposable {
   readonly service: PrimaryService;
 }
 
-/** What clients are told to wait while the database was never reached, in ms. */
-const RETRY_AFTER_MS = 1_000;
 /** Idempotency keys are promised for seven days. */
 const KEY_RETENTION_MS = 8 * 24 * 3_600_000;
 
@@ -111,13 +109,7 @@ export async function openMongoData(options: MongoDataOptions): Promise<PrimaryD
   });
   const owned = parts.move();
   return {
-    service: () => {
-      if (reached !== undefined) return reached.service;
-      if (copy.isComplete) return unreached;
-      throw new HoldfastError('DATABASE_UNAVAILABLE', 'the database was not reached yet', {
-        details: { retryAfterMs: RETRY_AFTER_MS },
-      });
-    },
+    service: () => reached?.service ?? unreached,
     ...{ source, rows: store, fallback, datasets: datasets.keeper },
     log: () => reached?.log ?? log,
     server: () => reached?.server ?? 'MongoDB',
