@@ -43,9 +43,10 @@ const COLUMN_OPTIONS = `coalesce((SELECT string_agg(format(E'\\nALTER TABLE ONLY
     ('SET (' || ${parameters('a.attoptions')} || ')'),
     (CASE WHEN c.relkind IN ('r', 'p') AND NOT ${COLUMN_IS_OWN} AND a.attnotnull AND NOT ${NAMED_NOT_NULL} THEN 'SET NOT NULL' END)) o(action)
   WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND o.action IS NOT NULL), '')`;
-const INHERITED_NOT_NULL = `coalesce((SELECT string_agg(format(E'\\nALTER TABLE ONLY %s ADD CONSTRAINT %I %s;', ${NAME}, k.conname, pg_get_constraintdef(k.oid)), '' ORDER BY k.conname COLLATE "C")
+/** Of columns that come from a parent; a name of its own can be given only together with the table. */
+const INHERITED_NOT_NULL = `(SELECT string_agg(format(E'\\n    CONSTRAINT %I %s', k.conname, pg_get_constraintdef(k.oid)), ',' ORDER BY k.conname COLLATE "C")
   FROM pg_constraint k JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.conkey[1] AND NOT ${COLUMN_IS_OWN}
-  WHERE k.conrelid = c.oid AND k.contype = 'n' AND k.conislocal AND k.convalidated), '')`;
+  WHERE k.conrelid = c.oid AND k.contype = 'n' AND k.conislocal AND k.convalidated)`;
 const TABLE_OPTIONS = `CASE WHEN c.relforcerowsecurity THEN format(E'\\nALTER TABLE ONLY %s FORCE ROW LEVEL SECURITY;', ${NAME}) ELSE '' END
   || CASE c.relreplident WHEN 'f' THEN format(E'\\nALTER TABLE ONLY %s REPLICA IDENTITY FULL;', ${NAME}) WHEN 'n' THEN format(E'\\nALTER TABLE ONLY %s REPLICA IDENTITY NOTHING;', ${NAME}) ELSE '' END`;
 
@@ -73,9 +74,9 @@ export const RELATIONS: readonly string[] = [
     ...CLASS,
     kind: `'TABLE'`,
     section: 'PRE_DATA',
-    definition: `format('CREATE %sTABLE %s%s (%s)%s%s%s%s;', ${UNLOGGED}, ${NAME}, CASE c.reloftype WHEN 0 THEN '' ELSE ' OF ' || format_type(c.reloftype, NULL) END, concat_ws(',', ${COLUMNS}, ${CHECKS}), coalesce(' INHERITS (' || ${PARENTS} || ')', ''),
+    definition: `format('CREATE %sTABLE %s%s (%s)%s%s%s%s;', ${UNLOGGED}, ${NAME}, CASE c.reloftype WHEN 0 THEN '' ELSE ' OF ' || format_type(c.reloftype, NULL) END, concat_ws(',', ${COLUMNS}, ${INHERITED_NOT_NULL}, ${CHECKS}), coalesce(' INHERITS (' || ${PARENTS} || ')', ''),
       CASE c.relkind WHEN 'p' THEN ' PARTITION BY ' || pg_get_partkeydef(c.oid) ELSE '' END, ${USING}, ${WITH})
-      || ${COLUMN_OPTIONS} || ${INHERITED_NOT_NULL} || ${TABLE_OPTIONS}`,
+      || ${COLUMN_OPTIONS} || ${TABLE_OPTIONS}`,
     from: ONE_OF(`'r', 'p'`),
   }),
   listOf({
