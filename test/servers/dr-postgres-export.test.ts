@@ -172,6 +172,16 @@ describeWith('postgres', 'reading the schema of PostgreSQL without pg_dump', () 
       ],
       ['CREATE ACCESS METHOD m TYPE TABLE HANDLER heap_tableam_handler', 'access method m'],
       ['CREATE TYPE name_alone', 'type public.name_alone'],
+      [
+        `CREATE TYPE my; CREATE FUNCTION i(cstring) RETURNS my LANGUAGE internal IMMUTABLE STRICT AS 'textin';
+         CREATE FUNCTION o(my) RETURNS cstring LANGUAGE internal IMMUTABLE STRICT AS 'textout'; CREATE TYPE my (INPUT = i, OUTPUT = o, LIKE = text)`,
+        'type public.my',
+      ],
+      // No provider of labels comes with the server.
+      [
+        `CREATE TABLE a (); INSERT INTO pg_seclabel (objoid, classoid, objsubid, provider, label) VALUES ('a'::regclass, 'pg_class'::regclass, 0, 'p', 'l')`,
+        'security label on table public.a',
+      ],
     ])('%s', async (statements, name) => {
       const source = await databases.create(statements);
       await expect(taken(source, false)).rejects.toMatchObject({

@@ -135,15 +135,15 @@ export const RELATIONS: readonly string[] = [
     ...CLASS,
     kind: `'VIEW'`,
     section: 'PRE_DATA',
-    definition: `format(E'CREATE VIEW %s%s AS\\n%s%s;', ${NAME}, coalesce(' WITH (' || ${parameters(`(SELECT array_agg(r) FROM unnest(c.reloptions) r WHERE r !~ '^check_option=')`)} || ')', ''),
-      rtrim(pg_get_viewdef(c.oid), ';'), coalesce((SELECT format(E'\\n  WITH %s CHECK OPTION', upper(substr(r, 14))) FROM unnest(c.reloptions) r WHERE r ~ '^check_option='), ''))`,
+    definition: `CASE WHEN pg_get_viewdef(c.oid) IS NOT NULL THEN format(E'CREATE VIEW %s%s AS\\n%s%s;', ${NAME}, coalesce(' WITH (' || ${parameters(`(SELECT array_agg(r) FROM unnest(c.reloptions) r WHERE r !~ '^check_option=')`)} || ')', ''),
+      rtrim(pg_get_viewdef(c.oid), ';'), coalesce((SELECT format(E'\\n  WITH %s CHECK OPTION', upper(substr(r, 14))) FROM unnest(c.reloptions) r WHERE r ~ '^check_option='), '')) END`,
     from: ONE_OF(`'v'`),
   }),
   listOf({
     ...CLASS,
     kind: `'MATERIALIZED VIEW'`,
     section: 'PRE_DATA',
-    definition: `format(E'CREATE MATERIALIZED VIEW %s%s%s AS\\n%s\\n  WITH NO DATA;', ${NAME}, ${USING}, ${WITH}, rtrim(pg_get_viewdef(c.oid), ';')) || ${COLUMN_OPTIONS}`,
+    definition: `CASE WHEN pg_get_viewdef(c.oid) IS NOT NULL THEN format(E'CREATE MATERIALIZED VIEW %s%s%s AS\\n%s\\n  WITH NO DATA;', ${NAME}, ${USING}, ${WITH}, rtrim(pg_get_viewdef(c.oid), ';')) || ${COLUMN_OPTIONS} END`,
     from: ONE_OF(`'m'`),
   }),
   listOf({

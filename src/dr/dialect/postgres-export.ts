@@ -6,6 +6,10 @@ import { ATTACHED, STANDALONE } from './postgres-export-objects.ts';
 import { RELATIONS } from './postgres-export-relations.ts';
 import { RIGHTS } from './postgres-export-rights.ts';
 import { UNSUPPORTED } from './postgres-export-unsupported.ts';
+import { CatalogChanged } from './postgres-snapshot.ts';
+
+/** Kinds of which an object may have nothing to be written; else its definition is only missing when it was dropped meanwhile. */
+const MAY_BE_NOTHING = new Set(['SEQUENCE OWNED BY', 'ACL', 'DEFAULT ACL']);
 
 /** A schema as the catalog describes it. */
 export interface CatalogExport {
@@ -19,14 +23,17 @@ export interface CatalogExport {
  * Reads the schema of a database without pg_dump, by the functions with which the server prints its own objects. The session's
  * search path must be empty, so that names are printed with their schemas.
  * @throws DR_UNSUPPORTED_OBJECT for a table that needs an object that is not supported; DR_INCOMPATIBLE for a definition that is no
- *   text; what the server says, e.g. that it could not lock a view
+ *   text; CatalogChanged, and what the server says, e.g. that it could not lock a view
  */
 export async function exportCatalog(session: PostgresSession): Promise<CatalogExport> {
   const missing = new Map((await session.query(UNSUPPORTED)).map(({ key, name }) => [key ?? '', name ?? '']));
   const nodes = new Map<string, ExportNode>();
   for (const list of [...STANDALONE, ...RELATIONS, ...ATTACHED, ...RIGHTS]) {
     for (const row of await session.query(list)) {
-      if (row.definition === null) continue;
+      if (row.definition === null) {
+        if (MAY_BE_NOTHING.has(row.kind ?? '')) continue;
+        throw new CatalogChanged(`${row.kind?.toLowerCase()} ${row.tag} was dropped meanwhile`);
+      }
       const node: ExportNode = {
         key: row.key ?? '',
         catalog: Number(row.oid) === 0 ? 0 : Number(row.catalog),

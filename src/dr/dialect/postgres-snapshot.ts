@@ -6,8 +6,9 @@ import { type CatalogTable, type PostgresCatalog, readCatalog } from './postgres
 
 /** How long one lock is waited for. Whoever waits behind us for the same table waits no longer than that. */
 const LOCK_WAIT_MS = 5_000;
-/** How a tool of the server says that it could not lock a table in time. */
-export const LOCK_MESSAGE = /lock timeout|could not obtain lock|due to statement timeout/;
+/** How a tool of the server says that it could not lock a table in time, or that what it was to describe was dropped meanwhile. */
+export const LOCK_MESSAGE =
+  /lock timeout|could not obtain lock|due to statement timeout|cache lookup failed|could not open relation with OID/;
 const ATTEMPTS = 3;
 /** Tables in one LOCK statement. */
 const LOCKED_AT_ONCE = 200;
@@ -63,7 +64,8 @@ export async function takeSnapshot(sql: SqlConnections, options: SnapshotOptions
   }
 }
 
-class CatalogChanged extends Error {}
+/** Something was created or dropped while the snapshot was taken: it is taken anew. */
+export class CatalogChanged extends Error {}
 
 /** Another session stood in the way, or ended what we meant to lock. */
 function isContention(error: unknown): boolean {
