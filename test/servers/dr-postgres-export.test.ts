@@ -110,6 +110,18 @@ describeWith('postgres', 'reading the schema of PostgreSQL without pg_dump', () 
     await expect(choosePgDump(990_000, 'pg_dump')).rejects.toMatchObject({ code: 'DR_INCOMPATIBLE' });
   });
 
+  it.each(['catalog', 'pg_dump'] as const)('keeps all of a table that is chosen, by %s', async (schemaExporter) => {
+    await using directory = await temporaryDirectory();
+    const out = join(directory.path, 'archive');
+    const table = `CREATE TABLE kept (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, n serial, t text DEFAULT 'x'); COMMENT ON COLUMN kept.t IS 't';
+      GRANT SELECT ON SEQUENCE kept_n_seq TO clerk; INSERT INTO kept DEFAULT VALUES;`;
+    const source = await databases.create(`${table} CREATE TABLE other (id serial); CREATE SEQUENCE free;`);
+    await backup({ source, out, tables: ['kept'], schemaExporter });
+    const target = await databases.create();
+    await restore({ from: out, target });
+    expect(await databases.contents(target)).toEqual(await databases.contents(await databases.create(table)));
+  });
+
   describe('with objects that only pg_dump keeps', () => {
     async function taken(source: string, allowUnsupported: boolean): Promise<BackupSummary> {
       await using directory = await temporaryDirectory();

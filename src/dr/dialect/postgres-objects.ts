@@ -139,10 +139,13 @@ export function objectsOf(objects: readonly SchemaObject[], tables: ReadonlySet<
   };
   const leftOut = (object: SchemaObject): boolean => object.table !== null && !tables.has(object.table);
   for (const object of objects) if (object.table !== null && tables.has(object.table)) keep(object.id);
+  const isKeptTable = (id: string): boolean => kept.has(id) && byId.get(id)?.kind === 'TABLE';
   // What is attached to a kept object without belonging to a table: its comments, its grants.
   for (const object of objects) {
     const attached = object.kind === 'COMMENT' || object.kind === 'ACL' || object.kind === 'SEQUENCE OWNED BY';
     if (attached && object.dependsOn.length > 0 && object.dependsOn.every((id) => kept.has(id))) kept.add(object.id);
+    // A sequence depends on a table only as its own: the table, in turn, says nothing of what numbers an identity column.
+    if (object.kind === 'SEQUENCE' && object.dependsOn.some(isKeptTable)) keep(object.id);
   }
   return objects.filter((object) => kept.has(object.id) && !leftOut(object));
 }
