@@ -214,6 +214,16 @@ describeWith('postgres', 'reading the schema of PostgreSQL without pg_dump', () 
       ]);
     });
 
+    it('refuses what needs itself', async () => {
+      const source = await databases.create(
+        `CREATE DOMAIN d AS int; CREATE FUNCTION g(d) RETURNS bool LANGUAGE sql AS 'SELECT true'; ALTER DOMAIN d ADD CHECK (g(VALUE))`,
+      );
+      await expect(taken(source, true)).rejects.toMatchObject({
+        code: 'DR_UNSUPPORTED_OBJECT',
+        message: expect.stringMatching(/domain public\.d needs itself/),
+      });
+    });
+
     it('never leaves out a table', async () => {
       const source = await databases.create(
         'CREATE ACCESS METHOD m TYPE TABLE HANDLER heap_tableam_handler; CREATE TABLE a (x int) USING m',

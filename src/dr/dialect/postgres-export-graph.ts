@@ -1,3 +1,4 @@
+import { HoldfastError } from '../../errors.ts';
 import type { PostgresSession } from '../../sql/postgres-session.ts';
 import type { DumpEntry } from './postgres-dump-file.ts';
 import { collateOf, keyOf } from './postgres-export-sql.ts';
@@ -20,7 +21,7 @@ const PARTS = [
   `SELECT ${keyOf('pg_rewrite', 'r.oid')}, ${keyOf('pg_class', 'r.ev_class')} FROM pg_rewrite r WHERE r.rulename = '_RETURN' AND r.oid >= 16384`,
   `SELECT ${keyOf('pg_class', 'k.conindid')}, ${keyOf('pg_constraint', 'k.oid')} FROM pg_constraint k WHERE k.contype IN ('p', 'u', 'x')`,
   `SELECT ${keyOf('pg_attrdef', 'd.oid')}, ${keyOf('pg_class', 'd.adrelid')} FROM pg_attrdef d`,
-  `SELECT ${keyOf('pg_constraint', 'k.oid')}, ${keyOf('pg_class', 'k.conrelid')} FROM pg_constraint k WHERE k.conrelid <> 0`,
+  `SELECT ${keyOf('pg_constraint', 'k.oid')}, ${keyOf('pg_class', 'k.conrelid')} FROM pg_constraint k WHERE k.conrelid <> 0 AND k.contype IN ('c', 'n')`,
   `SELECT ${keyOf('pg_constraint', 'k.oid')}, ${keyOf('pg_type', 'k.contypid')} FROM pg_constraint k WHERE k.contypid <> 0`,
   `SELECT classid || ':' || objid, refclassid || ':' || refobjid FROM pg_depend WHERE deptype = 'e'`,
 ].join('\nUNION ALL ');
@@ -57,37 +58,14 @@ export async function readKeys(
 }
 
 /** Kinds in the order in which they come when nothing else decides. */
-const KINDS = [
-  ...[
-    'SCHEMA',
-    'EXTENSION',
-    'COLLATION',
-    'TYPE',
-    'DOMAIN',
-    'FUNCTION',
-    'PROCEDURE',
-    'AGGREGATE',
-    'TABLE',
-    'TABLE ATTACH',
-    'SEQUENCE',
-  ],
-  ...[
-    'SEQUENCE OWNED BY',
-    'DEFAULT',
-    'VIEW',
-    'MATERIALIZED VIEW',
-    'CHECK CONSTRAINT',
-    'INDEX',
-    'CONSTRAINT',
-    'INDEX ATTACH',
-    'STATISTICS',
-  ],
-  ...['FK CONSTRAINT', 'RULE', 'TRIGGER', 'ROW SECURITY', 'POLICY', 'DEFAULT ACL', 'COMMENT', 'ACL'],
-];
+const KINDS =
+  'SCHEMA,EXTENSION,COLLATION,TYPE,DOMAIN,FUNCTION,PROCEDURE,AGGREGATE,TABLE,TABLE ATTACH,SEQUENCE,SEQUENCE OWNED BY,DEFAULT,VIEW,MATERIALIZED VIEW,CHECK CONSTRAINT,INDEX,CONSTRAINT,INDEX ATTACH,STATISTICS,FK CONSTRAINT,RULE,TRIGGER,ROW SECURITY,POLICY,DEFAULT ACL,COMMENT,ACL'.split(
+    ',',
+  );
 /** Kinds that are made when the rows are in if what they need is. */
 const POSTPONED = new Set(['FUNCTION', 'PROCEDURE', 'AGGREGATE', 'MATERIALIZED VIEW', 'DEFAULT']);
 
-/** The entries, each after what it needs. */
+/** The entries, each after what it needs. @throws DR_UNSUPPORTED_OBJECT for one that needs itself, and can only be made in parts */
 export async function inOrder(session: PostgresSession, nodes: Map<string, ExportNode>): Promise<DumpEntry[]> {
   await splitViews(session, nodes);
   const sorted = sort(nodes);
@@ -115,16 +93,26 @@ function byRank(a: ExportNode, b: ExportNode): number {
 
 function sort(nodes: ReadonlyMap<string, ExportNode>): ExportNode[] {
   const sorted = new Set<ExportNode>();
-  const seen = new Set<ExportNode>();
+  const begun = new Set<ExportNode>();
   const place = (node: ExportNode): void => {
-    if (seen.has(node)) return;
-    seen.add(node);
+    if (sorted.has(node)) return;
+    if (begun.has(node)) throw circle(node);
+    begun.add(node);
     const needed = [...node.needs].map((key) => nodes.get(key)).filter((other) => other !== undefined);
     for (const other of needed.sort(byRank)) place(other);
     sorted.add(node);
   };
   for (const node of [...nodes.values()].sort(byRank)) place(node);
   return [...sorted];
+}
+
+function circle({ kind, schema, tag }: ExportNode): HoldfastError {
+  const name = `${kind.toLowerCase()} ${schema === null ? '' : `${schema}.`}${tag}`;
+  return new HoldfastError(
+    'DR_UNSUPPORTED_OBJECT',
+    `The ${name} needs itself by way of other objects, which only pg_dump can take apart: install it.`,
+    { details: { objects: [name] } },
+  );
 }
 
 /**
@@ -153,7 +141,7 @@ async function splitViews(session: PostgresSession, nodes: Map<string, ExportNod
 }
 
 /** What the columns of a view may need: the rest is needed by its query. */
-const COLUMN_NEEDS = new Set(['SCHEMA', 'EXTENSION', 'COLLATION', 'TYPE', 'DOMAIN']);
+const COLUMN_NEEDS = new Set(['SCHEMA', 'EXTENSION', 'COLLATION', 'TYPE', 'DOMAIN', 'TABLE']);
 
 async function splitView(session: PostgresSession, view: ExportNode, nodes: Map<string, ExportNode>): Promise<void> {
   const [row] = await session.query(`

@@ -1,44 +1,30 @@
 import { NOT_OF_EXTENSION, USER_SCHEMA } from './postgres-catalog.ts';
 
-/**
- * What every query of the export gives: `key` names the object (`catalog oid:oid`), `needs` are keys of more objects that it depends
- * on, besides those that pg_depend lists. The rest is as in `DumpEntry`.
- */
-export interface ExportRow {
-  readonly key: string;
-  readonly catalog: string;
-  readonly oid: string;
-  readonly kind: string;
-  readonly schema: string | null;
-  readonly tag: string;
-  readonly section: 'NONE' | 'PRE_DATA' | 'POST_DATA';
-  readonly owner: string | null;
-  readonly definition: string;
-  readonly drop: string;
-  readonly needs: readonly string[];
-}
-
+/** How one kind of object is found, and what of it becomes a `DumpEntry`; expressions of SQL unless said otherwise. */
 export interface ExportColumns {
   /** Name of the catalog that lists the object. */
   readonly catalog: string;
-  /** Expressions of SQL. Without `key` it is the catalog's oid and `oid`. */
+  /** Zero for what the catalog does not list; then it has a key. */
   readonly oid: string;
+  /** Names the object among all; by default {@link keyOf} its oid. */
   readonly key?: string;
   readonly kind: string;
   readonly schema?: string;
   readonly tag: string;
+  /** A word. */
   readonly section: 'NONE' | 'PRE_DATA' | 'POST_DATA';
   /** Oid of the role. */
   readonly owner?: string;
+  /** The statements that create it; null when there is nothing to be written. */
   readonly definition: string;
   readonly drop?: string;
-  /** An array of keys. */
+  /** An array of keys of objects it depends on, besides those that pg_depend lists. */
   readonly needs?: string;
   /** FROM … WHERE … */
   readonly from: string;
 }
 
-/** A statement that lists objects of one kind as {@link ExportRow}. Objects without a definition are left out when it is null. */
+/** A statement that lists objects of one kind: a row for each, with `needs` as JSON. */
 export function listOf(columns: ExportColumns): string {
   const { catalog, oid, kind, schema, tag, section, owner, definition, drop, needs, from } = columns;
   return `SELECT ${columns.key ?? keyOf(catalog, oid)} AS key, '${catalog}'::regclass::oid::int8 AS catalog, (${oid})::int8 AS oid, ${kind} AS kind,
