@@ -86,7 +86,10 @@ export function run({ command, args, cwd, account, stopSignal = 'SIGTERM' }: Pro
     output: () => printed,
     kill,
     async suspend() {
-      if (!over) signalTree(pid, 'SIGSTOP');
+      if (over) return;
+      const pids = signalTree(pid, 'SIGSTOP');
+      // A thread that runs stops at its next tick, and may answer until then.
+      await eventually(`${command} and its children to stand still`, () => over || pids.every(isStopped));
     },
     async resume() {
       if (!over) signalTree(pid, 'SIGCONT');
@@ -117,6 +120,11 @@ export function processTree(root: number): number[] {
 export function isAlive(pid: number): boolean {
   const stat = read(`/proc/${pid}/stat`);
   return stat !== undefined && !/\) [ZX] /.test(stat);
+}
+
+/** Whether every thread of a process is stopped, or it is gone. */
+function isStopped(pid: number): boolean {
+  return globSync(`/proc/${pid}/task/*/stat`).every((file) => /\) [TtZX] /.test(read(file) ?? ') X '));
 }
 
 /**
