@@ -229,8 +229,11 @@ export class PrimarySource implements SyncSource {
     const status = await statusOf(this.#log, place);
     if (status === 'FENCED') {
       const ours = this.#log.head().epoch;
-      const after = theirs.filter(({ epoch }) => epoch > ours).map(({ firstSequence }) => firstSequence);
-      await this.#onHigherEpoch(place.epoch, after.length === 0 ? null : Math.min(...after));
+      const begun = theirs.filter(({ epoch }) => epoch > ours);
+      // A number alone proves nothing: a cursor may be damaged, and being fenced is for good.
+      if (begun.some(({ epoch }) => epoch === place.epoch)) {
+        await this.#onHigherEpoch(place.epoch, Math.min(...begun.map(({ firstSequence }) => firstSequence)));
+      }
     }
     return status;
   }

@@ -101,11 +101,17 @@ describe('hello', () => {
     expect((await source.hello(other, ALL)).status).toBe('FORK');
   });
 
-  test('FENCED for a higher epoch, which is passed on', async () => {
+  test('FENCED for a higher epoch, which is passed on when it comes with where it began', async () => {
     const epochs: number[] = [];
     const { source, start } = setUp({ onHigherEpoch: (epoch) => epochs.push(epoch) });
     const later = encodeCursor({ ...decodeCursor(start), epoch: 2, sequence: 9 });
     expect((await source.hello(later, ALL)).status).toBe('FENCED');
+    expect(epochs).toEqual([]);
+    const known = [
+      { epoch: 1, firstSequence: 1 },
+      { epoch: 2, firstSequence: 8 },
+    ];
+    expect((await source.hello(later, ALL, known)).status).toBe('FENCED');
     expect(epochs).toEqual([2]);
   });
 
