@@ -520,6 +520,8 @@ class World implements Witness {
 const CALM = { frameChanges: 8, pageRows: 8, frameFaults: 0, slow: 0 };
 
 function isPromoted({ disk }: Node): boolean {
+  // A disk whose first transaction never ended holds nothing.
+  if (disk.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'meta'").get() === undefined) return false;
   const stored = disk.prepare("SELECT value FROM meta WHERE key = 'replica.promoted'").get()?.value;
   return stored !== undefined && stored !== 'null';
 }
