@@ -65,7 +65,7 @@ export async function openEmbeddedData(options: PrimaryDataOptions): Promise<Pri
   const fence = await Fence.open({ database, log });
   const fencing = new Fencing({
     ...{ fence, logger },
-    onFenced: () => source.stop(),
+    onFenced: () => source.endSubscriptions(),
     keep: (from) => exportDivergent({ log, database, conflicts, directory: dataDirectory(config) }, from),
   });
   const source = parts.adopt(

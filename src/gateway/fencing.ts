@@ -21,8 +21,8 @@ export class Fencing {
     this.#options = options;
   }
 
-  /** A follower showed a higher epoch; `from` is where it began, when it said so. Resolves when this node is fenced for good. */
-  async raise(epoch: number, from: number | null): Promise<void> {
+  /** A follower showed a higher epoch; `from` is where it began. Resolves when this node is fenced for good. */
+  async raise(epoch: number, from: number): Promise<void> {
     const { fence, logger, onFenced } = this.#options;
     const isFirst = fence.state === undefined;
     if (!(await fence.raise(epoch, from))) return;
@@ -58,8 +58,8 @@ export class Fencing {
 
   async #keep(): Promise<void> {
     const { fence, keep, logger } = this.#options;
-    const from = fence.state?.from ?? null;
-    if (from === null || keep === undefined || this.#kept?.from === from) return;
+    const from = fence.state?.from;
+    if (from === undefined || keep === undefined || this.#kept?.from === from) return;
     this.#kept = { from, file: await keep(from) };
     if (this.#kept.file !== null)
       logger.warn(this.#kept, 'changes that only this node has were written to a file and listed in conflicts');

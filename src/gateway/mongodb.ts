@@ -62,7 +62,7 @@ export async function openMongoData(options: MongoDataOptions): Promise<PrimaryD
   if (redis !== undefined) parts.adopt(redis, (opened) => opened.close());
   const problems = new Problems(logger);
   const fence = await Fence.open({ database });
-  const fencing = new Fencing({ fence, logger, onFenced: () => source.stop() });
+  const fencing = new Fencing({ fence, logger, onFenced: () => source.endSubscriptions() });
   const log = await SqliteChangeLog.open(database);
   const store = await SqliteStore.open({ database, outbox: log, collections: collectionSpecs(model) });
   const copy = parts.use(

@@ -55,11 +55,11 @@ export interface PrimarySourceOptions {
    */
   readonly knownHead?: () => number;
   /**
-   * Told when a follower shows an epoch higher than ours: this node is no longer the primary. `from` is the first sequence of the
-   * epoch after ours, where the histories part; null when the follower did not say. The follower is answered once that is done: who got
-   * FENCED for an answer need not tell again.
+   * Told when a follower's hello shows an epoch higher than ours, and where it began: this node is no longer the primary. `from` is the
+   * first sequence of the epoch after ours, where the histories part. The follower is answered once that is done: who got FENCED for an
+   * answer need not tell again.
    */
-  readonly onHigherEpoch?: (epoch: number, from: number | null) => unknown;
+  readonly onHigherEpoch?: (epoch: number, from: number) => unknown;
   /** The higher epoch that this node knows of, which nobody should follow any more; null while it knows of none. */
   readonly fencedBy?: () => number | null;
   readonly clock?: Clock;
@@ -83,7 +83,7 @@ export class PrimarySource implements SyncSource {
   readonly #collections: readonly string[];
   readonly #stage: () => SourceStage;
   readonly #knownHead: () => number;
-  readonly #onHigherEpoch: (epoch: number, from: number | null) => unknown;
+  readonly #onHigherEpoch: (epoch: number, from: number) => unknown;
   readonly #fencedBy: () => number | null;
   readonly #clock: Clock;
   readonly #slowConsumerMs: number;
@@ -92,6 +92,7 @@ export class PrimarySource implements SyncSource {
   readonly #digestAt: DigestAt;
   readonly #checkpoints: Checkpoints;
   readonly #endMarks: () => void;
+  #stopped = false;
 
   constructor(options: PrimarySourceOptions) {
     const { log, rows, schema, collections, clock = systemClock } = options;
@@ -126,10 +127,16 @@ export class PrimarySource implements SyncSource {
     return this.#relay.cachedBytes;
   }
 
-  /** Ends every subscription, quietly: followers resume elsewhere, or here after a restart. */
-  stop(): void {
+  /** Ends every subscription, quietly: followers resume elsewhere. A fenced source goes on telling who asks that it is fenced. */
+  endSubscriptions(): void {
     this.#endMarks();
     this.#feed.stop();
+  }
+
+  /** Ends: every later call is NOT_READY. Another source may serve the same file by then, and what this one knows of it grows old. */
+  stop(): void {
+    this.#stopped = true;
+    this.endSubscriptions();
   }
 
   async hello(cursor: CursorText | null, shape: Shape, theirs: readonly EpochStart[] = []): Promise<Hello> {
@@ -211,7 +218,7 @@ export class PrimarySource implements SyncSource {
     this.#requireHistory();
     const { epoch, sequence } = this.#log.head();
     if (ack.epoch > epoch) {
-      await this.#onHigherEpoch(ack.epoch, null);
+      // Fences nobody: the number comes without where that epoch began.
       throw refusal('FENCED', `replica "${ack.replica}" is of epoch ${ack.epoch}; this node is of epoch ${epoch}`);
     }
     this.#requireReached(ack.applied);
@@ -287,7 +294,9 @@ export class PrimarySource implements SyncSource {
     );
   }
 
+  /** @throws NOT_READY before there is anything to follow, and after the end */
   #requireHistory(): void {
+    if (this.#stopped) throw new HoldfastError('NOT_READY', 'this source has stopped: ask again');
     if (this.#stage() !== SourceStage.EMPTY) return;
     throw new HoldfastError('NOT_READY', 'this replica has not reached its own primary yet: it cannot be followed');
   }

@@ -9,8 +9,8 @@ export interface Fenced {
   readonly epoch: number;
   /** When it was heard of, wall clock in ms since 1970. */
   readonly at: number;
-  /** First sequence of the epoch after ours: changes here from there on are in no other history. Null while nobody said. */
-  readonly from: number | null;
+  /** First sequence of the epoch after ours: changes here from there on are in no other history. */
+  readonly from: number;
 }
 
 export interface FenceOptions {
@@ -62,15 +62,14 @@ export class Fence {
    * A higher epoch was seen. From the call on writes are refused; what was begun before is in the log when the promise resolves, and
    * nothing comes after it. Resolves with whether anything new was learnt.
    */
-  async raise(epoch: number, from: number | null): Promise<boolean> {
+  async raise(epoch: number, from: number): Promise<boolean> {
     const before = this.#stored;
-    if (before !== undefined && before.epoch >= epoch && (before.from !== null || from === null)) return false;
+    if (before !== undefined && before.epoch >= epoch) return false;
     const { database, log, now = Date.now } = this.#options;
-    const learnt = before?.from ?? from;
     const state: Fenced = {
       epoch: Math.max(before?.epoch ?? 0, epoch),
       at: before?.at ?? now(),
-      from: learnt !== null && from !== null ? Math.min(learnt, from) : learnt,
+      from: Math.min(before?.from ?? from, from),
     };
     this.#state = state;
     await database.transaction((transaction) => {

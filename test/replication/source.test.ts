@@ -507,6 +507,14 @@ describe('changes', () => {
     expect(clock.timers).toBe(0);
   });
 
+  test('a stopped source answers nothing more: what it knows grows old', async () => {
+    const { source, start } = setUp();
+    source.stop();
+    for (const call of [source.hello(start, ALL), source.digests(null), source.chain([1])]) {
+      await expect(call).rejects.toEqual(code('NOT_READY'));
+    }
+  });
+
   test('leaving the loop gives the place up', async () => {
     const { source, start } = setUp();
     for await (const _ of source.changes(start, ALL, LIMITS, new AbortController().signal)) break;
@@ -743,11 +751,11 @@ describe('acknowledgements', () => {
     expect(source.followers.list()).toEqual([{ ...ack, lagChanges: 3, lagMs: 250, seenMs: 350 }]);
   });
 
-  test('of a higher epoch are FENCED, and the epoch is passed on', async () => {
+  test('of a higher epoch are FENCED, and fence nobody: a number proves nothing', async () => {
     const epochs: number[] = [];
     const { source } = setUp({ onHigherEpoch: (epoch) => epochs.push(epoch) });
     await expect(source.ack({ ...ack, epoch: 3 })).rejects.toEqual(code('FENCED'));
-    expect(epochs).toEqual([3]);
+    expect(epochs).toEqual([]);
   });
 
   test('of more than there is are a FORK', async () => {

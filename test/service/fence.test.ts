@@ -34,14 +34,15 @@ it('refuses writes for good, also those under way, and after a restart', async (
   expect(await fixture.store.collection('things').countDocuments({})).toBe(2);
 });
 
-it('learns where the histories part when somebody knows, and only once', async () => {
+it('learns of a higher epoch, and only once', async () => {
   const fixture = await open();
   const fence = await Fence.open({ ...fixture, now: () => 7 });
-  expect(await fence.raise(3, null)).toBe(true);
-  expect(await fence.raise(3, null)).toBe(false);
   expect(await fence.raise(3, 12)).toBe(true);
+  expect(await fence.raise(3, 12)).toBe(false);
   expect(await fence.raise(2, 10)).toBe(false);
   expect(fence.state).toEqual({ epoch: 3, at: 7, from: 12 });
+  expect(await fence.raise(4, 14)).toBe(true);
+  expect(fence.state).toEqual({ epoch: 4, at: 7, from: 12 });
 });
 
 it('ends with an epoch of its own, above the one it was fenced by', async () => {

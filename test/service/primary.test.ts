@@ -267,7 +267,7 @@ it('refuses a position of a history that ended, and marks what a fenced primary 
   let now = 1_000;
   const fence = await Fence.open({ database, log, now: () => now });
   const service = new PrimaryService({ store, log, fence, now: () => now });
-  await fence.raise(3, null);
+  await fence.raise(3, 2);
   now = 3_000;
   const context = reading({});
   expect(await service.find(thing, {}, {}, context)).toHaveLength(1);

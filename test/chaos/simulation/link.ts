@@ -7,7 +7,8 @@ import { Lane, type Owner, type Scheduler } from './scheduler.ts';
 /** What answers at the other end, in the run of its process. */
 export interface Endpoint {
   readonly process: Process;
-  readonly source: SyncSource;
+  /** What serves at the moment; undefined while nothing does. */
+  readonly source: () => SyncSource | undefined;
 }
 
 /** How the way between two nodes behaves. */
@@ -72,7 +73,7 @@ export class Link {
     return new Promise((resolve, reject) => {
       const arrive = (): void => {
         const endpoint = this.#target();
-        if (endpoint === undefined || this.partitioned) {
+        if (endpoint?.source() === undefined || this.partitioned) {
           reject(lost('connection refused'));
           return;
         }
@@ -108,8 +109,11 @@ class Connection implements Owner {
     return this.#open && this.client.alive && this.server.alive;
   }
 
+  /** Asked for with each call, as the ports of a process do: a promotion changes it while connections stay open. */
   get target(): SyncSource {
-    return this.#endpoint.source;
+    const source = this.#endpoint.source();
+    if (source === undefined) throw new HoldfastError('NOT_READY', 'nothing serves here at the moment');
+    return source;
   }
 
   source(): SyncSource & { close(): void } {
@@ -167,7 +171,8 @@ class Connection implements Owner {
           settle();
         });
       this.send(`${name} asked`, () => {
-        ask().then(
+        const asked = async () => ask();
+        asked().then(
           (value) => answer(() => resolve(value)),
           (error: unknown) => answer(() => reject(error)),
         );

@@ -115,8 +115,8 @@ export abstract class Node {
 
   /** What answers others that connect; undefined while nothing does. */
   endpoint(): Endpoint | undefined {
-    const source = this.running?.source();
-    return source && { process: this.process, source };
+    const { running, process } = this;
+    return running && { process, source: running.source };
   }
 
   /** Starts a process over the disk. */
@@ -207,7 +207,7 @@ async function openPrimary(
   const source: PrimarySource = new PrimarySource({
     ...{ log, rows: store, schema: SCHEMA, collections: COLLECTIONS, clock: process },
     onHigherEpoch: async (epoch, from) => {
-      if (await fence.raise(epoch, from)) source.stop();
+      if (await fence.raise(epoch, from)) source.endSubscriptions();
     },
     fencedBy: () => fence.state?.epoch ?? null,
   });
