@@ -2,12 +2,14 @@ import { Backoff } from '../../replica/backoff.ts';
 import { LiveCopy } from '../../replica/live-copy.ts';
 import { MongoChangeLog } from '../changelog/mongo-change-log.ts';
 import { SqliteChangeLog } from '../changelog/sqlite-change-log.ts';
+import { dataDirectory } from '../config.ts';
 import { HoldfastError, isHoldfastError } from '../errors.ts';
 import type { Fallback } from '../fallback/fallback.ts';
 import { RedisConnection } from '../pubsub/redis-connection.ts';
 import { DEFAULT_RETENTION, Retention } from '../replication/retention.ts';
 import { PrimarySource, SourceStage } from '../replication/source.ts';
 import { ConflictPolicies } from '../service/conflict-policies.ts';
+import { exportDivergent } from '../service/divergence.ts';
 import { Fence } from '../service/fence.ts';
 import { PrimaryService } from '../service/primary.ts';
 import { connectMongo } from '../store/mongo-connection.ts';
@@ -45,6 +47,8 @@ interface Reached extends AsyncDisposable {
   readonly service: PrimaryService;
 }
 
+/** How long the copy may take to hold what a fenced primary has written, in ms. */
+const KEEP_WAIT_MS = 30_000;
 /** Idempotency keys are promised for seven days. */
 const KEY_RETENTION_MS = 8 * 24 * 3_600_000;
 
@@ -62,7 +66,6 @@ export async function openMongoData(options: MongoDataOptions): Promise<PrimaryD
   if (redis !== undefined) parts.adopt(redis, (opened) => opened.close());
   const problems = new Problems(logger);
   const fence = await Fence.open({ database });
-  const fencing = new Fencing({ fence, logger, onFenced: () => source.endSubscriptions() });
   const log = await SqliteChangeLog.open(database);
   const store = await SqliteStore.open({ database, outbox: log, collections: collectionSpecs(model) });
   const copy = parts.use(
@@ -73,6 +76,20 @@ export async function openMongoData(options: MongoDataOptions): Promise<PrimaryD
   );
   const live = new LiveTier({ copy, log, store, database, exclusiveWriter: config.fallback.exclusiveWriter });
   let reached: Reached | undefined;
+  const fencing = new Fencing({
+    ...{ fence, logger },
+    onFenced: () => source.endSubscriptions(),
+    keep: async (from) => {
+      const head = reached?.log.head().sequence ?? 0;
+      if (!(await copy.reached(head, KEEP_WAIT_MS))) {
+        logger.warn(
+          { head },
+          'the local copy is behind: the newest divergent changes are only in the database and its log',
+        );
+      }
+      return exportDivergent({ log, database, conflicts: options.conflicts, directory: dataDirectory(config) }, from);
+    },
+  });
   const datasets = parts.use(await openDatasets({ config, model, logger, source: () => reached?.store }));
   const shapes = parts.use(keepShapes(config, logger));
   const fallback = openFallback({
@@ -102,6 +119,8 @@ export async function openMongoData(options: MongoDataOptions): Promise<PrimaryD
   const policies = new ConflictPolicies({ conflicts: options.conflicts, decide: options.decide, history: log });
   const unreached = new PrimaryService({ store: fallback.store, fallback, log, fence, policies });
   if (reached === undefined) fallback.lost('the database could not be reached at the start');
+  fencing.resume();
+  parts.defer(() => fencing.settled());
   parts.defer(async () => {
     end.abort();
     await ended;
