@@ -1,4 +1,3 @@
-import { HoldfastError, isHoldfastError } from '../errors.ts';
 import type { Document } from '../model/document.ts';
 import type {
   BulkOptions,
@@ -13,45 +12,21 @@ import type {
   WriteOptions,
   WriteResult,
 } from '../store/store.ts';
-import { classify } from './classify.ts';
-import type { Guard } from './guard.ts';
-import { RescuedError } from './guard.ts';
-import type { Incidents } from './incidents.ts';
+import { type CallParts, Calls, unavailable } from './calls.ts';
 import type { Question } from './question.ts';
 import { ReadRequest } from './read-request.ts';
-import type { Tiers } from './tiers.ts';
-import type { WriteFallback, WriteMethod } from './write-fallback.ts';
-
-/** How long the database is waited for, in ms. */
-export interface DeadlinesMs {
-  /** By the reads of one request, together. Default 400. */
-  readonly read: number;
-  /** By a write. Default 800; a bulk insert gets 10 more for each document. */
-  readonly write: number;
-}
-
-export const DEFAULT_DEADLINES_MS: DeadlinesMs = { read: 400, write: 800 };
+import type { WriteMethod } from './write-fallback.ts';
 
 /** A read that nothing else can answer waits so long. */
 const LONG_READ_MS = 10_000;
 const BULK_DOCUMENT_MS = 10;
-/** What clients are told to wait. */
-const RETRY_AFTER_MS = 1_000;
 
 /** What a store with a fallback is made of. */
-export interface FallbackParts {
+export interface FallbackParts extends CallParts {
   /** Undefined until it was reached for the first time. */
   readonly database: () => Store | undefined;
-  readonly guard: Guard;
-  readonly tiers: Tiers;
-  readonly incidents: Incidents;
-  readonly deadlineMs: DeadlinesMs;
-  /** Takes writes while the database is away. Default: all are refused. */
-  readonly writes?: WriteFallback | undefined;
   /** Called with each read, whoever answers it. */
   readonly onRead?: ((question: Question<unknown>) => void) | undefined;
-  /** Monotonic, in ms. */
-  readonly now: () => number;
 }
 
 /**
@@ -61,9 +36,11 @@ export interface FallbackParts {
  */
 export class FallbackStore implements Store {
   readonly #parts: FallbackParts;
+  readonly #calls: Calls;
 
   constructor(parts: FallbackParts) {
     this.#parts = parts;
+    this.#calls = new Calls(parts);
   }
 
   /** Of the database; before it was reached, of the first tier. */
@@ -76,7 +53,7 @@ export class FallbackStore implements Store {
 
   /** `request` is shared by the reads of one request; without it each read is its own. */
   collection(name: string, request?: ReadRequest): Collection {
-    return new FallbackCollection(name, this.#parts, request);
+    return new FallbackCollection(name, this.#parts, this.#calls, request);
   }
 
   /** The database's store is its opener's. */
@@ -88,11 +65,13 @@ export class FallbackStore implements Store {
 class FallbackCollection implements Collection {
   readonly name: string;
   readonly #parts: FallbackParts;
+  readonly #calls: Calls;
   readonly #request: ReadRequest | undefined;
 
-  constructor(name: string, parts: FallbackParts, request: ReadRequest | undefined) {
+  constructor(name: string, parts: FallbackParts, calls: Calls, request: ReadRequest | undefined) {
     this.name = name;
     this.#parts = parts;
+    this.#calls = calls;
     this.#request = request;
   }
 
@@ -201,64 +180,12 @@ class FallbackCollection implements Collection {
   }
 
   async #read<T>(question: Question<T>, signal: AbortSignal | undefined): Promise<T> {
-    const { deadlineMs, now, onRead } = this.#parts;
+    const { database, deadlineMs, now, onRead } = this.#parts;
     onRead?.(question);
     const request = this.#request ?? new ReadRequest({ signal, budgetMs: deadlineMs.read, now });
-    request.signal?.throwIfAborted();
-    const first = await this.#askDatabase(question, request);
-    return 'answer' in first ? first.answer : this.#askTiers(question, request, first.failure);
-  }
-
-  /** The database's answer, or why a tier is to be asked. @throws what is not the database's fault */
-  async #askDatabase<T>(
-    question: Question<T>,
-    request: ReadRequest,
-  ): Promise<{ readonly answer: T } | { readonly failure: unknown }> {
-    const { database, guard, tiers, deadlineMs } = this.#parts;
-    const { name } = this;
-    const { budget, signal } = request;
     const store = database();
-    if (store === undefined || !guard.admits(name, 'READ')) return { failure: undefined };
-    const ms = tiers.isAble(question, request) ? budget.leftMs : LONG_READ_MS;
-    if (ms === 0) return { failure: undefined };
-    budget.begin();
-    try {
-      const answer = await guard.run({
-        ...{ collection: name, operation: 'READ', ms, fairMs: deadlineMs.read / 2, signal },
-        work: (ended) => question.ask(store.collection(name), ended),
-      });
-      request.usedDatabase(tiers.rules(name).entity);
-      return { answer };
-    } catch (error) {
-      signal?.throwIfAborted();
-      if (!(error instanceof RescuedError) && !isOfDatabase(error)) throw error;
-      return { failure: error };
-    } finally {
-      budget.end();
-    }
-  }
-
-  async #askTiers<T>(question: Question<T>, request: ReadRequest, failure: unknown): Promise<T> {
-    const { tiers, incidents } = this.#parts;
-    let found: Awaited<ReturnType<typeof tiers.answer<T>>>;
-    try {
-      found = await tiers.answer(question, request);
-    } catch (error) {
-      request.signal?.throwIfAborted();
-      incidents.countRead(undefined);
-      throw error;
-    }
-    if (found === undefined) {
-      incidents.countRead(undefined);
-      throw unavailable(
-        `read "${this.name}": the database does not answer, and nothing else has these documents`,
-        failure,
-      );
-    }
-    const { answer, tier, stalenessMs, position, masked } = found;
-    incidents.countRead(tier.source);
-    request.used({ source: tier.source, entity: tiers.rules(this.name).entity, stalenessMs, position, masked });
-    return answer;
+    const ask = store && ((ended: AbortSignal) => question.ask(store.collection(this.name), ended));
+    return (await this.#calls.read({ question, request, longMs: LONG_READ_MS, ask })).answer;
   }
 
   #writeOne(
@@ -280,65 +207,15 @@ class FallbackCollection implements Collection {
     return this.#write(method, args, options, Number.POSITIVE_INFINITY, run);
   }
 
-  async #write<T extends WriteResult | BulkResult>(
+  #write<T extends WriteResult | BulkResult>(
     method: WriteMethod,
     args: readonly unknown[],
     options: WriteOptions | BulkOptions,
     ms: number,
     run: (collection: Collection) => Promise<T>,
   ): Promise<T> {
-    const { database, guard, incidents, writes } = this.#parts;
-    const { name } = this;
-    const store = database();
-    let error: HoldfastError;
-    if (store === undefined || !guard.admits(name, 'WRITE')) {
-      error = unavailable(`write to "${name}": the database is away`);
-    } else {
-      try {
-        const work = (): Promise<T> => run(store.collection(name));
-        return await guard.run({ collection: name, operation: 'WRITE', ms, work });
-      } catch (thrown) {
-        const refusal = refusalOf(thrown, name);
-        if (refusal === undefined) throw thrown;
-        error = refusal;
-      }
-    }
-    const taken = writes?.take({ collection: name, method, arguments: args, options, error });
-    if (taken !== undefined) {
-      // Its result is the method's: who takes a write knows which.
-      const result = (await taken) as T;
-      incidents.countWrite('journaled');
-      return result;
-    }
-    incidents.countWrite(error.code === 'WRITE_OUTCOME_UNKNOWN' ? 'unknown' : 'refused');
-    throw error;
+    const store = this.#parts.database();
+    const work = store && (() => run(store.collection(this.name)));
+    return this.#calls.write({ collection: this.name, method, arguments: args, options, ms, run: work });
   }
-}
-
-function isOfDatabase(error: unknown): boolean {
-  const { class: fault } = classify(error);
-  return fault === 'DATABASE_DOWN' || fault === 'AMBIGUOUS' || fault === 'OVERLOAD';
-}
-
-/** What a write that failed for the database's sake is answered with; undefined when it failed for another reason. */
-function refusalOf(error: unknown, collection: string): HoldfastError | undefined {
-  if (isHoldfastError(error)) {
-    if (error.code === 'WRITE_OUTCOME_UNKNOWN') return error;
-    return error.code === 'DATABASE_UNAVAILABLE' ? unavailable(error.message, error) : undefined;
-  }
-  switch (classify(error).class) {
-    case 'DATABASE_DOWN':
-    case 'OVERLOAD':
-      return unavailable(`write to "${collection}": the database did not take it`, error);
-    case 'AMBIGUOUS':
-      return new HoldfastError('WRITE_OUTCOME_UNKNOWN', `write to "${collection}": the database did not answer`, {
-        cause: error,
-      });
-    default:
-      return undefined;
-  }
-}
-
-function unavailable(message: string, cause?: unknown): HoldfastError {
-  return new HoldfastError('DATABASE_UNAVAILABLE', message, { cause, details: { retryAfterMs: RETRY_AFTER_MS } });
 }
