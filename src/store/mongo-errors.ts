@@ -47,13 +47,21 @@ const NO_CONNECTION: ReadonlySet<string> = new Set([
   'MongoWaitQueueTimeoutError',
 ]);
 
+/** Codes of Node's own errors about a connection that ended, which no call of the operating system names. */
+const BROKEN_SOCKET: ReadonlySet<unknown> = new Set([
+  ...['EPIPE', 'ECONNRESET', 'ERR_SOCKET_CLOSED'],
+  ...['ERR_STREAM_DESTROYED', 'ERR_STREAM_WRITE_AFTER_END', 'ERR_STREAM_PREMATURE_CLOSE'],
+]);
+
 /** Tells what `error` means, by its type and code. */
 export function faultOf(error: unknown): MongoFault {
   const cause = unwrapped(error);
   // A deadline of ours.
   if (cause instanceof DOMException) return MongoFault.UNKNOWN;
-  // The driver passes on what a socket says while a long message is written.
-  if (cause instanceof Error && 'syscall' in cause) return MongoFault.UNKNOWN;
+  // The driver passes on what a socket says while a message is written.
+  if (cause instanceof Error && ('syscall' in cause || BROKEN_SOCKET.has((cause as NodeJS.ErrnoException).code))) {
+    return MongoFault.UNKNOWN;
+  }
   if (!(cause instanceof MongoError)) return MongoFault.REFUSED;
   if (cause instanceof MongoServerSelectionError) return faultOfSelection(cause);
   if (cause instanceof MongoNotConnectedError || cause instanceof MongoTopologyClosedError) {

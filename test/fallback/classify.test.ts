@@ -91,6 +91,7 @@ const ROWS: readonly Row[] = [
     'AMBIGUOUS',
     'CONNECTION',
   ],
+  ['a stream that ended under a write', error({ code: 'ERR_STREAM_DESTROYED' }), 'AMBIGUOUS', 'CONNECTION'],
   ['silence on a connection', error({ name: 'MongoNetworkTimeoutError' }), 'AMBIGUOUS', 'OPERATION'],
   ['an operation out of time', error({ name: 'MongoOperationTimeoutError' }), 'AMBIGUOUS', 'OPERATION'],
   ['a deadline of ours', new DOMException('x', 'TimeoutError'), 'AMBIGUOUS', 'OPERATION'],

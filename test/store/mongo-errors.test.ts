@@ -70,6 +70,14 @@ describe('errors of MongoDB', () => {
     expect(faultOf(error)).toBe('UNKNOWN');
   });
 
+  it.each(['EPIPE', 'ERR_STREAM_DESTROYED'])(
+    'takes %s of a stream, which no system call names, for one too',
+    async (code) => {
+      const error = Object.assign(new Error('This socket has been ended by the other party'), { code });
+      expect(faultOf(error)).toBe('UNKNOWN');
+    },
+  );
+
   it('name no index when another thing was refused', () => {
     expect(duplicateKeyIndex(server(2, duplicate.message))).toBeUndefined();
     expect(isDuplicateKey(server(2, duplicate.message))).toBe(false);
