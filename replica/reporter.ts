@@ -1,7 +1,7 @@
 import { HoldfastError } from '../src/errors.ts';
 import type { Logger } from '../src/telemetry/logger.ts';
 import type { Fork } from './fork.ts';
-import type { State } from './state.ts';
+import { isHalted, type State } from './state.ts';
 import type { LoadCounts } from './work.ts';
 
 /** What every line says. */
@@ -18,12 +18,14 @@ const FORK_REMEDY = 'compare the two, then give up what only this replica has wi
 /** What an operator is told: lines in the log, one per incident and not per try, and the sentence of the status. */
 export class Reporter {
   readonly #logger: Logger;
+  readonly #facts: () => ReportFacts;
   /** Codes of this incident that were logged. */
   readonly #logged = new Set<string>();
   #message: string | null = null;
 
-  constructor(logger: Logger) {
+  constructor(logger: Logger, facts: () => ReportFacts) {
     this.#logger = logger;
+    this.#facts = facts;
   }
 
   /** Why the replica is not following, or what is wrong, and what to do; null when all is well. */
@@ -32,7 +34,8 @@ export class Reporter {
   }
 
   /** The machine went from `before` to another state. */
-  entered(state: State, before: State, facts: ReportFacts, counts: Readonly<LoadCounts>): void {
+  entered(state: State, before: State, counts: Readonly<LoadCounts>): void {
+    const facts = this.#facts();
     const { source } = facts;
     switch (state.name) {
       case 'BOOTSTRAPPING':
@@ -58,7 +61,8 @@ export class Reporter {
   }
 
   /** A fork was looked for; `fork` is undefined when the source went away meanwhile. `kept` is where its changes are. */
-  forked(fork: Fork | undefined, kept: string | null | undefined, facts: ReportFacts): void {
+  forked(fork: Fork | undefined, kept: string | null): void {
+    const facts = this.#facts();
     const { source, position } = facts;
     if (fork === undefined) {
       this.#stop(facts, `${source} does not have the changes up to ${position} of this replica: ${FORK_REMEDY}`);
@@ -79,20 +83,20 @@ export class Reporter {
   }
 
   /** A repair did not help, again. */
-  alarm(repairs: number, facts: ReportFacts): void {
+  alarm(repairs: number): void {
     this.#logger.error(
-      { ...facts, repairs, differs: this.#message },
+      { ...this.#facts(), repairs, differs: this.#message },
       'the replica still differs from its source after several repairs: look at `holdfast replica verify` and at the disk',
     );
   }
 
   /** A connection, or the attempt at one, failed. `serving`: whether there is something to serve meanwhile. */
-  troubled(error: unknown, serving: boolean, facts: ReportFacts): void {
+  troubled(error: unknown, serving: boolean): void {
+    const facts = this.#facts();
     const code = error instanceof HoldfastError ? error.code : 'INTERNAL_SERVER_ERROR';
     const reason = error instanceof Error ? error.message : String(error);
     // A frozen replica stays frozen for its own reason, whether or not the source can be asked again.
-    const frozen = facts.state === 'FORKED' || facts.state === 'FENCED' || facts.state === 'MISMATCHED';
-    if (!frozen) this.#message = `${code}: ${reason}`;
+    if (!isHalted({ name: facts.state })) this.#message = `${code}: ${reason}`;
     if (this.#logged.has(code)) return;
     this.#logged.add(code);
     const meanwhile = serving ? 'serving what is here and trying again' : 'nothing to serve yet, trying again';
@@ -102,11 +106,11 @@ export class Reporter {
   }
 
   /** Frames are applied again. */
-  recovered(facts: ReportFacts): void {
+  recovered(): void {
     if (this.#logged.size === 0) return;
     this.#logged.clear();
     this.#message = null;
-    this.#logger.info(facts, 'following the source again');
+    this.#logger.info(this.#facts(), 'following the source again');
   }
 
   #stop(facts: ReportFacts, message: string): void {

@@ -47,7 +47,7 @@ export type Event =
   | { readonly type: 'STOP' };
 export type EventType = Event['type'];
 
-/** What is to be done, in order; each is explained where `replica.ts` performs it. */
+/** What is to be done, in order; each is explained where `effects.ts` has it performed. */
 export const Effect = {
   CONNECT: 'CONNECT',
   GREET: 'GREET',
@@ -245,6 +245,11 @@ function halt(state: State, name: 'FORKED' | 'FENCED' | 'MISMATCHED'): Transitio
  */
 export function overrides({ order, proven }: Pick<State, 'order' | 'proven'>, answer: 'FORK' | 'FENCED'): boolean {
   return order === 'FORCED' || (answer === 'FORK' && !proven);
+}
+
+/** Frozen until the source, or an operator, says otherwise. */
+export function isHalted({ name }: Pick<State, 'name'>): boolean {
+  return name === 'FORKED' || name === 'FENCED' || name === 'MISMATCHED';
 }
 
 function nameOf(task: Task | null): StateName {
