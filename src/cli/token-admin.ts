@@ -17,7 +17,7 @@ export interface TokenAdmin {
   revoke(id: string): Promise<TokenInfo>;
 }
 
-/** The tokens of the process at `--url`; without it those in the data directory, where a running process sees the change within a second. */
+/** The tokens of the process at `--url`; without it those in the data directory, where a running process sees the change, see docs/security.md. */
 export async function openTokenAdmin(context: CommandContext): Promise<TokenAdmin> {
   const { options } = context;
   return options.url === undefined

@@ -5,7 +5,7 @@ import { type Clock, systemClock } from '../util/clock.ts';
 import { drawToken, isAccepted, isTokenText, type Token, tokenHash, tokenId } from './token.ts';
 import type { TokenFiles } from './token-files.ts';
 
-/** How often the files are looked at for what another process wrote. With the server's own look a revocation is felt within a second. */
+/** How often the files are looked at for what another process changed. With the server's own look a revocation is felt within a second. */
 const LOOK_EVERY_MS = 400;
 const WRITE_USES_EVERY_MS = 60_000;
 /** Longest Authorization header that is looked at, in characters: a token has 46. */
@@ -140,7 +140,7 @@ export class Access implements TokenService, AsyncDisposable {
     const text = bearerOf(headers.authorization);
     const hash = tokenHash(text);
     const id = tokenId(hash);
-    const known = this.#tokens.get(id);
+    const known = this.#find(id);
     // The id is 64 bits of the hash and may be told by timing: of use only to who can invert SHA-256.
     const same = known !== undefined && timingSafeEqual(known.digest, Buffer.from(hash, 'hex'));
     const nowMs = this.#now();
@@ -236,6 +236,12 @@ export class Access implements TokenService, AsyncDisposable {
       this.refresh();
     }
     return infoOf(this.#tokens.get(id) ?? known, this.#uses.get(id));
+  }
+
+  /** The token with this id, also one that another process made since the last look. */
+  #find(id: string): Known | undefined {
+    if (!this.#tokens.has(id) && this.#files.has(id)) this.#look();
+    return this.#tokens.get(id);
   }
 
   #look(): void {

@@ -62,9 +62,14 @@ export class TokenFiles {
     return { tokens, broken };
   }
 
+  /** Whether there is a file for the token with this id, readable or not. */
+  has(id: string): boolean {
+    return existsSync(this.#fileOf(id));
+  }
+
   /** Writes a token; in place of the one with its id, if there is one. Returns when it is on disk. @throws DATA_UNWRITABLE */
   write(token: Token): void {
-    this.#replace(join(this.#tokens, `${token.id}.json`), token);
+    this.#replace(this.#fileOf(token.id), token);
   }
 
   /** The tokens of the node that this one follows, as it last told them. @throws CONFIG_INVALID when that cannot be read */
@@ -89,6 +94,10 @@ export class TokenFiles {
   /** @throws DATA_UNWRITABLE */
   writeUses(uses: ReadonlyMap<string, string>): void {
     this.#replace(this.#usesFile, Object.fromEntries(uses));
+  }
+
+  #fileOf(id: string): string {
+    return join(this.#tokens, `${id}.json`);
   }
 
   #replace(path: string, value: unknown): void {
