@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util';
 import { proveDrRestore } from './dr-restore.ts';
 import { VICTIMS, type Victim } from './kill9/cluster.ts';
 import { kill9 } from './kill9.ts';
+import { proveQueries } from './queries.ts';
 import { simulate } from './simulation.ts';
 import { runSimulations } from './simulations.ts';
 
@@ -9,12 +10,14 @@ const USAGE = `usage: npm run prove -- simulation [--seeds 10000] [--from 1] [--
        npm run prove -- kill9 [--store mongodb [--redis]] [--victim primary|replica|mongodb|redis|all | --failpoints]
                               [--rounds 100] [--seed N]
        npm run prove -- dr-restore [--rounds 100] [--seed N]
+       npm run prove -- queries [--count 100000] [--seed N]
 
 simulation  runs schedules of crashes, losses and damage in one process, each drawn from its seed;
             --trace prints every step of seed --from
 kill9       kills real processes with SIGKILL while they are written to, at random moments or, with --failpoints,
             a primary on MongoDB after each step of a write
-dr-restore  kills a restore into PostgreSQL, or the server, at random moments, and goes on with it`;
+dr-restore  kills a restore into PostgreSQL, or the server, at random moments, and goes on with it
+queries     asks the embedded store and a MongoDB server (that of MONGODB_URL, else the stand-in) the same generated queries`;
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
@@ -23,6 +26,7 @@ const { positionals, values } = parseArgs({
     from: { type: 'string', default: '1' },
     trace: { type: 'boolean', default: false },
     rounds: { type: 'string', default: '100' },
+    count: { type: 'string', default: '100000' },
     seed: { type: 'string' },
     store: { type: 'string', default: 'sqlite' },
     redis: { type: 'boolean', default: false },
@@ -40,6 +44,8 @@ async function main(): Promise<number> {
       return await kills();
     case 'dr-restore':
       return await restores();
+    case 'queries':
+      return await queries();
     default:
       console.error(USAGE);
       return 2;
@@ -91,6 +97,19 @@ async function restores(): Promise<number> {
   const progress = (line: string): void => console.error(line);
   const report = await proveDrRestore({ rounds: Number(values.rounds), ...seed, progress });
   print({ ...report, seconds: secondsSince(started), failures: 0 });
+  return 0;
+}
+
+async function queries(): Promise<number> {
+  const started = performance.now();
+  const seed = values.seed === undefined ? {} : { seed: Number(values.seed) };
+  const progress = (line: string): void => console.error(line);
+  const { asServer, asFunctions, ...report } = await proveQueries({ count: Number(values.count), ...seed, progress });
+  print({
+    ...report,
+    ...{ "as the server's": asServer, "as the functions'": asFunctions },
+    ...{ seconds: secondsSince(started), differences: 0 },
+  });
   return 0;
 }
 

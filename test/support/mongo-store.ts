@@ -42,7 +42,7 @@ export function databaseName(): string {
  * Whether a comparison finds values of its own type only, and arrays sort by their smallest element: as MongoDB's documentation says
  * (reference/bson-type-comparison-order), and as a server that only stands in for it may not.
  */
-async function comparesAsMongoDB(database: Db): Promise<boolean> {
+export async function comparesAsMongoDB(database: Db): Promise<boolean> {
   const values = database.collection<{ readonly _id: number; readonly v: unknown }>('values');
   await values.insertMany([
     { _id: 1, v: 5 },
