@@ -48,7 +48,7 @@ const HOMES: Readonly<Record<string, RegExp>> = {
   '@aws-sdk/lib-storage': /^src\/dr\/archive\/s3-[a-z-]+\.ts$/,
   'graphql-redis-subscriptions': /^src\/pubsub\/redis-[a-z-]+\.ts$/,
   ioredis: /^src\/(pubsub|changelog)\/redis-[a-z-]+\.ts$/,
-  mongodb: /^src\/(store|changelog)\/mongo-[a-z-]+\.ts$/,
+  mongodb: /^src\/((store|changelog|fallback\/client)\/mongo-[a-z-]+|fallback\/index)\.ts$/,
   mysql2: /^src\/(sql|dr\/dialect)\/(mariadb|mysql)-[a-z-]+\.ts$/,
   pg: /^src\/(sql|dr\/dialect)\/postgres-[a-z-]+\.ts$/,
   sequelize: /^src\/sql\//,

@@ -5,7 +5,7 @@ import { type Clock, systemClock } from '../util/clock.ts';
 import type { BreakerSettings, Scope, ScopeStatus } from './breaker.ts';
 import { DEFAULT_DEADLINES_MS, type DeadlinesMs } from './calls.ts';
 import { FallbackStore } from './fallback-store.ts';
-import { Guard } from './guard.ts';
+import { Guard, type GuardState } from './guard.ts';
 import { type Incident, Incidents } from './incidents.ts';
 import type { Sources } from './provenance.ts';
 import type { CollectionRules, Question } from './question.ts';
@@ -42,8 +42,7 @@ export interface FallbackOptions {
 
 /** How the fallback is. */
 export interface FallbackStatus {
-  /** CLOSED: everything comes from the database. PARTLY: some operations do not. OPEN: nothing does. */
-  readonly state: 'CLOSED' | 'PARTLY' | 'OPEN';
+  readonly state: GuardState;
   /** The database, and every other scope that is not simply closed. */
   readonly scopes: readonly ScopeStatus[];
   readonly tiers: readonly TierStatus[];
@@ -110,6 +109,16 @@ export class Fallback {
     return new ReadRequest({ ...wishes, budgetMs: this.#deadlineMs.read, now: () => this.#clock.now(), onUse });
   }
 
+  /** Whether writes to a collection go to the database now. */
+  admits(collection: string): boolean {
+    return this.#watched !== undefined && this.#guard.admits(collection, 'WRITE');
+  }
+
+  /** The database's own store; undefined until it was reached. */
+  get database(): Store | undefined {
+    return this.#watched?.store;
+  }
+
   force(scope: Scope, state: 'OPEN' | 'CLOSED'): void {
     this.#guard.force(scope, state);
   }
@@ -120,13 +129,9 @@ export class Fallback {
 
   /** `collections`: those to tell of. */
   status(collections: readonly string[]): FallbackStatus {
-    const scopes = this.#guard.status();
-    const isOpen = ({ state, forced }: ScopeStatus): boolean =>
-      forced === null ? state !== 'CLOSED' : forced === 'OPEN';
-    const [database, ...others] = scopes as [ScopeStatus, ...ScopeStatus[]];
     return {
-      state: isOpen(database) ? 'OPEN' : others.some(isOpen) ? 'PARTLY' : 'CLOSED',
-      scopes,
+      state: this.#guard.state,
+      scopes: this.#guard.status(),
       tiers: this.#options.tiers.map((tier) => ({
         source: tier.source,
         collections: collections.map((collection) => ({

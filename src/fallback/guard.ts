@@ -46,6 +46,9 @@ export interface GuardedCall<T> {
   readonly work: (signal: AbortSignal) => Promise<T>;
 }
 
+/** CLOSED: every call goes to the database. PARTLY: some do not. OPEN: none does. */
+export type GuardState = 'CLOSED' | 'PARTLY' | 'OPEN';
+
 interface Tag {
   readonly collection: string;
   readonly operation: Operation;
@@ -104,8 +107,15 @@ export class Guard {
     this.#step({ type: 'RELEASE', scope });
   }
 
+  /** The database, first, and every other scope that is not simply closed. */
   status(): ScopeStatus[] {
     return this.#breaker.status();
+  }
+
+  get state(): GuardState {
+    const isOpen = ({ state, forced }: ScopeStatus): boolean => (forced ?? state) !== 'CLOSED';
+    const [database, ...others] = this.status() as [ScopeStatus, ...ScopeStatus[]];
+    return isOpen(database) ? 'OPEN' : others.some(isOpen) ? 'PARTLY' : 'CLOSED';
   }
 
   /** Calls of the database under way, probes too. */

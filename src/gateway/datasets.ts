@@ -48,7 +48,9 @@ export async function openDatasets({ config, model, logger, source }: OpenDatase
   if (named.includes('SNAPSHOT') || everyHours !== undefined) await keeper.run();
   const tiers: Tier[] = named.includes('SNAPSHOT') ? [keeper.tier] : [];
   if (named.includes('DATASET')) {
-    const given = Object.entries(files).map(([collection, file]) => [collection, { file }] as const);
+    const given = Object.entries(files).map(
+      ([collection, file]) => [collection, typeof file === 'string' ? { file } : file] as const,
+    );
     tiers.push(parts.use(await openStaticTier(model, Object.fromEntries(given))));
   }
   const owned = parts.move();

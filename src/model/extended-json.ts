@@ -24,6 +24,14 @@ export function parseExtendedJson(text: string): Document {
   );
 }
 
+/**
+ * A document with its values written as extended JSON, wherever they are, replaced by what they mean; changed in place.
+ * @throws VALIDATION_FAILED for values that cannot be stored
+ */
+export function reviveExtendedJson(document: Document): Document {
+  return revive(document, 0) as Document;
+}
+
 /** An escape of a surrogate, which may or may not have its other half. */
 const LONE_SURROGATE = /\\u[dD][89a-fA-F]/;
 
@@ -52,7 +60,7 @@ function fitsLong(digits: string): boolean {
 
 /** The value with tagged objects replaced by BSON values; the same reference when there are none. */
 function revive(value: unknown, depth: number): unknown {
-  if (typeof value !== 'object' || value === null || value instanceof Long) return value;
+  if (typeof value !== 'object' || value === null || value instanceof Date || isBson(value)) return value;
   if (depth > MAX_DOCUMENT_DEPTH) throw refusal(`it is nested deeper than ${MAX_DOCUMENT_DEPTH} levels`);
   if (Array.isArray(value)) {
     for (let i = 0; i < value.length; i++) value[i] = revive(value[i], depth + 1);
@@ -71,6 +79,10 @@ function revive(value: unknown, depth: number): unknown {
   }
   // Not by assignment: a key may be "__proto__".
   return copy === undefined ? fields : Object.fromEntries(copy);
+}
+
+function isBson(value: object): boolean {
+  return !Object.hasOwn(value, '_bsontype') && '_bsontype' in value;
 }
 
 function untag(fields: Document, tag: string, depth: number): unknown {

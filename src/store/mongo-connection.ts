@@ -92,7 +92,8 @@ function clientOf(url: string, options: MongoClientOptions): MongoClient {
   }
 }
 
-function hasDatabase(url: string): boolean {
+/** Whether a MongoDB URL names a database. */
+export function hasDatabase(url: string): boolean {
   return /^mongodb(?:\+srv)?:\/\/[^/?]+\/[^/?]+/.test(url);
 }
 

@@ -3,7 +3,7 @@ import { createReadStream, existsSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { isHoldfastError } from '../../errors.ts';
 import { type Document, encodeDocument, encodeValue } from '../../model/document.ts';
-import type { Model } from '../../model/entity.ts';
+import type { Entity, Model } from '../../model/entity.ts';
 import { readDocuments } from '../../model/import-reader.ts';
 import { Database, type Transaction } from '../../sqlite/database.ts';
 import type { Outbox } from '../../store/outbox.ts';
@@ -14,7 +14,8 @@ import { type DatasetManifest, MANIFEST, readManifest, refused } from './manifes
 
 /** What a dataset must be to be used. */
 export interface OpenDatasetOptions {
-  readonly model: Model;
+  /** Without it the schema is not compared, and there are no indexes. */
+  readonly model?: Model | undefined;
   /** The key it was made with; without it the seal of the manifest is not checked, only the files. */
   readonly key?: KeyObject | undefined;
   /** Oldest that is used, in ms. Default: any age. */
@@ -65,10 +66,10 @@ async function openOne(place: string, options: OpenDatasetOptions): Promise<Data
   if (maxAgeMs !== undefined && ageMs > maxAgeMs) {
     throw refused(basename(place), 'EXPIRED', `it is of ${manifest.capturedAt}, which is too long ago`);
   }
-  if (manifest.sdlHash !== model.sdlHash) {
+  if (model !== undefined && manifest.sdlHash !== model.sdlHash) {
     throw refused(basename(place), 'DRIFTED', 'the schema has changed since it was made');
   }
-  const memory = await MemoryStore.open(model);
+  const memory = await MemoryStore.open(model ?? { entities: collectionsOf(manifest) });
   try {
     for (const [collection, { file, sha256, documents }] of Object.entries(manifest.collections)) {
       const read = await memory.load(collection, join(place, file));
@@ -88,12 +89,21 @@ async function openOne(place: string, options: OpenDatasetOptions): Promise<Data
   };
 }
 
+function collectionsOf({ collections }: DatasetManifest): Kept['entities'] {
+  return Object.keys(collections).map((collection) => ({ collection, indexes: [] }));
+}
+
 function textOf(place: string): string {
   try {
     return readFileSync(join(place, MANIFEST), 'utf8');
   } catch (cause) {
     throw refused(basename(place), 'UNREADABLE', (cause as Error).message, cause);
   }
+}
+
+/** Of a model, what documents in memory need. */
+export interface Kept {
+  readonly entities: readonly Pick<Entity, 'collection' | 'indexes'>[];
 }
 
 /** Documents in memory behind the contract of stores, with the indexes of the model. Nothing may be written through it. */
@@ -106,7 +116,7 @@ export class MemoryStore implements AsyncDisposable {
     this.store = store;
   }
 
-  static async open(model: Model): Promise<MemoryStore> {
+  static async open(model: Kept): Promise<MemoryStore> {
     const database = Database.open({ directory: ':memory:' });
     const collections = model.entities.map(({ collection, indexes }) => ({ name: collection, indexes }));
     return new MemoryStore(database, await SqliteStore.open({ database, outbox: NO_LOG, collections }));

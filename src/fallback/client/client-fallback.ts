@@ -1,0 +1,219 @@
+import { isHoldfastError } from '../../errors.ts';
+import type { Document } from '../../model/document.ts';
+import type { Collection } from '../../store/store.ts';
+import type { Logger } from '../../telemetry/logger.ts';
+import { type Clock, systemClock } from '../../util/clock.ts';
+import type { Scope, ScopeStatus } from '../breaker.ts';
+import { Calls, type DatabaseAnswer, type DeadlinesMs, isOfDatabase, unavailable } from '../calls.ts';
+import { classify } from '../classify.ts';
+import { Guard, type GuardState } from '../guard.ts';
+import { type Incident, Incidents } from '../incidents.ts';
+import type { Question } from '../question.ts';
+import { ReadRequest } from '../read-request.ts';
+import { type TierAnswer, Tiers } from '../tiers.ts';
+import { openCopies } from './copies.ts';
+import { told } from './fallback-error.ts';
+import { Home } from './home.ts';
+import type { Plan } from './plan.ts';
+import { deadlinesOf, type FallbackSettings } from './settings.ts';
+import { type BsonOptions, storedForm } from './values.ts';
+
+/** The database as the fallback of a client asks about it. */
+export interface Asked {
+  /** Throws unless it can be written to. */
+  ping(signal: AbortSignal): Promise<void>;
+  /** Reads any document of a namespace. */
+  peek(namespace: string, signal: AbortSignal): Promise<void>;
+}
+
+/** How the fallback of a client is. */
+export interface ClientStatus {
+  /** CLOSED: everything comes from the database. PARTLY: some operations do not. OPEN: nothing does. */
+  readonly state: GuardState;
+  /** The database, and every other scope that is not simply closed. */
+  readonly scopes: readonly ScopeStatus[];
+  /** The newest first. */
+  readonly incidents: readonly Incident[];
+}
+
+/** What a read of a driver is. */
+export interface DriverRead<D> {
+  /** `database.collection` */
+  readonly namespace: string;
+  /** What copies are asked; throws UNSUPPORTED_OPERATOR when they cannot be. */
+  readonly plan: () => Plan;
+  readonly bson: BsonOptions;
+  readonly signal?: AbortSignal | undefined;
+  /** Asks the database; left out: only copies are asked. */
+  readonly ask?: ((signal: AbortSignal) => Promise<D>) | undefined;
+}
+
+interface Parts {
+  /** Whether anything could answer in the database's place. */
+  readonly hasCopies: boolean;
+  readonly guard: Guard;
+  readonly calls: Calls;
+  readonly incidents: Incidents;
+  readonly deadlineMs: DeadlinesMs;
+  readonly clock: Clock;
+}
+
+/** A bulk write may take so much longer for each of its documents, in ms. */
+const DOCUMENT_MS = 10;
+
+/** Decides for a client of the driver where its calls go. */
+export class ClientFallback {
+  readonly home: Home;
+  readonly #end = new AsyncDisposableStack();
+  readonly #opening: Promise<Parts>;
+  #parts: Parts | undefined;
+
+  /** `urlDatabase`: the one that the URL names. What is wrong with the settings is told by {@link ready} and every call. */
+  constructor(asked: Asked, settings: FallbackSettings | Promise<FallbackSettings>, urlDatabase: string | undefined) {
+    this.home = new Home(urlDatabase);
+    this.#opening = this.#open(asked, settings);
+    this.#opening.catch(() => undefined);
+  }
+
+  /** Resolves when the copies are there. @throws CONFIG_INVALID */
+  async ready(): Promise<Parts> {
+    this.#parts ??= await this.#opening;
+    return this.#parts;
+  }
+
+  /** The database is known to be away. Before everything is open there is nobody who could ask it in vain. */
+  lost(cause: string): void {
+    this.#parts?.guard.lost(cause);
+  }
+
+  /** The driver's answer, or documents of a copy, as a store has them. @throws FallbackError; what the driver throws otherwise */
+  async read<D>(read: DriverRead<D>): Promise<DatabaseAnswer<D> | TierAnswer<readonly Document[]>> {
+    const { calls, deadlineMs, clock } = this.#parts ?? (await this.ready());
+    const { signal, ask } = read;
+    const { question, isAnswerable } = questionOf(read);
+    const request = new ReadRequest({ signal, budgetMs: deadlineMs.read, now: () => clock.now() });
+    try {
+      return await calls.read({ question, request, longMs: Number.POSITIVE_INFINITY, isAnswerable, ask });
+    } catch (error) {
+      throw answered(error);
+    }
+  }
+
+  /**
+   * The next part of a read that the database has begun to answer: nothing else can go on with it. `isHurried`: the read can be
+   * begun anew elsewhere, so the wait is short.
+   * @throws FallbackError DATABASE_UNAVAILABLE; what the driver throws otherwise
+   */
+  async goOn<D>(namespace: string, isHurried: boolean, work: () => Promise<D>): Promise<D> {
+    const { guard, deadlineMs } = this.#parts ?? (await this.ready());
+    const ms = isHurried ? deadlineMs.read : Number.POSITIVE_INFINITY;
+    const gone = (cause?: unknown): unknown =>
+      told(unavailable(`read "${namespace}": the database went away in the middle of an answer`, cause));
+    if (!guard.admits(namespace, 'READ')) throw gone();
+    try {
+      return await guard.run({ collection: namespace, operation: 'READ', ms, work });
+    } catch (error) {
+      throw isOfDatabase(error) && classify(error).evidence !== 'NONE' ? gone(error) : error;
+    }
+  }
+
+  /** `documents`: how many beside the first; Infinity: not known, it takes what it takes. @throws FallbackError DATABASE_UNAVAILABLE, WRITE_OUTCOME_UNKNOWN; what the driver throws otherwise */
+  async write<R>(namespace: string, documents: number, run: () => Promise<R>): Promise<R> {
+    const { calls, incidents, deadlineMs } = this.#parts ?? (await this.ready());
+    const ms = deadlineMs.write + documents * DOCUMENT_MS;
+    const attempt = await calls.attempt({ collection: namespace, ms, run });
+    if ('result' in attempt) return attempt.result;
+    const error = answered(attempt.error);
+    if (isHoldfastError(error)) {
+      incidents.countWrite(error.code === 'WRITE_OUTCOME_UNKNOWN' ? 'unknown' : 'refused');
+    }
+    throw error;
+  }
+
+  async status(): Promise<ClientStatus> {
+    const { guard, incidents } = await this.ready();
+    return { state: guard.state, scopes: guard.status(), incidents: incidents.list() };
+  }
+
+  async force(scope: Scope, state: 'OPEN' | 'CLOSED'): Promise<void> {
+    (await this.ready()).guard.force(scope, state);
+  }
+
+  async release(scope: Scope): Promise<void> {
+    (await this.ready()).guard.release(scope);
+  }
+
+  async stop(): Promise<void> {
+    await this.#opening.catch(() => undefined);
+    await this.#end.disposeAsync();
+  }
+
+  async #open(asked: Asked, given: FallbackSettings | Promise<FallbackSettings>): Promise<Parts> {
+    const settings = await given;
+    if (settings.database !== undefined) this.home.name(settings.database);
+    const { breaker, clock = systemClock, logger } = settings;
+    const deadlineMs = deadlinesOf(settings);
+    const copies = this.#end.use(await openCopies(settings, this.home));
+    const incidents = new Incidents({ logger: logger as Logger | undefined, now: Date.now });
+    const tiers = new Tiers(copies.tiers, (namespace) => copies.rules(namespace));
+    const guard = new Guard({
+      probe: async ({ collection, operation }, signal) => {
+        const peek = collection === undefined || operation === 'WRITE' ? undefined : asked.peek(collection, signal);
+        await Promise.all([asked.ping(signal), peek]);
+      },
+      ...{ breaker, clock },
+      onOpened: ({ scope, cause, sinceMs }) => incidents.opened(scope, cause, clock.now() - sinceMs),
+      onClosed: (scope) => incidents.closed(scope),
+    });
+    this.#end.defer(() => guard.stop());
+    const calls = new Calls({ guard, tiers, incidents, deadlineMs, now: () => clock.now() });
+    return { hasCopies: copies.tiers.length > 0, guard, calls, incidents, deadlineMs, clock };
+  }
+}
+
+/** The question that copies are asked. One that they cannot be asked is refused by them, and until then not hurried. */
+function questionOf({ namespace, plan, bson }: DriverRead<unknown>): {
+  readonly question: Question<readonly Document[]>;
+  readonly isAnswerable: boolean;
+} {
+  const common = {
+    collection: namespace,
+    groups: (documents: readonly Document[]) => [documents],
+    map: (documents: readonly Document[], change: (document: Document) => Document) => documents.map(change),
+  };
+  let planned: Plan;
+  try {
+    planned = plan();
+  } catch (error) {
+    const ask = (): Promise<never> => Promise.reject(error);
+    return { question: { ...common, filter: {}, count: false, skip: 0, ask }, isAnswerable: false };
+  }
+  const { filter, sort, skip, count } = planned;
+  return {
+    question: {
+      ...{ ...common, filter, sort, skip, count: count !== undefined },
+      ask: (collection, signal) => askCopy(collection, planned, bson, signal),
+    },
+    isAnswerable: true,
+  };
+}
+
+async function askCopy(
+  collection: Collection,
+  { filter, sort, skip, limit, projection, count }: Plan,
+  bson: BsonOptions,
+  signal: AbortSignal | undefined,
+): Promise<readonly Document[]> {
+  const asked = storedForm(filter, bson);
+  if (count === undefined) return collection.find(asked, { sort, skip, limit, projection, signal }).toArray();
+  const found = Math.max(0, (await collection.countDocuments(asked, { signal })) - skip);
+  const counted = Math.min(found, limit ?? found);
+  return counted === 0 ? [] : [count(counted)];
+}
+
+/** What the database itself answered stays the driver's error. */
+function answered(error: unknown): unknown {
+  const { cause } = error as { readonly cause?: unknown };
+  const isAnswer = cause !== undefined && isHoldfastError(error) && classify(cause).evidence === 'NONE';
+  return isAnswer && !isHoldfastError(cause) && isOfDatabase(cause) ? cause : told(error);
+}
