@@ -337,6 +337,10 @@ export class Breaker {
     } else if (node.state === 'OPEN') {
       if (result === 'OK') this.#answered(node, now);
       else this.#silent(node, startedMs, now);
+      // As after a failed call: it may be more than this operation by now.
+      if (result === 'FAILED' && this.#database.state === 'CLOSED' && this.#database.forced === null) {
+        this.#probe(this.#database, now);
+      }
     }
   }
 

@@ -1,4 +1,5 @@
 import { HoldfastError } from '../errors.ts';
+import { plainCode } from '../store/mongo-bson.ts';
 
 /** What a failed call says about who is at fault. */
 export const FaultClass = {
@@ -153,7 +154,8 @@ function ofOurs(error: HoldfastError): Fault {
 /** Undefined: nothing is known about such an error. */
 function ofForeign(error: unknown, depth: number): Fault | undefined {
   if (typeof error !== 'object' || error === null || depth === 0) return undefined;
-  const { name, code, cause } = error as ErrorFacts;
+  const { name, code: given, cause } = error as ErrorFacts;
+  const code = plainCode(given);
   const fromCause = (): Fault | undefined => ofForeign(cause, depth - 1);
   const named = typeof name === 'string' && Object.hasOwn(BY_NAME, name) ? BY_NAME[name] : undefined;
   if (named === DOWN || named === CUT_OFF) {

@@ -81,3 +81,11 @@ function plainOf(value: object, type: string): unknown {
 export function numberOf(value: unknown): number {
   return typeof value === 'number' ? value : Number(String(value));
 }
+
+/**
+ * The code of an error as the driver documents it. Where numbers keep their type ({@link READ_OPTIONS}) so does the code of an error, and
+ * is equal to no number then.
+ */
+export function plainCode(code: unknown): unknown {
+  return typeof code === 'object' && code !== null && '_bsontype' in code ? numberOf(code) : code;
+}

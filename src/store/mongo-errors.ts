@@ -8,6 +8,7 @@ import {
   MongoTopologyClosedError,
 } from 'mongodb';
 import { HoldfastError } from '../errors.ts';
+import { plainCode } from './mongo-bson.ts';
 
 /** What a failed operation on MongoDB means for whoever called it. */
 export const MongoFault = {
@@ -130,7 +131,8 @@ export function coded(error: unknown, doing: string, access: 'READ' | 'WRITE'): 
   }
 }
 
-function faultOfCode(code: unknown): MongoFault | undefined {
+function faultOfCode(given: unknown): MongoFault | undefined {
+  const code = plainCode(given);
   if (DUPLICATES.has(code)) return MongoFault.DUPLICATE;
   if (CREDENTIALS.has(code)) return MongoFault.CREDENTIALS;
   if (DENIED.has(code)) return MongoFault.DENIED;

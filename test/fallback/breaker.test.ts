@@ -113,6 +113,15 @@ describe('Breaker', () => {
     expect(bench.breaker.admits('others', 'READ')).toBe(true);
   });
 
+  it('asks the database again whenever the probe of an operation fails, for it may have gone meanwhile', () => {
+    const bench = new Bench();
+    for (let times = 0; times < 3; times++) bench.fail('OPERATION');
+    bench.probed('OK');
+    bench.wait();
+    expect(named(bench.probed('FAILED', 'things:READ'))).toEqual(['PROBE database']);
+    expect(named(bench.probed('FAILED'))).toEqual(['OPENED database']);
+  });
+
   it('opens an operation of which half fails, though never three in a row', () => {
     const bench = new Bench();
     for (let times = 0; times < 5; times++) {

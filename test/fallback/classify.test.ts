@@ -1,3 +1,4 @@
+import { Int32 } from 'bson';
 import { describe, expect, it } from 'vitest';
 import { HoldfastError } from '../../src/errors.ts';
 import { classify, type Evidence, type FaultClass } from '../../src/fallback/classify.ts';
@@ -117,6 +118,11 @@ describe('classify', () => {
 
   it.each(notPrimary)('code %i of a server says that it is away', (code) => {
     expect(classify(server(code, ['ResetPool']))).toEqual({ class: 'DATABASE_DOWN', evidence: 'CONNECTION' });
+  });
+
+  it('knows a code that kept its type', () => {
+    const typed = error({ name: 'MongoServerError', code: new Int32(10_107) as unknown as number });
+    expect(classify(typed)).toEqual({ class: 'DATABASE_DOWN', evidence: 'CONNECTION' });
   });
 
   it('ends on a chain of causes without an end', () => {

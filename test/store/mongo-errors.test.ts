@@ -1,3 +1,4 @@
+import { Int32 } from 'bson';
 import {
   MongoError,
   MongoInvalidArgumentError,
@@ -33,6 +34,8 @@ describe('errors of MongoDB', () => {
     ['CREDENTIALS', server(18)],
     ['DENIED', server(13)],
     ['UNAVAILABLE', server(10107)],
+    // As the answer to a read has it.
+    ['UNAVAILABLE', new MongoServerError({ code: new Int32(10107), message: 'refused' })],
     ['UNAVAILABLE', handshake()],
     ['UNAVAILABLE', new MongoNotConnectedError('closed')],
     ['UNAVAILABLE', named('MongoPoolClearedError')],
