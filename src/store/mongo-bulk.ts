@@ -59,9 +59,9 @@ async function insertEach(
   prepare: (document: Document) => PreparedDocument,
   inserting: (prepared: PreparedDocument) => Decide,
 ): Promise<BulkResult> {
-  const earlier = await entriesUnder(writer, keys ?? []);
+  const earlier = await entriesUnder(writer, keys?.filter(({ fresh }) => fresh !== true) ?? []);
   for (let next = 0; next < documents.length; ) {
-    const results = new Map<number, WriteResult | HoldfastError>();
+    const results: Results = new Map();
     const parts: Part[] = [];
     const token = writer.newToken();
     const start = next;
@@ -84,9 +84,8 @@ async function insertEach(
         results.set(next, error);
       }
     }
-    for (const [index, result] of await writeParts(writer, table, parts)) results.set(index, result);
-    for (let index = start; index < next; index++)
-      count(tally, index, results.get(index) as WriteResult | HoldfastError);
+    await writeParts(writer, table, parts, results);
+    countFrom(start, results, tally);
   }
   return tally.result();
 }
@@ -143,7 +142,7 @@ async function writeEach(
     const helped = await writer.help(table, matching);
     // The plan, then the documents, then the plans of others, then the keys: of two runs at least one sees the other.
     const twice = operation !== undefined && (await memory.plannedTwice(operation, wanted));
-    const results = new Map<number, WriteResult | HoldfastError>();
+    const results: Results = new Map();
     const parts: Part[] = [];
     const token = writer.newToken();
     const first = found;
@@ -166,9 +165,8 @@ async function writeEach(
         results.set(index, error);
       }
     }
-    for (const [index, result] of await writeParts(writer, table, parts)) results.set(index, result);
-    for (let index = first; index < found; index++)
-      count(tally, index, results.get(index) as WriteResult | HoldfastError);
+    await writeParts(writer, table, parts, results);
+    countFrom(first, results, tally);
     for (const { index, image, key } of parts) {
       const result = results.get(index);
       if (key === undefined || result === undefined || result instanceof HoldfastError) continue;
@@ -200,14 +198,17 @@ async function tallied(
   }
 }
 
-/** Writes a batch: one command, one group in the log; alone what others were faster with. By the index of the parts. */
+/** What became of documents, by their place in the call. */
+type Results = Map<number, WriteResult | HoldfastError>;
+
+/** Writes a batch: one command, one group in the log; alone what others were faster with. `results` says what became of each part. */
 async function writeParts(
   writer: MongoWriter,
   table: MongoTable,
   parts: readonly Part[],
-): Promise<Map<number, WriteResult | HoldfastError>> {
-  const results = new Map<number, WriteResult | HoldfastError>();
-  if (parts.length === 0) return results;
+  results: Results,
+): Promise<void> {
+  if (parts.length === 0) return;
   const { step } = writer.parts;
   step('bulk.afterRead');
   const { outcomes, lost } = await send(writer, table, parts);
@@ -227,10 +228,10 @@ async function writeParts(
     if (outcome !== 'STALE') continue;
     // Without a key nobody could tell a second write from one that is still on its way.
     if (lost !== undefined && key === undefined) throw lost;
-    const mark = { idempotency: key, partOfBulk: true };
+    // The batch was sent under it.
+    const mark = { idempotency: key && { ...key, fresh: false }, partOfBulk: true };
     results.set(index, await writer.write(table, image._id, mark, alone).catch(refusal));
   }
-  return results;
 }
 
 /** Captures what is no write of a gateway, as far as nobody was faster; how many it were. For each the content is as it was read. */
@@ -313,9 +314,13 @@ function refusal(error: unknown): HoldfastError {
   throw error;
 }
 
-function count(tally: Tally, index: number, result: WriteResult | HoldfastError): void {
-  if (result instanceof HoldfastError) tally.refuse(index, result);
-  else tally.add(result);
+/** Counts what became of the documents from `first` on, in their order. */
+function countFrom(first: number, results: Results, tally: Tally): void {
+  for (let index = first; index < first + results.size; index++) {
+    const result = results.get(index) as WriteResult | HoldfastError;
+    if (result instanceof HoldfastError) tally.refuse(index, result);
+    else tally.add(result);
+  }
 }
 
 function unchanged({ document, version }: Stored, position: WriteResult['position']): WriteResult {

@@ -1,10 +1,10 @@
 import { HoldfastError } from '../errors.ts';
 import { type Document, decodeDocument, encodeDocument, encodeValue } from '../model/document.ts';
+import { KeyedLock } from './keyed-lock.ts';
 import { READ_OPTIONS } from './mongo-bson.ts';
 import { insertMany, writeMany } from './mongo-bulk.ts';
 import { requireStorable, type Stored, storedOf } from './mongo-document.ts';
 import { coded } from './mongo-errors.ts';
-import { KeyedLock } from './mongo-lock.ts';
 import { MongoQuery, refuseMetadataUpdate, soleId } from './mongo-query.ts';
 import { count, find, findGrouped, stream } from './mongo-reads.ts';
 import { withoutNulls } from './mongo-unique.ts';
@@ -35,9 +35,7 @@ export class MongoCollection implements Collection {
   readonly name: string;
   readonly #table: MongoTable;
   readonly #writer: MongoWriter;
-  /** By their keys, the bulk operations that are under way. */
-  readonly #running = new Map<string, Promise<BulkResult>>();
-  /** Writes by filter under one key: each might find another document. */
+  /** Writes by filter under one key, one at a time: each might find other documents. The next is answered from memory. */
   readonly #keys = new KeyedLock<never>();
 
   constructor(table: MongoTable, writer: MongoWriter) {
@@ -189,19 +187,11 @@ export class MongoCollection implements Collection {
     }
   }
 
-  /** The same operation sent again while it runs waits for its end, and is answered from memory. */
   async #writeMany(filter: Filter, operation: IdempotencyKey | undefined, change: Change): Promise<BulkResult> {
     const query = new MongoQuery(filter);
     const decide: Decide = (stored) => (isThere(stored) ? change(stored) : NOTHING);
     const run = () => writeMany(this.#writer, this.#table, query, operation, decide);
-    if (operation === undefined) return run();
-    const { key } = operation;
-    for (let running = this.#running.get(key); running !== undefined; running = this.#running.get(key)) {
-      await running.catch(() => {});
-    }
-    const running = run();
-    this.#running.set(key, running);
-    return running.finally(() => this.#running.delete(key));
+    return operation === undefined ? run() : this.#keys.run(operation.key, run);
   }
 }
 

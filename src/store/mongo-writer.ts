@@ -5,6 +5,7 @@ import type { LogEntry } from '../model/change.ts';
 import { type Document, type DocumentText, decodeDocument, decodeValue } from '../model/document.ts';
 import type { HybridClock } from './hybrid-clock.ts';
 import { keyOf } from './key.ts';
+import { KeyedLock, type Slot } from './keyed-lock.ts';
 import { assertLoggable } from './loggable.ts';
 import { type Raw, READ_OPTIONS, WRITE_OPTIONS } from './mongo-bson.ts';
 import type { MongoClearer } from './mongo-clearer.ts';
@@ -20,7 +21,6 @@ import {
   setOperation,
   storedAfter,
 } from './mongo-image.ts';
-import { KeyedLock, type Slot } from './mongo-lock.ts';
 import { type MongoMemory, requireSame } from './mongo-memory.ts';
 import { inTurns } from './mongo-turns.ts';
 import type { KeyedChange, KeyedEntry, LogAppender } from './outbox.ts';
@@ -217,7 +217,8 @@ export class MongoWriter {
       step('write.afterRead');
       const [stored = null] = read === null ? [] : await this.help(table, [read]);
       step('write.afterHelp');
-      const earlier = idempotency && (await this.repeated(table, idempotency));
+      const isNew = idempotency === undefined || (idempotency.fresh === true && attempt === 0);
+      const earlier = isNew ? undefined : await this.repeated(table, idempotency);
       if (earlier !== undefined) return earlier;
 
       let decision: ReturnType<Decide>;
@@ -232,7 +233,8 @@ export class MongoWriter {
         const { unchanged } = decision;
         if (unchanged === null) return notFound(log);
         const result = unchangedResult(unchanged, log);
-        if (idempotency === undefined || mark.partOfBulk === true) return result;
+        // Repeated, a fresh one is made for the first time.
+        if (idempotency === undefined || idempotency.fresh === true || mark.partOfBulk === true) return result;
         const { position } = result;
         const { version, text } = unchanged;
         const made = { digest: idempotency.digest, version, position, document: text as DocumentText };

@@ -1,5 +1,6 @@
 import { type Document, decodeDocument } from '../model/document.ts';
 import type { Transaction } from '../sqlite/database.ts';
+import { KeyedLock } from './keyed-lock.ts';
 import { prepareDocument } from './prepared-document.ts';
 import { compileProjection } from './projection.ts';
 import { read, readNow, stream } from './slices.ts';
@@ -29,8 +30,8 @@ const LOOKS = 3;
 export class SqliteCollection implements Collection {
   readonly name: string;
   readonly #parts: WriteParts;
-  /** By their keys, the bulk operations that are under way. */
-  readonly #running = new Map<string, Promise<BulkResult>>();
+  /** Bulk operations under one key, one at a time: the next is answered from memory. */
+  readonly #operations = new KeyedLock<never>();
 
   constructor(parts: WriteParts) {
     this.name = parts.table.name;
@@ -168,17 +169,9 @@ export class SqliteCollection implements Collection {
     });
   }
 
-  /** The same operation sent again while it runs waits for its end, and is answered from memory. */
   async #writeMany(filter: Filter, operation: IdempotencyKey | undefined, write: WriteFound): Promise<BulkResult> {
     const run = () => writeMany(this.#parts, filter, operation, write);
-    if (operation === undefined) return run();
-    const { key } = operation;
-    for (let running = this.#running.get(key); running !== undefined; running = this.#running.get(key)) {
-      await running.catch(() => {});
-    }
-    const running = run();
-    this.#running.set(key, running);
-    return running.finally(() => this.#running.delete(key));
+    return operation === undefined ? run() : this.#operations.run(operation.key, run);
   }
 
   #stillMatching(transaction: Transaction, row: number, query: Query): StoredRow | undefined {

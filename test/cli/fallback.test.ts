@@ -1,14 +1,13 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Writable } from 'node:stream';
 import { expect, it } from 'vitest';
 import { SqliteChangeLog } from '../../src/changelog/sqlite-change-log.ts';
-import { main } from '../../src/cli/main.ts';
 import { ShapeRecorder } from '../../src/fallback/shapes.ts';
 import { Database } from '../../src/sqlite/database.ts';
 import { SqliteStore } from '../../src/store/sqlite-store.ts';
 import { PEOPLE, planted } from '../support/planted.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
+import { run } from './run.ts';
 
 /** A directory with the schema, an embedded store of planted documents, and the command line over both. */
 async function setUp() {
@@ -25,20 +24,8 @@ async function setUp() {
   }
   await database.close();
   writeFileSync(at('people.graphql'), PEOPLE.sdl);
-  const run = async (...args: string[]) => {
-    const output = { stdout: '', stderr: '' };
-    const collect = (name: 'stdout' | 'stderr') =>
-      new Writable({
-        write(chunk, _encoding, done) {
-          output[name] += String(chunk);
-          done();
-        },
-      });
-    const streams = { stdout: collect('stdout'), stderr: collect('stderr') };
-    const code = await main([...args, '--data', at('data'), '--schema', directory.path], streams);
-    return { code, ...output };
-  };
-  return { run, at, [Symbol.asyncDispose]: () => directory[Symbol.asyncDispose]() };
+  const over = (...args: string[]) => run(...args, '--data', at('data'), '--schema', directory.path);
+  return { run: over, at, [Symbol.asyncDispose]: () => directory[Symbol.asyncDispose]() };
 }
 
 it('makes a dataset of the embedded store, then compares the two', async () => {

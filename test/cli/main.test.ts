@@ -1,24 +1,9 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Writable } from 'node:stream';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { COMMANDS } from '../../src/cli/commands.ts';
-import { main } from '../../src/cli/main.ts';
-
-/** Runs the command line in this process, with its streams collected. */
-async function run(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-  const output = { stdout: '', stderr: '' };
-  const collect = (name: 'stdout' | 'stderr') =>
-    new Writable({
-      write(chunk, _encoding, done) {
-        output[name] += String(chunk);
-        done();
-      },
-    });
-  const code = await main(args, { stdout: collect('stdout'), stderr: collect('stderr') });
-  return { code, ...output };
-}
+import { run } from './run.ts';
 
 function fileWith(name: string, text: string): string {
   const directory = mkdtempSync(join(tmpdir(), 'holdfast-'));

@@ -1,12 +1,11 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Writable } from 'node:stream';
 import { beforeEach, expect, it, onTestFinished } from 'vitest';
-import { main } from '../../src/cli/main.ts';
 import { Access } from '../../src/service/access.ts';
 import { tokenHash } from '../../src/service/token.ts';
 import { TokenFiles } from '../../src/service/token-files.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
+import { run } from './run.ts';
 
 let data = '';
 
@@ -17,18 +16,7 @@ beforeEach(async () => {
 });
 
 /** Runs `holdfast token …` over the data directory of the test. */
-async function token(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-  const output = { stdout: '', stderr: '' };
-  const collect = (name: 'stdout' | 'stderr') =>
-    new Writable({
-      write(chunk, _encoding, done) {
-        output[name] += String(chunk);
-        done();
-      },
-    });
-  const streams = { stdout: collect('stdout'), stderr: collect('stderr') };
-  return { code: await main(['token', ...args, '--data', data], streams), ...output };
-}
+const token = (...args: string[]) => run('token', ...args, '--data', data);
 
 /** What a process over the directory would accept. */
 const access = () => new Access({ files: new TokenFiles(data), configured: [], onError: () => {} });
@@ -95,12 +83,7 @@ it('names a file of a token that cannot be read, and lists the others', async ()
 it('keeps the demo, which serves everybody, from starting where callers need a token', async () => {
   const file = join(data, '..', 'config.yaml');
   writeFileSync(file, 'auth: { mode: token }');
-  const text: string[] = [];
-  const write = (chunk: unknown, _encoding: unknown, done: () => void) => {
-    text.push(String(chunk));
-    done();
-  };
-  const streams = { stdout: new Writable({ write }), stderr: new Writable({ write }) };
-  expect(await main(['demo', '--config', file, '--data', data], streams)).toBe(2);
-  expect(text.join('')).toContain('leave auth.mode at none');
+  const { code, stderr } = await run('demo', '--config', file, '--data', data);
+  expect(code).toBe(2);
+  expect(stderr).toContain('leave auth.mode at none');
 });
