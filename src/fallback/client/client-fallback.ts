@@ -113,7 +113,7 @@ export class ClientFallback {
     try {
       return await guard.run({ collection: namespace, operation: 'READ', ms, work });
     } catch (error) {
-      throw isOfDatabase(error) && classify(error).evidence !== 'NONE' ? gone(error) : error;
+      throw isOfDatabase(error) && !isAnswer(error) ? gone(error) : error;
     }
   }
 
@@ -214,6 +214,11 @@ async function askCopy(
 /** What the database itself answered stays the driver's error. */
 function answered(error: unknown): unknown {
   const { cause } = error as { readonly cause?: unknown };
-  const isAnswer = cause !== undefined && isHoldfastError(error) && classify(cause).evidence === 'NONE';
-  return isAnswer && !isHoldfastError(cause) && isOfDatabase(cause) ? cause : told(error);
+  return isHoldfastError(error) && isAnswer(cause) ? cause : told(error);
+}
+
+/** Whether the database said so: that a call took too long, say, or that there is too much to do. */
+function isAnswer(error: unknown): boolean {
+  const { class: fault, evidence } = classify(error);
+  return (fault === 'AMBIGUOUS' || fault === 'OVERLOAD') && evidence === 'NONE';
 }

@@ -44,6 +44,8 @@ export class MongoClient extends DriverClient {
   readonly #settings: FallbackSettings | undefined;
   #fallback: ClientFallback | undefined;
   #endWatch: () => void = () => {};
+  /** The driver could not connect, and does not try again by itself. */
+  #isUnconnected = false;
 
   /** @throws CONFIG_INVALID for fallback options there are not; what the driver's throws */
   constructor(url: string, options: MongoClientOptions = {}) {
@@ -69,14 +71,14 @@ export class MongoClient extends DriverClient {
    */
   override async connect(): Promise<this> {
     // The driver connects by itself before its first command, and must hear that it could not.
-    const { __skipPingOnConnect: isOfDriver } = this.options as { readonly __skipPingOnConnect?: boolean };
-    if (isOfDriver === true) return super.connect();
+    const { __skipPingOnConnect: isOfDriver = false } = this.options as { readonly __skipPingOnConnect?: boolean };
     const fallback = this[FALLBACK];
     const { hasCopies } = await fallback.ready();
     try {
       return await super.connect();
     } catch (error) {
-      if (!hasCopies || !isOfDatabase(error)) throw error;
+      this.#isUnconnected = true;
+      if (isOfDriver || !hasCopies || !isOfDatabase(error)) throw error;
       fallback.lost('the database could not be reached at the start');
       return this;
     }
@@ -114,6 +116,8 @@ export class MongoClient extends DriverClient {
     const fallback = new ClientFallback(
       {
         ping: async (signal) => {
+          if (this.#isUnconnected) await super.connect();
+          this.#isUnconnected = false;
           const { isWritablePrimary } = await admin.command({ hello: 1 }, { signal });
           if (isWritablePrimary !== true) throw new MongoNotConnectedError('the server is not a primary now');
         },

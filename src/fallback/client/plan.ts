@@ -131,7 +131,7 @@ function refuseOptions(options: object): void {
 }
 
 function refuseFilter(filter: unknown): void {
-  if (!isDocument(filter)) throw unsupported('a filter that is no document');
+  if (!isDocument(filter) || filter instanceof Map) throw unsupported('a filter that is no document');
   for (const key in filter) {
     const value = filter[key];
     if (!key.startsWith('$')) refuseCondition(value);
