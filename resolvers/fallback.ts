@@ -4,8 +4,9 @@ import type { GraphQLSchema } from 'graphql';
 import { SCHEMA_DIRECTORY } from '../src/model/built-in.ts';
 import { SCALARS } from '../src/model/scalars.ts';
 import { type FallbackService, withoutFallback } from '../src/service/fallback-service.ts';
+import { journalResolvers } from './journal.ts';
 
-const TYPE_DEFS = new URL('fallback.graphql', SCHEMA_DIRECTORY);
+const TYPE_DEFS = ['fallback.graphql', 'journal.graphql'].map((file) => new URL(file, SCHEMA_DIRECTORY));
 
 interface Timed {
   readonly startedAt: string;
@@ -18,8 +19,9 @@ export function buildFallbackSchema(service: FallbackService | undefined): Graph
     if (service !== undefined) return service;
     throw withoutFallback();
   };
+  const journal = journalResolvers(service?.journal);
   return makeExecutableSchema({
-    typeDefs: readFileSync(TYPE_DEFS, 'utf8'),
+    typeDefs: TYPE_DEFS.map((file) => readFileSync(file, 'utf8')),
     resolvers: {
       SafeInt: SCALARS.get('SafeInt')!.type,
       DateTime: SCALARS.get('DateTime')!.type,
@@ -33,11 +35,15 @@ export function buildFallbackSchema(service: FallbackService | undefined): Graph
         startedAt: ({ startedAt }: { readonly startedAt: string | null }) => startedAt && new Date(startedAt),
         capturedAt: ({ capturedAt }: { readonly capturedAt: string | null }) => capturedAt && new Date(capturedAt),
       },
+      Journal: journal.Journal,
+      JournalEntry: journal.JournalEntry,
       Query: {
+        ...journal.Query,
         fallbackStatus: () => service?.status() ?? null,
         fallbackDatasets: () => service?.datasets() ?? null,
       },
       Mutation: {
+        ...journal.Mutation,
         fallbackForce: (_source, { scope, state }: { scope: string; state: 'OPEN' | 'CLOSED' }) =>
           required().force(scope, state),
         fallbackRefresh: () => required().refresh(),

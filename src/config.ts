@@ -128,9 +128,14 @@ function configSchema(role: Role) {
             everyHours: z.number().positive().max(8_760).optional().describe('a new dataset every so often; never'),
             maxAgeHours: z.number().positive().optional().describe('age beyond which a dataset answers nothing; none'),
             files: z
-              .record(z.string(), z.string().min(1))
+              .record(
+                z.string(),
+                z.union([z.string().min(1), z.strictObject({ file: z.string().min(1), complete: z.boolean() })]),
+              )
               .default({})
-              .describe('hand-written documents for the tier DATASET: a file by collection; JSON in the variable'),
+              .describe(
+                'hand-written documents for the tier DATASET: a file by collection, or file and complete; JSON in the variable',
+              ),
           })
           .prefault({}),
         breaker: z
@@ -145,6 +150,17 @@ function configSchema(role: Role) {
             write: count.default(800).describe('time that a write waits for it'),
           })
           .prefault({}),
+      })
+      .prefault({}),
+    journal: z
+      .strictObject({
+        dir: z
+          .string()
+          .min(1)
+          .optional()
+          .describe('where writes wait for the database (`@fallback(writes: JOURNAL)`); journal in the data directory'),
+        maxEntries: count.default(100_000).describe('writes that may wait, or wait for somebody to decide'),
+        maxBytes: count.default(1024 * MIB).describe('their size, about'),
       })
       .prefault({}),
     dr: z
@@ -255,7 +271,7 @@ const FILES = ['holdfast.config.yaml', 'holdfast.config.json', 'holdfast.config.
 /** Keys that hold a path, which in a file is meant from the file's directory. */
 const PATH_KEYS = new Set([
   ...['schema', 'store.url', 'store.data', 'replica.token', 'replica.data'],
-  ...['dr.dir', 'dr.keyFile', 'fallback.datasets.dir', 'fallback.datasets.keyFile'],
+  ...['dr.dir', 'dr.keyFile', 'fallback.datasets.dir', 'fallback.datasets.keyFile', 'journal.dir'],
 ]);
 const PREFIX = 'HOLDFAST_';
 /** Kubernetes puts these in the environment of every pod beside a service named holdfast; `HOLDFAST_DEBUG` is {@link debugging}, `HOLDFAST_TOKEN` {@link clientToken}, `HOLDFAST_FAILPOINT` {@link Config.failpoint}. */

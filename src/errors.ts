@@ -210,6 +210,14 @@ export const ERRORS = {
     retryable: true,
     status: 503,
   },
+  JOURNAL_FULL: {
+    cause:
+      'The database is away, and the journal that keeps writes meanwhile has no room or cannot be written. Nothing was written.',
+    remedy:
+      'Try again after `retryAfterMs`; make room with `holdfast journal list` and `discard`, raise journal.maxEntries, or look at the disk of journal.dir.',
+    retryable: true,
+    status: 503,
+  },
   FALLBACK_UNSUPPORTED: {
     cause: 'The database is away, and the copy that answers meanwhile cannot answer this query exactly.',
     remedy: 'Ask without the `operator` named, or try again when the database is back.',

@@ -134,15 +134,20 @@ export class EntityWrites {
    */
   async #write<T>(call: WriteCall, run: Run<T>): Promise<T> {
     const { service, request, loaders } = call.context;
+    let digest: string | undefined;
     const context: WriteContext = {
       ...request,
       field: call.field,
-      argumentsDigest: request.idempotencyKey === undefined ? '' : digestOf(call.args),
+      // Who writes without a key may do without.
+      get argumentsDigest() {
+        digest ??= digestOf(call.args);
+        return digest;
+      },
     };
     try {
       return await run(service, context);
     } catch (error) {
-      throw presentError(this.#shapes, this.#entity, withKey(error, request.idempotencyKey));
+      throw presentError(this.#shapes, this.#entity, withKey(error, request.idempotencyKey ?? context.madeKey));
     } finally {
       request.provenance = context.provenance;
       loaders.clear();
@@ -150,7 +155,7 @@ export class EntityWrites {
   }
 }
 
-/** A write whose end is not known is asked after by the key that it was sent under: the client's. */
+/** A write whose end is not known is asked after by the key that it was sent under: the client's, or one made for it. */
 function withKey(error: unknown, idempotencyKey: string | undefined): unknown {
   if (!isHoldfastError(error, 'WRITE_OUTCOME_UNKNOWN') || idempotencyKey === undefined) return error;
   return new HoldfastError(error.code, error.message, {

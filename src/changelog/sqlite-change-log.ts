@@ -49,6 +49,7 @@ const NEXT_VERSION =
 const OF_VERSION = `SELECT ${COLUMNS} FROM log WHERE sequence >= ? AND operation <> 'EPOCH' AND version >= ? ORDER BY sequence`;
 const KEYED =
   'SELECT sequence, epoch, operation, collection, id, version, at, key FROM log WHERE key IS NOT NULL AND at >= ? ORDER BY sequence';
+const OF_KEY = `SELECT ${COLUMNS} FROM log WHERE key = ? LIMIT 1`;
 const LAST = `SELECT ${COLUMNS} FROM log ORDER BY sequence DESC LIMIT 1`;
 
 /** Keys in the meta table: identity, and place and chain of the entry before the oldest kept. */
@@ -267,6 +268,18 @@ export class SqliteChangeLog implements ChangeLog, Outbox {
   /** Every write that was made under an idempotency key since `since` (ms since 1970), in order, as `reader` sees them. */
   keyedSeenBy(reader: Reader, since: number): Iterable<KeyedWrite> {
     return reader.prepare(KEYED).iterate(since) as Iterable<unknown> as Iterable<KeyedWrite>;
+  }
+
+  /** Keeps an index by idempotency key from now on, which {@link entryOfKey} needs to be fast. */
+  async indexKeys(): Promise<void> {
+    await this.#database.transaction((transaction) =>
+      transaction.exec('CREATE INDEX IF NOT EXISTS log_by_key ON log (key) WHERE key IS NOT NULL'),
+    );
+  }
+
+  /** The entry made under an idempotency key; undefined when it was trimmed or never was. */
+  entryOfKey(key: string): LogEntry | undefined {
+    return this.#database.reader.prepare(OF_KEY).get(key) as LogEntry | undefined;
   }
 
   async trim(floor: number): Promise<number> {

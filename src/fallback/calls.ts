@@ -1,5 +1,5 @@
 import { HoldfastError, isHoldfastError } from '../errors.ts';
-import type { BulkOptions, BulkResult, WriteOptions, WriteResult } from '../store/store.ts';
+import type { BulkResult, WriteResult } from '../store/store.ts';
 import { classify } from './classify.ts';
 import type { Guard } from './guard.ts';
 import { RescuedError } from './guard.ts';
@@ -7,7 +7,8 @@ import type { Incidents } from './incidents.ts';
 import type { Question } from './question.ts';
 import type { ReadRequest } from './read-request.ts';
 import type { TierAnswer, Tiers } from './tiers.ts';
-import type { WriteFallback, WriteMethod } from './write-fallback.ts';
+import { UnknownKeys } from './unknown-keys.ts';
+import { isJournaled, type OfferedWrite, type WriteFallback } from './write-fallback.ts';
 
 /** How long the database is waited for, in ms. */
 export interface DeadlinesMs {
@@ -40,6 +41,8 @@ export interface ReadCall<D, T> {
   readonly request: ReadRequest;
   /** Longest wait for the database when no tier will answer, in ms. */
   readonly longMs: number;
+  /** false: no tier will, whatever its coverage. Default true. */
+  readonly isAnswerable?: boolean | undefined;
   /** Asks the database; undefined: it was not reached yet. The signal ends what nobody waits for any more. */
   readonly ask: ((signal: AbortSignal) => Promise<D>) | undefined;
 }
@@ -51,12 +54,7 @@ export interface DatabaseAnswer<D> {
 }
 
 /** A write. */
-export interface WriteCall<R> {
-  readonly collection: string;
-  readonly method: WriteMethod;
-  /** As the method got them. */
-  readonly arguments: readonly unknown[];
-  readonly options: WriteOptions | BulkOptions;
+export interface WriteCall<R> extends OfferedWrite {
   /** Longest wait for the database, in ms. */
   readonly ms: number;
   /** Writes to the database; undefined: it was not reached yet. */
@@ -70,6 +68,7 @@ export interface WriteCall<R> {
  */
 export class Calls {
   readonly #parts: CallParts;
+  readonly #unknown = new UnknownKeys();
 
   constructor(parts: CallParts) {
     this.#parts = parts;
@@ -81,21 +80,42 @@ export class Calls {
     return 'answer' in first ? first : this.#askTiers(call, first.failure);
   }
 
-  async write<R extends WriteResult | BulkResult>(call: WriteCall<R>): Promise<R> {
+  async write<R extends WriteResult | BulkResult>({ ms, run, ...write }: WriteCall<R>): Promise<R> {
     const { incidents, writes } = this.#parts;
-    const { collection, method, arguments: args, options } = call;
-    const attempt = await this.attempt(call);
-    if ('result' in attempt) return attempt.result;
-    const { error } = attempt;
-    const taken = writes?.take({ collection, method, arguments: args, options, error });
-    if (taken !== undefined) {
-      // Its result is the method's: who takes a write knows which.
-      const result = (await taken) as R;
-      incidents.countWrite('journaled');
-      return result;
+    const { collection } = write;
+    // The result is the method's: who takes writes knows which.
+    const earlier = writes?.repeated?.(write) as R | undefined;
+    if (earlier !== undefined) return earlier;
+    const attempt = writes?.holds?.(write)
+      ? { error: unavailable(`write to "${collection}": earlier writes to the same documents wait in the journal`) }
+      : await this.attempt({ collection, ms, run });
+    if ('result' in attempt) {
+      this.#unknown.forget(write);
+      return attempt.result;
     }
-    incidents.countWrite(error.code === 'WRITE_OUTCOME_UNKNOWN' ? 'unknown' : 'refused');
-    throw error;
+    const { error } = attempt;
+    const taken = writes?.take({ ...write, error });
+    if (taken === undefined) throw this.#refused(write, error);
+    try {
+      const result = (await taken) as R;
+      if (isJournaled(result)) incidents.countWrite('journaled');
+      return result;
+    } catch (thrown) {
+      throw isHoldfastError(thrown) ? this.#refused(write, thrown) : thrown;
+    }
+  }
+
+  /** The answer to a write that nobody took: what was not known stays so until the database tells. */
+  #refused(write: OfferedWrite, error: HoldfastError): HoldfastError {
+    const { incidents } = this.#parts;
+    const answer = (error.code === 'DATABASE_UNAVAILABLE' ? this.#unknown.of(write) : undefined) ?? error;
+    if (answer.code === 'WRITE_OUTCOME_UNKNOWN') {
+      this.#unknown.remember(write, answer);
+      incidents.countWrite('unknown');
+    } else if (answer.code === 'DATABASE_UNAVAILABLE' || answer.code === 'JOURNAL_FULL') {
+      incidents.countWrite('refused');
+    }
+    return answer;
   }
 
   /** What the database made of a write, or why it is not done there. @throws what is not the database's fault */
@@ -124,13 +144,14 @@ export class Calls {
     question,
     request,
     longMs,
+    isAnswerable = true,
     ask,
   }: ReadCall<D, T>): Promise<DatabaseAnswer<D> | { readonly failure: unknown }> {
     const { guard, tiers, deadlineMs } = this.#parts;
     const { collection } = question;
     const { budget, signal } = request;
     if (ask === undefined || !guard.admits(collection, 'READ')) return { failure: undefined };
-    const ms = tiers.isAble(question, request) ? budget.leftMs : longMs;
+    const ms = isAnswerable && tiers.isAble(question, request) ? budget.leftMs : longMs;
     if (ms === 0) return { failure: undefined };
     budget.begin();
     try {

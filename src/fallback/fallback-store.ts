@@ -13,6 +13,7 @@ import type {
   WriteResult,
 } from '../store/store.ts';
 import { type CallParts, Calls, unavailable } from './calls.ts';
+import { overlaid } from './overlay.ts';
 import type { Question } from './question.ts';
 import { ReadRequest } from './read-request.ts';
 import type { WriteMethod } from './write-fallback.ts';
@@ -179,13 +180,25 @@ class FallbackCollection implements Collection {
     return { collection: this.name, filter, sort, skip, count: false };
   }
 
-  async #read<T>(question: Question<T>, signal: AbortSignal | undefined): Promise<T> {
+  async #read<T>(asked: Question<T>, signal: AbortSignal | undefined): Promise<T> {
     const { database, deadlineMs, now, onRead } = this.#parts;
-    onRead?.(question);
+    onRead?.(asked);
     const request = this.#request ?? new ReadRequest({ signal, budgetMs: deadlineMs.read, now });
+    const question = this.#overlaid(asked, request);
     const store = database();
     const ask = store && ((ended: AbortSignal) => question.ask(store.collection(this.name), ended));
     return (await this.#calls.read({ question, request, longMs: LONG_READ_MS, ask })).answer;
+  }
+
+  /** The question with what its principal wrote and the database does not have yet. */
+  #overlaid<T>(question: Question<T>, request: ReadRequest): Question<T> {
+    const { writes, tiers } = this.#parts;
+    const overlay = writes?.overlay?.(this.name, request.principal);
+    if (overlay === undefined) return question;
+    const { entity } = tiers.rules(this.name);
+    return overlaid(question, overlay, () =>
+      request.used({ source: 'JOURNAL', entity, stalenessMs: 0, position: null }),
+    );
   }
 
   #writeOne(
@@ -216,6 +229,7 @@ class FallbackCollection implements Collection {
   ): Promise<T> {
     const store = this.#parts.database();
     const work = store && (() => run(store.collection(this.name)));
-    return this.#calls.write({ collection: this.name, method, arguments: args, options, ms, run: work });
+    const { principal } = this.#request ?? {};
+    return this.#calls.write({ collection: this.name, method, arguments: args, options, principal, ms, run: work });
   }
 }

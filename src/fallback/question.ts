@@ -14,6 +14,8 @@ export interface CollectionRules {
   readonly lists: 'REFUSE' | 'SAMPLE';
   /** `@fallback(masked:)`: whether made-up values are shown. */
   readonly masked: 'NULL' | 'SHOW';
+  /** `@fallback(writes:)`: whether writes wait in the journal while the database is away. Default REJECT. */
+  readonly writes?: 'REJECT' | 'JOURNAL' | undefined;
 }
 
 /** A read as it can be asked of any store. `T` is its answer. */
@@ -44,6 +46,13 @@ export function isLookup({ filter, count, skip, grouped }: Question<unknown>, ru
   if (grouped !== undefined) return isUnique(grouped.path) && Object.keys(filter).length === 0;
   const [path, ...others] = Object.keys(filter);
   return path !== undefined && others.length === 0 && isUnique(path) && isEquality(filter[path]);
+}
+
+/** `_id` of a filter that asks for this one document and nothing else; undefined for every other filter. */
+export function soleId(filter: Filter): unknown {
+  const { _id: condition } = filter;
+  if (Object.keys(filter).length !== 1 || !isEquality(condition)) return undefined;
+  return isDocument(condition) ? condition.$eq : condition;
 }
 
 /** A value, or `{ $eq: value }`. A null is no value: any number of documents may have none. */

@@ -4,6 +4,8 @@ import { type AnswerSource, Sources, type SourceUse } from './provenance.ts';
 
 /** What a request asks of its reads. */
 export interface ReadWishes {
+  /** Who asks: sees what it wrote before the database has it. */
+  readonly principal?: string | undefined;
   /** Ends the request. */
   readonly signal?: AbortSignal | undefined;
   /** Answers must hold this change. */
@@ -23,6 +25,7 @@ export interface ReadRequestOptions extends ReadWishes {
 
 /** The reads of one request: what it wishes, how long it may still wait, and where its answers came from. */
 export class ReadRequest implements ReadWishes {
+  readonly principal: string | undefined;
   readonly signal: AbortSignal | undefined;
   readonly minPosition: Position | undefined;
   readonly maxStalenessMs: number | undefined;
@@ -30,7 +33,8 @@ export class ReadRequest implements ReadWishes {
   readonly sources = new Sources();
   readonly #onUse: ReadRequestOptions['onUse'];
 
-  constructor({ signal, minPosition, maxStalenessMs, budgetMs, now, onUse }: ReadRequestOptions) {
+  constructor({ principal, signal, minPosition, maxStalenessMs, budgetMs, now, onUse }: ReadRequestOptions) {
+    this.principal = principal;
     this.signal = signal;
     this.minPosition = minPosition;
     this.maxStalenessMs = maxStalenessMs;

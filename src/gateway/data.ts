@@ -10,6 +10,7 @@ import { ConflictPolicies, type DecideConflict } from '../service/conflict-polic
 import type { Conflicts } from '../service/conflicts.ts';
 import { exportDivergent } from '../service/divergence.ts';
 import { Fence } from '../service/fence.ts';
+import type { JournalService } from '../service/journal-service.ts';
 import { PrimaryService } from '../service/primary.ts';
 import type { Database } from '../sqlite/database.ts';
 import type { RowReader } from '../store/row-store.ts';
@@ -27,6 +28,8 @@ export interface PrimaryData extends AsyncDisposable {
   service(): PrimaryService;
   /** What answers while the database is away; undefined where it cannot be. */
   readonly fallback?: Fallback | undefined;
+  /** Writes that wait for the database; undefined where none can. */
+  readonly journal?: JournalService | undefined;
   /** Masked copies of the data. */
   readonly datasets: DatasetKeeper;
   /** What replicas follow. */

@@ -12,6 +12,7 @@ import type { Store } from '../store/store.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { type MetricsRegistry, metricsOf, observe } from '../telemetry/metrics.ts';
 import { type Clock, systemClock } from '../util/clock.ts';
+import type { JournalParts } from './journal.ts';
 
 /** The log of the database, as far as the age of a copy depends on it. */
 export interface FollowedLog {
@@ -103,6 +104,8 @@ export interface OpenFallbackOptions {
   readonly live: Tier;
   /** The other tiers that the configuration names. */
   readonly others?: readonly Tier[] | undefined;
+  /** Takes writes while the database is away. Default: all are refused. */
+  readonly journal?: Pick<JournalParts, 'writes' | 'recover'> | undefined;
   /** Called with each read. */
   readonly onRead?: ((question: Question<unknown>) => void) | undefined;
   readonly logger: Logger;
@@ -111,13 +114,14 @@ export interface OpenFallbackOptions {
 
 /** The fallback as it is configured. */
 export function openFallback(options: OpenFallbackOptions): Fallback {
-  const { config, model, live, others = [], onRead, logger, metrics } = options;
+  const { config, model, live, others = [], journal, onRead, logger, metrics } = options;
   const { tiers, deadlineMs, breaker } = config.fallback;
   const rules = new Map(model.entities.map((entity) => [entity.collection, collectionRules(entity)]));
   const fallback = new Fallback({
     tiers: tiers.flatMap((tier) => (tier === 'LIVE' ? [live] : others.filter(({ source }) => source === tier))),
     rules: (collection) => rules.get(collection) as CollectionRules,
     ...{ deadlineMs, breaker, onRead, logger, metrics: metricsOf(metrics) },
+    ...{ writes: journal?.writes, recover: journal?.recover },
   });
   observe(metrics, { holdfast_fallback_open: () => (fallback.problems().length > 0 ? 1 : 0) });
   return fallback;

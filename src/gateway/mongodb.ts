@@ -32,6 +32,7 @@ import { keepShapes, openDatasets } from './datasets.ts';
 import { LiveTier, openFallback } from './fallback.ts';
 import { fanOut, LateCache } from './fan-out.ts';
 import { Fencing } from './fencing.ts';
+import { openJournal } from './journal.ts';
 import { Problems } from './problems.ts';
 
 export interface MongoDataOptions extends PrimaryDataOptions {
@@ -92,8 +93,15 @@ export async function openMongoData(options: MongoDataOptions): Promise<PrimaryD
   });
   const datasets = parts.use(await openDatasets({ config, model, logger, source: () => reached?.store }));
   const shapes = parts.use(keepShapes(config, logger));
-  const fallback = openFallback({
-    ...{ config, model, live, others: datasets.tiers, logger, metrics: options.metrics },
+  const policies = new ConflictPolicies({ conflicts: options.conflicts, decide: options.decide, history: log });
+  const journal = await openJournal({
+    ...{ config, model, copy, log, store, policies, fence, problems },
+    ...{ conflicts: options.conflicts, metrics: options.metrics },
+    fallback: () => fallback,
+  });
+  if (journal !== undefined) parts.use(journal);
+  const fallback: Fallback = openFallback({
+    ...{ config, model, live, others: datasets.tiers, journal, logger, metrics: options.metrics },
     onRead: (question) => shapes.record(question),
   });
   parts.defer(() => fallback.stop());
@@ -116,7 +124,7 @@ export async function openMongoData(options: MongoDataOptions): Promise<PrimaryD
     problems,
     end.signal,
   );
-  const policies = new ConflictPolicies({ conflicts: options.conflicts, decide: options.decide, history: log });
+  journal?.run();
   const unreached = new PrimaryService({ store: fallback.store, fallback, log, fence, policies });
   if (reached === undefined) fallback.lost('the database could not be reached at the start');
   fencing.resume();
@@ -124,15 +132,16 @@ export async function openMongoData(options: MongoDataOptions): Promise<PrimaryD
   parts.defer(async () => {
     end.abort();
     await ended;
+    await journal?.stop();
     await reached?.[Symbol.asyncDispose]();
   });
   const owned = parts.move();
   return {
     service: () => reached?.service ?? unreached,
-    ...{ source, rows: store, fallback, datasets: datasets.keeper },
+    ...{ source, rows: store, fallback, datasets: datasets.keeper, journal: journal?.service },
     log: () => reached?.log ?? log,
     server: () => reached?.server ?? 'MongoDB',
-    problems: () => [...fencing.problems(), ...fallback.problems(), ...problems.list()],
+    problems: () => [...fencing.problems(), ...fallback.problems(), ...problems.list(), ...(journal?.problems() ?? [])],
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }

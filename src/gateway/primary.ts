@@ -81,6 +81,7 @@ export async function openPrimary(options: PrimaryNodeOptions): Promise<PrimaryN
     ...{ model, source, conflicts },
     problems: () => data.problems(),
     settle: (conflict, document) => data.service().settle(conflict, document),
+    onResolved: (id) => data.journal?.resolved(id) ?? Promise.resolve(),
     log: () => data.log(),
     rows: data.rows,
     server: () => data.server(),
@@ -89,7 +90,7 @@ export async function openPrimary(options: PrimaryNodeOptions): Promise<PrimaryN
   const owned = parts.move();
   return {
     ...{ ops, schema, source },
-    fallback: fallbackService(data.fallback, model, data.datasets),
+    fallback: fallbackService(data.fallback, model, data.datasets, data.journal),
     log: () => data.log(),
     gauges: logGauges(
       () => data.log(),

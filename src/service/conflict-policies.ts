@@ -67,9 +67,7 @@ export class ConflictPolicies {
    */
   async update(late: LateWrite, update: Update): Promise<WriteResult> {
     const { entity, collection, id, idempotency } = late;
-    const free = new Set(
-      entity.fields.filter(({ timestamp }) => timestamp !== undefined).map(({ storedName }) => storedName),
-    );
+    const free = freeFields(entity);
     return this.#settle(late, async ({ base, current, currentVersion, error }) => {
       const options: WriteOptions = { ifVersion: currentVersion, idempotency };
       const sides = { base, current, proposed: applyUpdate(base, update).document };
@@ -147,6 +145,11 @@ export class ConflictPolicies {
       details: { ...error.details, conflict },
     });
   }
+}
+
+/** Stored fields that every writer sets: timestamps. */
+export function freeFields({ fields }: Entity): ReadonlySet<string> {
+  return new Set(fields.filter(({ timestamp }) => timestamp !== undefined).map(({ storedName }) => storedName));
 }
 
 function recordOf(

@@ -55,6 +55,8 @@ export interface WriteContext extends RequestContext {
   readonly field: string;
   /** Digest of the field's arguments as the client sent them (before defaults and timestamps), 32 hexadecimal digits. */
   readonly argumentsDigest: string;
+  /** Written by {@link DataService}: the key that it made for a write that came without one. */
+  madeKey?: string | undefined;
 }
 
 export const WriteOutcome = { COMMITTED: 'COMMITTED', JOURNALED: 'JOURNALED' } as const;

@@ -3,6 +3,7 @@ import { Operation, type Scope } from '../fallback/breaker.ts';
 import type { DatasetKeeper, KeeperStatus } from '../fallback/dataset/keeper.ts';
 import type { Fallback, FallbackStatus } from '../fallback/fallback.ts';
 import type { Model } from '../model/entity.ts';
+import type { JournalService } from './journal-service.ts';
 
 /** What an operator asks about outages; `schema/fallback.graphql` carries exactly these calls. */
 export interface FallbackService {
@@ -12,6 +13,8 @@ export interface FallbackService {
   force(scope: string, state: 'OPEN' | 'CLOSED'): FallbackStatus;
   /** @throws VALIDATION_FAILED when there is no such scope; UNSUPPORTED_OPERATOR */
   release(scope: string): FallbackStatus;
+  /** Writes that wait for the database; undefined where none can. */
+  readonly journal: JournalService | undefined;
   /** How the masked datasets of this process are. */
   datasets(): KeeperStatus;
   /** Begins a new dataset, unless one is being made; returns at once. @throws DATABASE_UNAVAILABLE, SHUTTING_DOWN */
@@ -23,6 +26,7 @@ export function fallbackService(
   fallback: Fallback | undefined,
   { entities }: Model,
   keeper: Pick<DatasetKeeper, 'start' | 'status'>,
+  journal?: JournalService | undefined,
 ): FallbackService {
   const collections = entities.map(({ collection }) => collection);
   const ordered = (order: (fallback: Fallback) => void): FallbackStatus => {
@@ -31,6 +35,7 @@ export function fallbackService(
     return fallback.status(collections);
   };
   return {
+    journal,
     status: () => fallback?.status(collections) ?? null,
     force: (scope, state) => ordered((known) => known.force(parseScope(scope, collections), state)),
     release: (scope) => ordered((known) => known.release(parseScope(scope, collections))),

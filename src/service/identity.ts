@@ -6,28 +6,41 @@ import type { Entity } from '../model/entity.ts';
 import type { IdempotencyKey } from '../store/store.ts';
 import type { WriteContext } from './data-service.ts';
 
-/**
- * The idempotency key of one document's write: derived from principal, client key, root field and `index`, so that a retry
- * meets its first attempt on any primary. Undefined when the client sent no key.
- */
-export function idempotencyOf(context: WriteContext, index: number): IdempotencyKey | undefined {
-  if (context.idempotencyKey === undefined) return undefined;
-  return { key: derived(context, index), digest: context.argumentsDigest };
+/** What begins a key that was made here; the rest is a UUIDv7. */
+const MADE = 'hf-';
+
+/** A key for a write whose client sent none, by which it can ask what became of it. */
+export function newKey(): string {
+  return MADE + uuidv7(Date.now(), drawn());
 }
 
 /**
- * An id for a document created without one: a UUIDv7, or derived from the idempotency key when there is one. ObjectId for
- * entities whose id is an ObjectID. @throws VALIDATION_FAILED when the id is of a type that only the client can choose.
+ * The idempotency key of one document's write: derived from principal, client key, root field and `index`, so that a retry
+ * meets its first attempt on any primary. Undefined when the client sent no key and none was made.
+ */
+export function idempotencyOf(context: WriteContext, index: number): IdempotencyKey | undefined {
+  if (keyOf(context) === undefined) return undefined;
+  const key = { key: derived(context, index), digest: context.argumentsDigest };
+  return context.idempotencyKey === undefined ? { ...key, fresh: true } : key;
+}
+
+/**
+ * An id for a document created without one: a UUIDv7, or derived from the idempotency key when there is one (from one made here a UUIDv7
+ * of its time). ObjectId for entities whose id is an ObjectID. @throws VALIDATION_FAILED when the id is of a type that only the client can choose.
  */
 export function newId(entity: Entity, context: WriteContext, index: number): unknown {
-  const bytes = context.idempotencyKey === undefined ? undefined : Buffer.from(derived(context, index), 'hex');
+  const key = keyOf(context);
+  const bytes = key === undefined ? undefined : Buffer.from(derived(context, index), 'hex');
+  const madeMs = key === undefined ? undefined : madeAt(key);
   switch (entity.id.type) {
     case 'ObjectID':
+      if (bytes !== undefined && madeMs !== undefined) bytes.writeUInt32BE(Math.floor(madeMs / 1000), 0);
       return bytes === undefined ? new ObjectId() : new ObjectId(bytes.subarray(0, 12));
     case 'ID':
     case 'String':
     case 'UUID':
-      return bytes === undefined ? uuidv7(Date.now(), drawn()) : uuid(bytes, 8);
+      if (bytes === undefined) return uuidv7(Date.now(), drawn());
+      return madeMs === undefined ? uuid(bytes, 8) : uuidv7(madeMs, bytes);
     default:
       throw new HoldfastError(
         'VALIDATION_FAILED',
@@ -65,9 +78,16 @@ function uuid(bytes: Buffer, version: number): string {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 }
 
+function keyOf({ idempotencyKey, madeKey }: WriteContext): string | undefined {
+  return idempotencyKey ?? madeKey;
+}
+
+/** When a key was made here, ms since 1970; undefined for any other. */
+function madeAt(key: string): number | undefined {
+  const time = /^hf-([0-9a-f]{8})-([0-9a-f]{4})-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/.exec(key);
+  return time === null ? undefined : Number.parseInt(`${time[1]}${time[2]}`, 16);
+}
+
 function derived(context: WriteContext, index: number): string {
-  return hash('sha256', encodeValue([context.principal, context.idempotencyKey, context.field, index]), 'hex').slice(
-    0,
-    32,
-  );
+  return hash('sha256', encodeValue([context.principal, keyOf(context), context.field, index]), 'hex').slice(0, 32);
 }

@@ -5,6 +5,15 @@ import { applyUpdate } from '../store/update.ts';
 /** Operators whose order with others of their kind does not matter: they are made on whatever is there. */
 const COMMUTATIVE: ReadonlySet<string> = new Set(['$inc', '$min', '$max', '$push', '$addToSet', '$pull', '$pullAll']);
 
+/** Whether an update may be made on any version: it only counts, collects and so on, and sets fields in `free`. */
+export function isCommutative(update: Update, free: ReadonlySet<string>): boolean {
+  return Object.entries(update).every(
+    ([operator, operands]) =>
+      COMMUTATIVE.has(operator) ||
+      Object.keys(operands as Document).every((path) => free.has(path.split('.', 1)[0] as string)),
+  );
+}
+
 /** An update and the two documents it meets. */
 export interface Meeting {
   readonly update: Update;

@@ -24,6 +24,8 @@ export interface PrimaryOpsOptions {
   readonly problems: () => readonly string[];
   readonly conflicts: Conflicts;
   readonly settle: Settle;
+  /** Called with the id of a conflict that was decided. */
+  readonly onResolved?: ((id: string) => Promise<void>) | undefined;
 }
 
 /** What an operator may ask of a primary. */
@@ -72,8 +74,11 @@ export class PrimaryOps implements OpsService {
     return Promise.resolve(this.#options.conflicts.list(query));
   }
 
-  conflictResolve(decision: Decision): Promise<Conflict> {
-    return resolveConflict(this.#options.conflicts, this.#options.settle, decision);
+  async conflictResolve(decision: Decision): Promise<Conflict> {
+    const { conflicts, settle, onResolved } = this.#options;
+    const conflict = await resolveConflict(conflicts, settle, decision);
+    await onResolved?.(conflict.id);
+    return conflict;
   }
 
   statusChanges(signal: AbortSignal): AsyncIterable<Status> {

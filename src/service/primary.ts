@@ -1,7 +1,9 @@
 import type { ChangeLog } from '../changelog/change-log.ts';
 import { HoldfastError, isHoldfastError } from '../errors.ts';
 import type { Fallback } from '../fallback/fallback.ts';
+import { Sources, type SourceUse } from '../fallback/provenance.ts';
 import type { ReadRequest } from '../fallback/read-request.ts';
+import { isJournaled } from '../fallback/write-fallback.ts';
 import type { Document } from '../model/document.ts';
 import { decodeValue, encodeValue } from '../model/document.ts';
 import type { Entity } from '../model/entity.ts';
@@ -22,7 +24,7 @@ import {
   type WrittenMany,
 } from './data-service.ts';
 import type { Fence } from './fence.ts';
-import { idempotencyOf, newId } from './identity.ts';
+import { idempotencyOf, newId, newKey } from './identity.ts';
 import { StoreReader } from './reader.ts';
 
 /** How long a read waits for a position that has not come yet before it is STALE_READ, in ms. */
@@ -77,7 +79,11 @@ export class PrimaryService extends StoreReader implements DataService {
   async create(entity: Entity, document: Document, context: WriteContext): Promise<Written> {
     const collection = this.#collection(entity, context);
     const identified = withId(entity, document, context, 0);
-    return this.#written(await collection.insertOne(identified, { idempotency: idempotencyOf(context, 0) }), context);
+    return this.#written(
+      await collection.insertOne(identified, { idempotency: idempotencyOf(context, 0) }),
+      entity,
+      context,
+    );
   }
 
   async createMany(entity: Entity, documents: readonly Document[], context: WriteContext): Promise<WrittenMany> {
@@ -85,7 +91,7 @@ export class PrimaryService extends StoreReader implements DataService {
     const identified = documents.map((document, index) => withId(entity, document, context, index));
     const keys = documents.map((_, index) => idempotencyOf(context, index));
     const idempotency = keys.every((key) => key !== undefined) ? keys : undefined;
-    return this.#writtenMany(await collection.insertMany(identified, { idempotency }), context);
+    return this.#writtenMany(await collection.insertMany(identified, { idempotency }), entity, context);
   }
 
   async update(
@@ -103,13 +109,14 @@ export class PrimaryService extends StoreReader implements DataService {
         if (ifVersion === undefined || this.#policies === undefined || !isHoldfastError(error, 'CONFLICT')) throw error;
         return this.#policies.update({ entity, collection, id, ifVersion, idempotency, error }, update);
       });
-    return this.#written(found(result, entity, id), context);
+    return this.#written(found(result, entity, id), entity, context);
   }
 
   async updateMany(entity: Entity, filter: Filter, update: Update, context: WriteContext): Promise<WrittenMany> {
     const collection = this.#collection(entity, context);
     return this.#writtenMany(
       await collection.updateMany(filter, update, { operation: idempotencyOf(context, 0) }),
+      entity,
       context,
     );
   }
@@ -128,11 +135,12 @@ export class PrimaryService extends StoreReader implements DataService {
       if (existing !== null) {
         // By both: it may have got another unique value since we looked.
         const result = await collection.updateOne({ $and: [{ _id: existing._id }, filter] }, update, { idempotency });
-        if (result.matchedCount > 0) return this.#written(result, context);
+        if (result.matchedCount > 0) return this.#written(result, entity, context);
       } else {
         try {
           return this.#written(
             await collection.insertOne(withId(entity, document, context, 0), { idempotency }),
+            entity,
             context,
           );
         } catch (error) {
@@ -157,12 +165,16 @@ export class PrimaryService extends StoreReader implements DataService {
       if (ifVersion === undefined || this.#policies === undefined || !isHoldfastError(error, 'CONFLICT')) throw error;
       return this.#policies.delete({ entity, collection, id, ifVersion, idempotency, error });
     });
-    return this.#written(found(result, entity, id), context);
+    return this.#written(found(result, entity, id), entity, context);
   }
 
   async deleteMany(entity: Entity, filter: Filter, context: WriteContext): Promise<WrittenMany> {
     const collection = this.#collection(entity, context);
-    return this.#writtenMany(await collection.deleteMany(filter, { operation: idempotencyOf(context, 0) }), context);
+    return this.#writtenMany(
+      await collection.deleteMany(filter, { operation: idempotencyOf(context, 0) }),
+      entity,
+      context,
+    );
   }
 
   /**
@@ -186,10 +198,15 @@ export class PrimaryService extends StoreReader implements DataService {
     if (replaced.matchedCount === 0) await collection.insertOne({ _id, ...fields });
   }
 
+  /** Where a write goes. Behind a fallback it has a key, by which its outcome can be found out whatever happens. */
   #collection(entity: Entity, context: WriteContext): Collection {
     context.signal.throwIfAborted();
     this.#fence?.requireOpen();
-    return this.#store.collection(entity.collection);
+    if (this.#fallback === undefined) return this.#store.collection(entity.collection);
+    if (context.idempotencyKey === undefined) context.madeKey ??= newKey();
+    const { principal, signal } = context;
+    const request = this.#fallback.request({ principal, signal }, () => undefined);
+    return this.#fallback.store.collection(entity.collection, request);
   }
 
   protected override collectionOf(entity: Entity, context: RequestContext): Collection {
@@ -211,7 +228,7 @@ export class PrimaryService extends StoreReader implements DataService {
       return this.#awaitPosition(minPosition, context);
   }
 
-  /** The reads of a request; what it wrote before was done by the database. */
+  /** The reads of a request; what it wrote before is in the database, or in the journal. */
   #readsOf(context: RequestContext, fallback: Fallback): ReadRequest {
     const reads = fallback.request(context, (sources) => {
       const summary = sources.summary(this.#now(), this.#log.head());
@@ -219,7 +236,8 @@ export class PrimaryService extends StoreReader implements DataService {
       const position = summary.position && formatPosition(summary.position);
       context.provenance = { ...summary, position, degraded: true };
     });
-    if (context.provenance !== undefined) reads.usedDatabase('Mutation');
+    for (const entity of journaledIn(context.provenance)) reads.sources.add(journalUse(entity));
+    if (context.provenance?.source === Source.DATABASE) reads.usedDatabase('Mutation');
     return reads;
   }
 
@@ -254,10 +272,15 @@ export class PrimaryService extends StoreReader implements DataService {
     };
   }
 
-  #written(result: WriteResult, context: WriteContext): Written {
+  #written(result: WriteResult, entity: Entity, context: WriteContext): Written {
+    const { document } = result;
+    if (isJournaled(result)) {
+      context.provenance = this.#journaled(entity);
+      return { document, outcome: WriteOutcome.JOURNALED, version: null, position: null, journalId: result.journalId };
+    }
     context.provenance = this.#provenance(result.position);
     return {
-      document: result.document,
+      document,
       outcome: WriteOutcome.COMMITTED,
       version: result.version,
       position: result.position,
@@ -265,16 +288,23 @@ export class PrimaryService extends StoreReader implements DataService {
     };
   }
 
-  #writtenMany(result: BulkResult, context: WriteContext): WrittenMany {
-    context.provenance = this.#provenance(result.position);
-    return {
-      documents: result.documents,
-      matched: result.matchedCount,
-      written: result.modifiedCount,
-      refused: result.refused,
-      outcome: WriteOutcome.COMMITTED,
-      position: result.position,
-    };
+  #writtenMany(result: BulkResult, entity: Entity, context: WriteContext): WrittenMany {
+    const { documents, matchedCount: matched, modifiedCount: written, refused, position } = result;
+    const common = { documents, matched, written, refused };
+    if (isJournaled(result)) {
+      context.provenance = this.#journaled(entity);
+      return { ...common, outcome: WriteOutcome.JOURNALED, position: null };
+    }
+    context.provenance = this.#provenance(position);
+    return { ...common, outcome: WriteOutcome.COMMITTED, position };
+  }
+
+  /** Of a write that waits in the journal. */
+  #journaled(entity: Entity): RequestContext['provenance'] {
+    const sources = new Sources();
+    sources.add(journalUse(entity.name));
+    const summary = sources.summary(this.#now(), this.#log.head());
+    return summary && { ...summary, position: null, degraded: true };
   }
 }
 
@@ -282,6 +312,16 @@ function withId(entity: Entity, document: Document, context: WriteContext, index
   if (document._id !== undefined) return document;
   const { _id, ...fields } = document;
   return { _id: newId(entity, context, index), ...fields };
+}
+
+/** Something of an entity that is in the journal only. */
+function journalUse(entity: string): SourceUse {
+  return { source: 'JOURNAL', entity, stalenessMs: 0, position: null };
+}
+
+/** Entities of which an answer has something from the journal. */
+function journaledIn(provenance: RequestContext['provenance']): string[] {
+  return (provenance?.fields ?? []).filter(({ source }) => source === 'JOURNAL').map(({ entity }) => entity);
 }
 
 function found(result: WriteResult, entity: Entity, id: unknown): WriteResult {

@@ -63,6 +63,8 @@ export interface IdempotencyKey {
   readonly key: string;
   /** Digest of the arguments, 32 hexadecimal digits; the same key with another digest is VALIDATION_FAILED. */
   readonly digest: string;
+  /** It was made for this write, and nobody knows it yet: nothing can have been written under it before. Default false. */
+  readonly fresh?: boolean | undefined;
 }
 
 export interface WriteOptions {

@@ -136,6 +136,26 @@ export const METRICS = {
     help: 'Writes that the database did not confirm: refused, unknown or journaled.',
     labels: ['outcome'],
   },
+  holdfast_journal_waiting: {
+    kind: 'gauge',
+    help: 'Writes in the journal that wait for the database.',
+    labels: [],
+  },
+  holdfast_journal_parked: {
+    kind: 'gauge',
+    help: 'Writes in the journal that wait for somebody to decide: conflicts, and what only an operator replays.',
+    labels: [],
+  },
+  holdfast_journal_bytes: {
+    kind: 'gauge',
+    help: 'Size of the writes in the journal that are not in the database, about.',
+    labels: [],
+  },
+  holdfast_journal_entries_total: {
+    kind: 'counter',
+    help: 'Writes of single documents that entered the journal or came to an end there: appended, replayed, conflict or held.',
+    labels: ['event'],
+  },
   holdfast_fallback_rescued_total: {
     kind: 'counter',
     help: 'Reads in flight that were answered elsewhere at once when a breaker opened.',

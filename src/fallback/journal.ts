@@ -1,0 +1,380 @@
+import { HoldfastError } from '../errors.ts';
+import { type Document, decodeDocument } from '../model/document.ts';
+import { Database, type Transaction } from '../sqlite/database.ts';
+import {
+  checksumOf,
+  entryOf,
+  type JournalDraft,
+  type JournalEntry,
+  type JournalReason,
+  type JournalRow,
+  JournalState,
+  sizeOf,
+} from './journal-entry.ts';
+import { Waiting, WaitingEntries } from './waiting.ts';
+
+export interface JournalOptions {
+  /** Directory of its own; created when missing. `:memory:` for one without files. */
+  readonly directory: string;
+  /** Entries that may be in it besides those that are done. Default 100,000. */
+  readonly maxEntries?: number | undefined;
+  /** Their size, about. Default 1 GiB. */
+  readonly maxBytes?: number | undefined;
+  /** Unique values of a document. Default: none. */
+  readonly claimsOf?: ((collection: string, document: Document) => readonly string[]) | undefined;
+  /** Milliseconds since 1970. Default Date.now. */
+  readonly now?: (() => number) | undefined;
+}
+
+/** What a write by filter was answered; its documents are those of its entries. */
+export interface JournalCall {
+  readonly key: string;
+  readonly digest: string;
+  readonly answer: { readonly matched: number; readonly keys: readonly string[] };
+}
+
+/** What becomes of an entry that was waiting. */
+export type Settlement =
+  | { readonly state: 'REPLAYED'; readonly version: number | null }
+  | { readonly state: 'CONFLICT' | 'HELD'; readonly reason: JournalReason };
+
+/** Entries on their way to the disk. */
+export interface Appended {
+  readonly entries: readonly JournalEntry[];
+  /** @throws JOURNAL_FULL: nothing of them was kept */
+  readonly durable: Promise<void>;
+}
+
+export interface JournalQuery {
+  /** Default: all. */
+  readonly state?: JournalState | undefined;
+  readonly limit: number;
+  /** Entries after this one. */
+  readonly after?: number | undefined;
+}
+
+/** How full a journal is. */
+export interface JournalCounts {
+  readonly waiting: number;
+  readonly conflicts: number;
+  readonly held: number;
+  /** Of these three. */
+  readonly bytes: number;
+  /** When the oldest of those that wait was written, ms since 1970; null when none does. */
+  readonly oldestAt: number | null;
+}
+
+/** Answers are given again for seven days. */
+export const KEEP_MS = 8 * 24 * 3_600_000;
+const PRUNE_ROWS = 5_000;
+/** What clients are told to wait. */
+const RETRY_AFTER_MS = 5_000;
+
+const SCHEMA = `CREATE TABLE IF NOT EXISTS entries (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL UNIQUE, digest TEXT NOT NULL,
+  collection TEXT NOT NULL, id TEXT NOT NULL, method TEXT NOT NULL, argument TEXT, baseVersion INTEGER, after INTEGER,
+  strict INTEGER NOT NULL, base TEXT, image TEXT, principal TEXT NOT NULL, epoch INTEGER NOT NULL, sdlHash TEXT NOT NULL,
+  at INTEGER NOT NULL, crc INTEGER NOT NULL, state TEXT NOT NULL, approved INTEGER NOT NULL DEFAULT 0, version INTEGER,
+  reason TEXT, endedAt INTEGER
+) STRICT;
+CREATE INDEX IF NOT EXISTS entries_by_state ON entries (state, seq);
+CREATE TABLE IF NOT EXISTS calls (key TEXT PRIMARY KEY, digest TEXT NOT NULL, answer TEXT NOT NULL, at INTEGER NOT NULL) STRICT`;
+const INSERT = `INSERT INTO entries (seq, key, digest, collection, id, method, argument, baseVersion, after, strict, base, image,
+  principal, epoch, sdlHash, at, crc, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'WAITING')`;
+const INSERT_CALL = 'INSERT INTO calls (key, digest, answer, at) VALUES (?, ?, ?, ?)';
+const OPEN_STATES = "('WAITING', 'CONFLICT', 'HELD')";
+const COUNT = `SELECT state, count(*) AS n, min(at) AS oldest,
+  sum(300 + length(id) + coalesce(length(argument), 0) + coalesce(length(base), 0) + coalesce(length(image), 0)) AS bytes
+  FROM entries WHERE state IN ${OPEN_STATES} GROUP BY state`;
+const LIST = 'SELECT * FROM entries WHERE seq > ? AND (? IS NULL OR state = ?) ORDER BY seq LIMIT ?';
+
+/**
+ * Writes that wait for the database, on this process's own disk. What {@link append} resolved for survives kill -9; an entry leaves the
+ * waiting ones only when its outcome is as durable. SPEC.md has states, invariants and what a crash leaves.
+ */
+export class Journal implements AsyncDisposable {
+  readonly waiting = new WaitingEntries();
+  readonly #database: Database;
+  readonly #options: JournalOptions;
+  readonly #now: () => number;
+  /** Calls by filter that are not durable yet. */
+  readonly #calls = new Map<string, JournalCall>();
+  /** Entries that are not durable yet. */
+  readonly #drafts = new Map<string, JournalEntry>();
+  #next = 1;
+  #entries = 0;
+  #bytes = 0;
+
+  private constructor(database: Database, options: JournalOptions) {
+    this.#database = database;
+    this.#options = options;
+    this.#now = options.now ?? Date.now;
+  }
+
+  /** Opens what there is. An entry that is not what was written is held, as DAMAGED. @throws DATA_LOCKED, DATA_UNWRITABLE */
+  static async open(options: JournalOptions): Promise<Journal> {
+    const database = Database.open({ directory: options.directory, file: 'journal.db' });
+    const journal = new Journal(database, options);
+    try {
+      await database.transaction((transaction) => transaction.exec(SCHEMA));
+      await journal.#load();
+      return journal;
+    } catch (error) {
+      await database.close();
+      throw error;
+    }
+  }
+
+  /**
+   * Enters writes, in their order, with the answer of the call they come from. They count at once for who looks at {@link waiting}, and are
+   * taken back when they cannot be made durable; `durable` tells. Entries that arrive together are made durable together.
+   * @throws JOURNAL_FULL
+   */
+  append(drafts: readonly JournalDraft[], call?: JournalCall): Appended {
+    const bytes = drafts.reduce((sum, draft) => sum + sizeOf(draft), 0);
+    this.#requireRoom(drafts.length, bytes);
+    const entries = drafts.map((draft) => waitingEntry(this.#next++, draft));
+    const added = entries.map((entry) => this.#wait(entry));
+    for (const entry of entries) this.#drafts.set(entry.key, entry);
+    if (call !== undefined) this.#calls.set(call.key, call);
+    this.#count(drafts.length, bytes);
+    const forget = (): void => {
+      for (const { key } of entries) this.#drafts.delete(key);
+      if (call !== undefined) this.#calls.delete(call.key);
+    };
+    const durable = this.#database.transaction((transaction) => {
+      for (const entry of entries) insert(transaction, entry);
+      if (call !== undefined) {
+        transaction.prepare(INSERT_CALL).run(call.key, call.digest, JSON.stringify(call.answer), this.#now());
+      }
+      transaction.onCommit(() => {
+        forget();
+        for (const entry of added) entry.isDurable = true;
+      });
+    });
+    return {
+      entries,
+      durable: durable.catch((cause: unknown) => {
+        forget();
+        for (const entry of added) this.waiting.remove(entry);
+        this.#count(-drafts.length, -bytes);
+        throw unwritten(cause);
+      }),
+    };
+  }
+
+  /** The entry made under a key; also one that is not durable yet. */
+  entryOfKey(key: string): JournalEntry | undefined {
+    const row = this.#row('SELECT * FROM entries WHERE key = ?', key);
+    return row === undefined ? this.#drafts.get(key) : readable(row);
+  }
+
+  /** What a call by filter was answered under a key; also one that is not durable yet. */
+  callOfKey(key: string): JournalCall | undefined {
+    const row = this.#database.reader.prepare('SELECT digest, answer FROM calls WHERE key = ?').get(key);
+    if (row === undefined) return this.#calls.get(key);
+    return { key, digest: String(row.digest), answer: JSON.parse(String(row.answer)) as JournalCall['answer'] };
+  }
+
+  /** @throws NOT_FOUND */
+  entry(seq: number): JournalEntry {
+    const row = this.#row('SELECT * FROM entries WHERE seq = ?', seq);
+    if (row === undefined) throw new HoldfastError('NOT_FOUND', `there is no entry ${seq} in the journal`);
+    return readable(row);
+  }
+
+  /** In the order they were written. */
+  list({ state, limit, after = 0 }: JournalQuery): JournalEntry[] {
+    const rows = this.#database.reader.prepare(LIST).all(after, state ?? null, state ?? null, limit);
+    return (rows as unknown as JournalRow[]).map(readable);
+  }
+
+  counts(): JournalCounts {
+    const rows = this.#database.reader.prepare(COUNT).all();
+    const of = (state: JournalState) => rows.find((row) => row.state === state);
+    const { WAITING, CONFLICT, HELD } = JournalState;
+    const oldest = of(WAITING)?.oldest ?? null;
+    return {
+      ...{ waiting: Number(of(WAITING)?.n ?? 0), conflicts: Number(of(CONFLICT)?.n ?? 0) },
+      ...{ held: Number(of(HELD)?.n ?? 0), bytes: rows.reduce((sum, row) => sum + Number(row.bytes), 0) },
+      oldestAt: oldest === null ? null : Number(oldest),
+    };
+  }
+
+  /** Notes what became of a waiting entry; durable when the promise resolves, and only then it waits no more. */
+  async settle(waiting: Waiting, settlement: Settlement): Promise<void> {
+    const { state } = settlement;
+    const version = settlement.state === 'REPLAYED' ? settlement.version : null;
+    const reason = settlement.state === 'REPLAYED' ? null : JSON.stringify(settlement.reason);
+    await this.#end(waiting, state, version, reason);
+  }
+
+  /** Lets an entry that is held or in conflict wait again, by order of an operator. @throws NOT_FOUND; CONFLICT for any other entry */
+  async approve(seq: number): Promise<JournalEntry> {
+    const { state, reason } = this.entry(seq);
+    if (state === JournalState.WAITING) return this.entry(seq);
+    if (reason?.code === 'DAMAGED' || (state !== JournalState.HELD && state !== JournalState.CONFLICT)) {
+      throw new HoldfastError(
+        'CONFLICT',
+        `entry ${seq} of the journal is ${reason?.code ?? state}: it is not replayed`,
+      );
+    }
+    const changed = await this.#database.transaction((transaction) => {
+      const sql = `UPDATE entries SET state = 'WAITING', approved = 1, reason = NULL, endedAt = NULL
+        WHERE seq = ? AND state IN ('HELD', 'CONFLICT')`;
+      return transaction.prepare(sql).run(seq).changes;
+    });
+    const entry = this.entry(seq);
+    if (Number(changed) > 0) this.#wait(entry).isDurable = true;
+    return entry;
+  }
+
+  /** Gives an entry up for good. @throws NOT_FOUND; CONFLICT when it was replayed or given up before */
+  async discard(seq: number): Promise<JournalEntry> {
+    const entry = this.entry(seq);
+    if (entry.state === JournalState.REPLAYED || entry.state === JournalState.DISCARDED) {
+      throw new HoldfastError('CONFLICT', `entry ${seq} of the journal is ${entry.state} already`);
+    }
+    const waiting = this.waiting.ofKey(entry.key);
+    if (waiting !== undefined) {
+      await this.#end(waiting, JournalState.DISCARDED, null, null);
+    } else {
+      await this.#database.transaction((transaction) => {
+        const sql = `UPDATE entries SET state = 'DISCARDED', endedAt = ? WHERE seq = ? AND state IN ${OPEN_STATES}`;
+        transaction.prepare(sql).run(this.#now(), seq);
+      });
+      this.#count(-1, -sizeOf(entry));
+    }
+    return this.entry(seq);
+  }
+
+  /** Ends an entry whose conflict somebody decided; nothing happens when there is none. */
+  async resolved(conflict: string): Promise<void> {
+    const sql = "SELECT seq FROM entries WHERE state = 'CONFLICT' AND reason ->> 'conflict' = ?";
+    for (const { seq } of this.#database.reader.prepare(sql).all(conflict)) await this.discard(Number(seq));
+  }
+
+  /** Forgets what ended eight days ago; in steps. */
+  async prune(): Promise<void> {
+    const before = this.#now() - KEEP_MS;
+    for (let changes = 1; changes > 0; ) {
+      changes = await this.#database.transaction((transaction) => {
+        const entries = transaction
+          .prepare(
+            `DELETE FROM entries WHERE seq IN (SELECT seq FROM entries
+             WHERE state IN ('REPLAYED', 'DISCARDED') AND endedAt < ? LIMIT ${PRUNE_ROWS})`,
+          )
+          .run(before);
+        transaction.prepare('DELETE FROM calls WHERE at < ?').run(before);
+        return Number(entries.changes);
+      });
+    }
+  }
+
+  /** Makes durable what is under way, then frees the directory. */
+  close(): Promise<void> {
+    return this.#database.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #load(): Promise<void> {
+    const { reader } = this.#database;
+    this.#next = Number(reader.prepare("SELECT seq FROM sqlite_sequence WHERE name = 'entries'").get()?.seq ?? 0) + 1;
+    const damaged: number[] = [];
+    const rows = reader.prepare("SELECT * FROM entries WHERE state = 'WAITING' ORDER BY seq").iterate();
+    for (const row of rows as Iterable<unknown> as Iterable<JournalRow>) {
+      const entry = entryOf(row);
+      if (entry === null) damaged.push(row.seq);
+      else this.#wait(entry).isDurable = true;
+    }
+    if (damaged.length > 0) await this.#hold(damaged);
+    const { waiting, conflicts, held, bytes } = this.counts();
+    this.#count(waiting + conflicts + held, bytes);
+  }
+
+  #hold(damaged: readonly number[]): Promise<void> {
+    const reason: JournalReason = { code: 'DAMAGED', message: 'it is not what was written: its checksum differs' };
+    return this.#database.transaction((transaction) => {
+      const sql = "UPDATE entries SET state = 'HELD', reason = ?, endedAt = ? WHERE seq = ?";
+      for (const seq of damaged) transaction.prepare(sql).run(JSON.stringify(reason), this.#now(), seq);
+    });
+  }
+
+  #wait(entry: JournalEntry): Waiting {
+    const { claimsOf } = this.#options;
+    const { collection, image } = entry;
+    const claims = image === null || claimsOf === undefined ? [] : claimsOf(collection, decodeDocument(image));
+    const waiting = new Waiting(entry.seq, entry, claims);
+    this.waiting.add(waiting);
+    return waiting;
+  }
+
+  async #end(waiting: Waiting, state: JournalState, version: number | null, reason: string | null): Promise<void> {
+    const done = state === JournalState.REPLAYED || state === JournalState.DISCARDED;
+    await this.#database.transaction((transaction) => {
+      const sql =
+        "UPDATE entries SET state = ?, version = ?, reason = ?, endedAt = ? WHERE seq = ? AND state = 'WAITING'";
+      transaction.prepare(sql).run(state, version, reason, this.#now(), waiting.seq);
+      transaction.onCommit(() => {
+        this.waiting.remove(waiting);
+        if (done) this.#count(-1, -waiting.bytes);
+      });
+    });
+  }
+
+  #row(sql: string, value: string | number): JournalRow | undefined {
+    return this.#database.reader.prepare(sql).get(value) as unknown as JournalRow | undefined;
+  }
+
+  #count(entries: number, bytes: number): void {
+    this.#entries += entries;
+    this.#bytes += bytes;
+  }
+
+  #requireRoom(entries: number, bytes: number): void {
+    const { maxEntries = 100_000, maxBytes = 2 ** 30 } = this.#options;
+    if (this.#entries + entries > maxEntries) throw full(`it has ${this.#entries} of at most ${maxEntries} entries`);
+    if (this.#bytes + bytes > maxBytes) throw full(`it has ${this.#bytes} of at most ${maxBytes} bytes`);
+  }
+}
+
+function waitingEntry(seq: number, draft: JournalDraft): JournalEntry {
+  const { WAITING: state } = JournalState;
+  return { ...draft, ...{ seq, state, approved: false, version: null, reason: null, endedAt: null } };
+}
+
+function insert(transaction: Transaction, entry: JournalEntry): void {
+  const { seq, key, digest, collection, id, method, argument, baseVersion, after, strict, base, image } = entry;
+  const { principal, epoch, sdlHash, at } = entry;
+  // What it was made on may have failed just before, and must not be left out.
+  if (after !== null && transaction.prepare('SELECT 1 FROM entries WHERE seq = ?').get(after) === undefined) {
+    throw full(`the entry ${after} before it was not written`);
+  }
+  const fields = [seq, key, digest, collection, id, method, argument, baseVersion, after, Number(strict), base, image];
+  transaction.prepare(INSERT).run(...fields, principal, epoch, sdlHash, at, checksumOf(seq, entry));
+}
+
+/** A row as an entry, whatever its checksum says. */
+function readable(row: JournalRow): JournalEntry {
+  const entry = entryOf(row);
+  if (entry !== null) return entry;
+  const { crc, strict, approved, reason, ...fields } = row;
+  const damage: JournalReason = { code: 'DAMAGED', message: 'its checksum differs' };
+  return { ...fields, strict: strict === 1, approved: false, reason: damage };
+}
+
+/** Refuses a write because the journal cannot take it: nothing of it is kept. */
+export function full(reason: string, cause?: unknown): HoldfastError {
+  return new HoldfastError('JOURNAL_FULL', `the journal takes no more writes: ${reason}`, {
+    cause,
+    details: { retryAfterMs: RETRY_AFTER_MS },
+  });
+}
+
+function unwritten(cause: unknown): HoldfastError {
+  if (cause instanceof HoldfastError && cause.code === 'JOURNAL_FULL') return cause;
+  return full(cause instanceof Error ? cause.message : String(cause), cause);
+}
