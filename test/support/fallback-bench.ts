@@ -1,0 +1,163 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { MongoChangeLog } from '../../src/changelog/mongo-change-log.ts';
+import { DrillProxy } from '../../src/fallback/drill/proxy.ts';
+import { Fallback, type FallbackOptions } from '../../src/fallback/fallback.ts';
+import type { Tier } from '../../src/fallback/tiers.ts';
+import type { Document } from '../../src/model/document.ts';
+import { connectMongo, type MongoConnectionOptions } from '../../src/store/mongo-connection.ts';
+import { MongoStore } from '../../src/store/mongo-store.ts';
+import type { Collection, CollectionSpec } from '../../src/store/store.ts';
+import { databaseName } from './mongo-store.ts';
+import type { TestServer } from './servers/server.ts';
+import { openSqliteStore } from './sqlite-store.ts';
+
+/** What the copy has, and the database. */
+export const DOCUMENTS: readonly Document[] = Array.from({ length: 20 }, (_, _id) => ({ _id, name: `thing ${_id}` }));
+
+export interface BenchOptions {
+  /** Default: `things`. Each has {@link DOCUMENTS}. */
+  readonly collections?: readonly string[];
+  readonly connection?: MongoConnectionOptions;
+  readonly fallback?: Partial<FallbackOptions>;
+  /** Default true. */
+  readonly hasCopy?: boolean;
+}
+
+/** A database behind a proxy that lets it fail, a copy of it, and the fallback between them. */
+export interface FallbackBench extends AsyncDisposable {
+  readonly fallback: Fallback;
+  readonly proxy: DrillProxy;
+  /** Of the database, through the proxy. */
+  readonly url: string;
+  /** The database's store without the fallback. */
+  readonly store: MongoStore;
+  /** The live copy's. */
+  readonly copy: Collection;
+  /** A collection behind the fallback. Default `things`. */
+  things(name?: string): Collection;
+  /** A read of its own, and who answered it. */
+  read(name?: string): Promise<Read>;
+  /** Whether all of the database is kept from its callers, some operations, or nothing. */
+  readonly state: string;
+  /** Names of the scopes that are not closed. */
+  readonly scopes: readonly string[];
+}
+
+/** One read. */
+export interface Read {
+  readonly source: 'DATABASE' | 'LIVE';
+  readonly ms: number;
+  readonly documents: number;
+  /** By performance.now. */
+  readonly endedMs: number;
+}
+
+export async function openBench(server: TestServer, options: BenchOptions = {}): Promise<FallbackBench> {
+  const { collections = ['things'], hasCopy = true } = options;
+  const specs: CollectionSpec[] = collections.map((name) => ({ name, indexes: [] }));
+  await using parts = new AsyncDisposableStack();
+  const proxy = parts.use(await DrillProxy.start({ target: { host: '127.0.0.1', port: server.port } }));
+  const url = new URL(server.urlOf(databaseName()));
+  url.port = `${proxy.port}`;
+  const connection = parts.use(await connectMongo(`${url}`, { reachMs: 5_000, ...options.connection }));
+  const log = parts.use(await MongoChangeLog.open({ database: connection.database, keepMs: 0 }));
+  const store = await MongoStore.open({ connection, log, collections: specs });
+  parts.defer(() => store.close());
+  const copy = parts.use(await openSqliteStore([{ name: 'things', indexes: [] }]));
+  await copy.store.collection('things').insertMany(DOCUMENTS);
+  for (const { name } of specs) await store.collection(name).insertMany(DOCUMENTS);
+  const live: Tier = {
+    source: 'LIVE',
+    store: {
+      capabilities: copy.store.capabilities,
+      collection: () => copy.store.collection('things'),
+      close: async () => {},
+    },
+    coverage: () => 'WHOLE',
+    stalenessMs: () => 0,
+    position: () => null,
+  };
+  const fallback = new Fallback({
+    tiers: hasCopy ? [live] : [],
+    rules: () => ({ entity: 'Thing', uniquePaths: [], requiredPaths: [], lists: 'REFUSE', masked: 'NULL' }),
+    ...options.fallback,
+  });
+  parts.defer(() => fallback.stop());
+  parts.defer(() => proxy.set());
+  fallback.attach({ store, ping: (signal) => connection.ping(signal) });
+  parts.defer(connection.onAway((reason) => fallback.lost(reason)));
+  const owned = parts.move();
+  return {
+    ...{ fallback, proxy, url: `${url}`, store, copy: copy.store.collection('things') },
+    things: (name = 'things') => fallback.store.collection(name),
+    async read(name = 'things') {
+      const request = fallback.request({}, () => {});
+      const since = performance.now();
+      const { length } = await fallback.store.collection(name, request).find({}).toArray();
+      const fromCopy = request.sources.summary(0, { epoch: 1, sequence: 0 }) !== undefined;
+      const endedMs = performance.now();
+      return { source: fromCopy ? 'LIVE' : 'DATABASE', ms: endedMs - since, documents: length, endedMs };
+    },
+    get state() {
+      return fallback.status([]).state;
+    },
+    get scopes() {
+      return fallback.status([]).scopes.flatMap(({ name, state }) => (state === 'CLOSED' ? [] : [name]));
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+/** Readers without pause. A read that fails, or finds other than all documents, fails {@link Readers.stop}. */
+export interface Readers {
+  readonly reads: readonly Read[];
+  stop(): Promise<void>;
+}
+
+export function startReaders(bench: Pick<FallbackBench, 'read'>, count: number, pauseMs = 5): Readers {
+  const reads: Read[] = [];
+  let going = true;
+  const reader = async (): Promise<void> => {
+    while (going) {
+      const read = await bench.read();
+      if (read.documents !== DOCUMENTS.length) throw new Error(`a read found ${read.documents} documents`);
+      reads.push(read);
+      await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    }
+  };
+  const all = Promise.all(Array.from({ length: count }, reader));
+  all.catch(() => undefined);
+  return {
+    reads,
+    async stop() {
+      going = false;
+      await all;
+    },
+  };
+}
+
+/** The value that `share` of the values do not exceed. */
+export function quantile(values: readonly number[], share: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
+}
+
+/**
+ * How long this process stood still at most since then, in ms: a figure is a promise of the program, and not of a machine that is
+ * busy with others.
+ */
+export class Standstill implements Disposable {
+  readonly #delays = monitorEventLoopDelay({ resolution: 5 });
+
+  constructor() {
+    this.#delays.enable();
+  }
+
+  get ms(): number {
+    return this.#delays.max / 1e6;
+  }
+
+  [Symbol.dispose](): void {
+    this.#delays.disable();
+  }
+}
