@@ -45,6 +45,9 @@ const PINNED: readonly string[] = [
 /** The server does not know a setting, has it for all sessions together only, or reserves it. */
 const NOT_OURS = new Set(['ER_UNKNOWN_SYSTEM_VARIABLE', 'ER_GLOBAL_VARIABLE', 'ER_SPECIFIC_ACCESS_DENIED_ERROR']);
 
+/** Those of {@link PINNED} that the server of these connections takes. */
+const settingsOf = new WeakMap<SqlConnections, readonly string[]>();
+
 /** One session of MariaDB or MySQL with pinned settings. One statement at a time; a second one in the same text is refused. */
 export class MysqlSession implements AsyncDisposable {
   readonly #sql: SqlConnections;
@@ -62,12 +65,22 @@ export class MysqlSession implements AsyncDisposable {
     try {
       await session.run('SET NAMES utf8mb4');
       await session.run('SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ');
-      for (const setting of PINNED) await session.set(setting);
+      await session.#pin(sql);
       return session;
     } catch (error) {
       session.destroy();
       throw error;
     }
+  }
+
+  /** What a server refuses is found out once, one setting after the other; the sessions after that set the others together. */
+  async #pin(sql: SqlConnections): Promise<void> {
+    const known = settingsOf.get(sql);
+    if (known !== undefined)
+      return void (await this.run(`SET ${known.map((setting) => `SESSION ${setting}`).join(', ')}`));
+    const taken: string[] = [];
+    for (const setting of PINNED) if (await this.set(setting)) taken.push(setting);
+    settingsOf.set(sql, taken);
   }
 
   /** The server's number of this session, for KILL. */

@@ -27,6 +27,8 @@ const PINNED: Readonly<Record<string, string>> = {
   row_security: 'off',
   // A scan that joins another one in its middle would give rows in another order.
   synchronize_seqscans: 'off',
+  // A statement of ours reads each row once and computes nothing: compiling it costs more than it saves.
+  jit: 'off',
   statement_timeout: '0',
   lock_timeout: '0',
   idle_in_transaction_session_timeout: '0',

@@ -14,6 +14,8 @@ const IN_FLIGHT = 3;
 const OUTPUT_BYTES = 1 << 20;
 
 const SMALLEST_OUTPUT_BYTES = 1 << 14;
+/** Bytes are summed when so many have come: few calls, and they are still in the processor's cache. */
+const SUMMED_BYTES = 256 << 10;
 
 const compressZstd = promisify(zstdCompress);
 
@@ -48,12 +50,16 @@ export class ChunkWriter {
   readonly #sink: FileSink;
   readonly #compression: Compression;
   readonly #sealer: Sealer | undefined;
+  /** The file holds the rows as they are, and so is summed with them. */
+  readonly #isPlain: boolean;
   readonly #sha256 = createHash('sha256');
   #crc32 = 0;
   #bytes = 0;
   #storedBytes = 0;
   #block = blocks.take();
   #filled = 0;
+  /** Bytes of the block that are in the sums already. */
+  #summed = 0;
   /** Blocks on their way, oldest first; each resolves when it and all before it are stored. */
   readonly #onTheirWay: Promise<void>[] = [];
 
@@ -61,13 +67,13 @@ export class ChunkWriter {
     this.#sink = sink;
     this.#compression = compression;
     this.#sealer = key === undefined ? undefined : new Sealer(key, name);
+    this.#isPlain = compression === 'none' && key === undefined;
   }
 
   /** Adds bytes of rows. The buffer may be used again when this returned, or when the promise it returned is resolved. */
   write(bytes: Uint8Array): Promise<void> | undefined {
     if (this.#filled + bytes.length > BLOCK_BYTES) return this.#writeLarge(bytes);
-    this.#block.set(bytes, this.#filled);
-    this.#filled += bytes.length;
+    this.#fill(bytes);
     return undefined;
   }
 
@@ -99,6 +105,20 @@ export class ChunkWriter {
     blocks.give(this.#block);
     this.#block = Buffer.alloc(0);
     this.#filled = 0;
+    this.#summed = 0;
+  }
+
+  #fill(bytes: Uint8Array): void {
+    this.#block.set(bytes, this.#filled);
+    this.#filled += bytes.length;
+    if (this.#filled - this.#summed >= SUMMED_BYTES) this.#sum();
+  }
+
+  #sum(): void {
+    const bytes = this.#block.subarray(this.#summed, this.#filled);
+    this.#crc32 = crc32(bytes, this.#crc32);
+    if (this.#isPlain) this.#sha256.update(bytes);
+    this.#summed = this.#filled;
   }
 
   async #writeLarge(bytes: Uint8Array): Promise<void> {
@@ -109,17 +129,16 @@ export class ChunkWriter {
         this.#send();
       }
       const part = rest.subarray(0, BLOCK_BYTES - this.#filled);
-      this.#block.set(part, this.#filled);
-      this.#filled += part.length;
+      this.#fill(part);
       rest = rest.subarray(part.length);
     }
   }
 
   /** Sends the block on its way and takes another. */
   #send(): void {
+    this.#sum();
     const block = this.#block;
     const bytes = block.subarray(0, this.#filled);
-    this.#crc32 = crc32(bytes, this.#crc32);
     this.#bytes += bytes.length;
     const before = this.#onTheirWay.at(-1);
     const compressed = this.#compress(bytes);
@@ -132,6 +151,7 @@ export class ChunkWriter {
     this.#onTheirWay.push(stored);
     this.#block = blocks.take();
     this.#filled = 0;
+    this.#summed = 0;
   }
 
   async #compress(bytes: Buffer): Promise<Buffer> {
@@ -143,7 +163,7 @@ export class ChunkWriter {
 
   async #store(bytes: Buffer): Promise<void> {
     if (bytes.length === 0) return;
-    this.#sha256.update(bytes);
+    if (!this.#isPlain) this.#sha256.update(bytes);
     this.#storedBytes += bytes.length;
     await this.#sink.write(bytes);
   }

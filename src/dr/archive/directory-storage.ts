@@ -34,15 +34,21 @@ export class DirectoryStorage implements ArchiveStorage {
   async create(name: string): Promise<FileSink> {
     const path = await this.#pathFor(name);
     const unfinished = unfinishedName(path);
-    const handle = await this.#do(`create ${name}`, () => open(unfinished, 'wx', 0o600));
+    // Opened when there is something to write: of many small tables some are empty, and none has to wait for its file.
+    let opened: Promise<FileHandle> | undefined;
+    const file = (): Promise<FileHandle> => {
+      opened ??= open(unfinished, 'wx', 0o600);
+      return opened;
+    };
     let written = 0;
     return {
       write: (bytes) => {
         written += bytes.length;
-        return this.#do(`write ${name}`, () => writeAll(handle, bytes));
+        return this.#do(`write ${name}`, async () => writeAll(await file(), bytes));
       },
       commit: () =>
         this.#do(`write ${name}`, async () => {
+          const handle = await file();
           const isLarge = written > SYNCED_LATER_BYTES;
           await (isLarge ? syncAndClose(handle) : handle.close());
           await rename(unfinished, path);
@@ -50,7 +56,8 @@ export class DirectoryStorage implements ArchiveStorage {
           this.#unsynced.add(dirname(path));
         }),
       async abort() {
-        await handle.close().catch(() => undefined);
+        if (opened === undefined) return;
+        await opened.then((handle) => handle.close()).catch(() => undefined);
         await rm(unfinished, { force: true });
       },
     };
@@ -163,6 +170,7 @@ export class DirectoryStorage implements ArchiveStorage {
   /** The path of a file that is about to be written; its directory exists then. */
   async #pathFor(name: string): Promise<string> {
     const path = this.#resolve(name);
+    if (this.#checked.has(dirname(path))) return path;
     await this.#do(`create ${name}`, async () => {
       ensureDirectory(dirname(path));
       await this.#assertNoLinks(dirname(path));

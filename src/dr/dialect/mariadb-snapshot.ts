@@ -59,10 +59,15 @@ export async function takeMariadbSnapshot(
 }
 
 async function attempt(sessions: Sessions, flavour: Flavour, { workers }: SnapshotOptions): Promise<MariadbSnapshot> {
-  const holder = await sessions.open();
-  const coordinator = await sessions.open();
+  // All are connected before the database is held: nobody shall wait for that.
+  const [holder, coordinator, ...idle] = (await sessions.openAll(workers + 2)) as [
+    MysqlSession,
+    MysqlSession,
+    ...MysqlSession[],
+  ];
   const isHeld = await hold(holder, flavour);
-  const readers = isHeld ? await Promise.all(Array.from({ length: workers }, () => sessions.open())) : [];
+  const readers = isHeld ? idle : [];
+  if (!isHeld) await Promise.all(idle.map((session) => sessions.close(session)));
   const held = isHeld ? [coordinator, ...readers] : [coordinator];
   await Promise.all(readers.map((session) => session.run('START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY')));
   await coordinator.run('START TRANSACTION WITH CONSISTENT SNAPSHOT');
@@ -131,7 +136,14 @@ class Sessions implements AsyncDisposable {
     signal.addEventListener('abort', this.#cut, { once: true });
   }
 
-  async open(): Promise<MysqlSession> {
+  /** @throws when one cannot be opened; none is being opened any more then */
+  async openAll(count: number): Promise<MysqlSession[]> {
+    const opening = Array.from({ length: count }, () => this.#openOne());
+    await Promise.allSettled(opening);
+    return Promise.all(opening);
+  }
+
+  async #openOne(): Promise<MysqlSession> {
     this.#signal.throwIfAborted();
     const session = await MysqlSession.open(this.#sql);
     this.#open.add(session);

@@ -77,15 +77,19 @@ export interface CatalogLargeObject {
   readonly grants: readonly string[];
 }
 
-/** The user's part of a database, as one snapshot shows it. */
-export interface PostgresCatalog {
+/** What holds the user's data in a database, and who may read it. */
+export interface PostgresHolders {
   readonly tables: readonly CatalogTable[];
-  readonly keys: readonly CatalogKey[];
   readonly sequences: readonly CatalogSequence[];
-  readonly views: readonly CatalogView[];
   readonly largeObjects: readonly CatalogLargeObject[];
   /** May read `pg_largeobject`. */
   readonly readsLargeObjects: boolean;
+}
+
+/** The user's part of a database, as one snapshot shows it. */
+export interface PostgresCatalog extends PostgresHolders {
+  readonly keys: readonly CatalogKey[];
+  readonly views: readonly CatalogView[];
 }
 
 /** `n` is a schema of users: not the server's, not ours. */
@@ -181,18 +185,23 @@ const READS_LARGE_OBJECTS = `SELECT to_json(has_table_privilege('pg_catalog.pg_l
 
 /** Reads the catalog in the session's snapshot. */
 export async function readCatalog(session: PostgresSession): Promise<PostgresCatalog> {
-  const read = async <T>(text: string): Promise<T> => {
-    const [row] = await session.query(text);
-    return JSON.parse(row?.json ?? 'null') as T;
-  };
+  const holders = await readHolders(session);
+  return { ...holders, keys: await read(session, KEYS), views: await read(session, VIEWS) };
+}
+
+/** The part of the catalog that tells what is to be locked and what may not be read. */
+export async function readHolders(session: PostgresSession): Promise<PostgresHolders> {
   return {
-    tables: await read(TABLES),
-    keys: await read(KEYS),
-    sequences: await read(SEQUENCES),
-    views: await read(VIEWS),
-    largeObjects: await read(LARGE_OBJECTS),
-    readsLargeObjects: await read(READS_LARGE_OBJECTS),
+    tables: await read(session, TABLES),
+    sequences: await read(session, SEQUENCES),
+    largeObjects: await read(session, LARGE_OBJECTS),
+    readsLargeObjects: await read(session, READS_LARGE_OBJECTS),
   };
+}
+
+async function read<T>(session: PostgresSession, text: string): Promise<T> {
+  const [row] = await session.query(text);
+  return JSON.parse(row?.json ?? 'null') as T;
 }
 
 /** Which table each index, constraint, default, trigger, rule, policy and statistics object belongs to; by `classid:oid`. */

@@ -2,7 +2,13 @@ import { HoldfastError } from '../../errors.ts';
 import type { SqlConnections } from '../../sql/connect.ts';
 import { qualifiedPostgres } from '../../sql/identifiers.ts';
 import { PostgresSession, sqlState } from '../../sql/postgres-session.ts';
-import { type CatalogTable, type PostgresCatalog, readCatalog } from './postgres-catalog.ts';
+import {
+  type CatalogTable,
+  type PostgresCatalog,
+  type PostgresHolders,
+  readCatalog,
+  readHolders,
+} from './postgres-catalog.ts';
 
 /** How long one lock is waited for. Whoever waits behind us for the same table waits no longer than that. */
 const LOCK_WAIT_MS = 5_000;
@@ -29,7 +35,7 @@ export interface SnapshotOptions {
   /** How long one lock is waited for. Default {@link LOCK_WAIT_MS}. */
   readonly lockWaitMs?: number;
   /** Checks the catalog before anything is locked. */
-  readonly check: (catalog: PostgresCatalog) => Promise<void>;
+  readonly check: (catalog: PostgresHolders) => Promise<void>;
   /** More that must be read in the snapshot while tables are locked; when it fails for a lock, everything starts over. */
   readonly alongside?: (snapshot: {
     readonly name: string;
@@ -91,11 +97,15 @@ async function attemptSnapshot(sql: SqlConnections, options: SnapshotOptions): P
     signal.removeEventListener('abort', cut);
     await Promise.all(sessions.map((session) => session.release()));
   };
+  const opening = open();
+  // Connected while the coordinator reads the catalog; until they are waited for, their errors are no unhandled ones.
+  const idle = Array.from({ length: options.workers }, open);
+  for (const worker of idle) worker.catch(() => {});
   try {
-    const coordinator = await open();
+    const coordinator = await opening;
     // Asking a table for its size waits for whoever alters it, too.
     await coordinator.query(`SET lock_timeout = ${options.lockWaitMs ?? LOCK_WAIT_MS}`);
-    const planned = await readCatalog(coordinator);
+    const planned = await readHolders(coordinator);
     await check(planned);
     await coordinator.query(`BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY`);
     await lockTables(coordinator, planned.tables, '');
@@ -104,8 +114,8 @@ async function attemptSnapshot(sql: SqlConnections, options: SnapshotOptions): P
     const [row] = await coordinator.query('SELECT pg_export_snapshot() AS name');
     const name = row?.name ?? '';
     const failure = new AbortController();
-    const opened = Array.from({ length: options.workers }, async () => {
-      const worker = await open();
+    const opened = idle.map(async (connected) => {
+      const worker = await connected;
       await worker.query(`BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT '${name}'`);
       await lockTables(worker, catalog.tables, 'NOWAIT');
       return worker;
@@ -116,7 +126,7 @@ async function attemptSnapshot(sql: SqlConnections, options: SnapshotOptions): P
       session: coordinator,
       signal: AbortSignal.any([signal, failure.signal]),
     });
-    // All are waited for also when one fails: sessions that are still being opened would be left behind.
+    // All are waited for also when one fails: what one has begun must not go on behind our back.
     const failed = (await Promise.allSettled([...opened, alongside])).find(({ status }) => status === 'rejected');
     if (failed?.status === 'rejected') throw failed.reason;
     const workers = await Promise.all(opened);
@@ -128,6 +138,8 @@ async function attemptSnapshot(sql: SqlConnections, options: SnapshotOptions): P
       [Symbol.asyncDispose]: release,
     };
   } catch (error) {
+    // Sessions that are still being opened would be left behind.
+    await Promise.allSettled(idle);
     await release();
     throw error;
   }
@@ -144,6 +156,6 @@ async function lockTables(
   }
 }
 
-function identity(catalog: PostgresCatalog): string {
+function identity(catalog: PostgresHolders): string {
   return JSON.stringify(catalog.tables.map(({ oid, schema, name }) => [oid, schema, name]));
 }

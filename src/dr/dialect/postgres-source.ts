@@ -17,7 +17,13 @@ import {
   type SourceReader,
   type SourceTable,
 } from './backup-source.ts';
-import { type CatalogTable, type PostgresCatalog, readCatalog, readTableOfObjects } from './postgres-catalog.ts';
+import {
+  type CatalogTable,
+  type PostgresCatalog,
+  type PostgresHolders,
+  readHolders,
+  readTableOfObjects,
+} from './postgres-catalog.ts';
 import { type CopyRows, copyRows } from './postgres-copy.ts';
 import { readDumpFile } from './postgres-dump-file.ts';
 import { targetError } from './postgres-errors.ts';
@@ -58,7 +64,7 @@ export async function checkPostgresSource(
   assertClosure({ suffixes, closure });
   try {
     await using session = await PostgresSession.open(sql);
-    const catalog = await readCatalog(session);
+    const catalog = await readHolders(session);
     assertReadable(catalog);
     for (const name of tables ?? []) tablesNamed(catalog, name);
     await prepareSuffixes(session, resolveSuffixes(catalog, suffixes));
@@ -83,7 +89,9 @@ async function openSource(sql: SqlConnections, options: SourceOptions): Promise<
   options.onPhase('connecting');
   await using planner = await PostgresSession.open(sql);
   const server = await readServer(planner);
-  const tool = await choosePgDump(server.version, options.schemaExporter ?? 'auto', options.signal);
+  // Looked for while sessions are opened and tables locked.
+  const choosing = choosePgDump(server.version, options.schemaExporter ?? 'auto', options.signal);
+  choosing.catch(() => {});
   options.onPhase('locking');
   let schema: SourceSchema = { entries: [], unsupported: [], notes: [] };
   const snapshot = await takeSnapshot(sql, {
@@ -94,6 +102,7 @@ async function openSource(sql: SqlConnections, options: SourceOptions): Promise<
       await prepareSuffixes(planner, resolveSuffixes(catalog, options.suffixes));
     },
     alongside: async ({ name, session, signal }) => {
+      const tool = await choosing;
       schema =
         tool === null
           ? await readByCatalog(session, options)
@@ -136,7 +145,7 @@ async function readServer(session: PostgresSession): Promise<ServerFacts> {
 }
 
 /** Everything must be readable before anything is locked: a table that was left out would be missed at the restore only. */
-function assertReadable(catalog: PostgresCatalog): void {
+function assertReadable(catalog: PostgresHolders): void {
   const label = (object: { schema: string; name: string }): string => `"${object.schema}"."${object.name}"`;
   const missing = [...catalog.tables, ...catalog.sequences].filter(({ readable }) => !readable).map(label);
   if (catalog.largeObjects.length > 0 && !catalog.readsLargeObjects) missing.push('pg_catalog.pg_largeobject');
@@ -317,7 +326,7 @@ function chooseTables(
 }
 
 /** The tables that `name` or `schema.name` means. @throws VALIDATION_FAILED for none */
-export function tablesNamed(catalog: PostgresCatalog, name: string): readonly CatalogTable[] {
+export function tablesNamed(catalog: PostgresHolders, name: string): readonly CatalogTable[] {
   const found = catalog.tables.filter((table) => table.name === name || `${table.schema}.${table.name}` === name);
   if (found.length > 0) return found;
   throw new HoldfastError('VALIDATION_FAILED', `There is no table ${name} in the source.`, {

@@ -3,7 +3,7 @@ import { qualifiedPostgres, quotePostgres } from '../../sql/identifiers.ts';
 import { type PostgresSession, sqlState } from '../../sql/postgres-session.ts';
 import { assertSuffix } from '../plan/suffix.ts';
 import { TidSet } from '../plan/tid-set.ts';
-import type { CatalogKey, CatalogTable, PostgresCatalog } from './postgres-catalog.ts';
+import type { CatalogKey, CatalogTable, PostgresCatalog, PostgresHolders } from './postgres-catalog.ts';
 import { suffixCondition } from './postgres-copy.ts';
 
 /** Rows whose parents are asked for at once. */
@@ -19,7 +19,7 @@ interface Selection {
  * The tables that suffixes select from.
  * @throws VALIDATION_FAILED for a table that does not exist, a name that means two, a suffix of another form
  */
-export function resolveSuffixes(catalog: PostgresCatalog, suffixes: Readonly<Record<string, string>>): Selection[] {
+export function resolveSuffixes(catalog: PostgresHolders, suffixes: Readonly<Record<string, string>>): Selection[] {
   const selections = new Map<number, Selection>();
   for (const [name, suffix] of Object.entries(suffixes)) {
     assertSuffix(name, suffix);
