@@ -2,7 +2,7 @@ import { documentHash } from '../src/model/change.ts';
 import type { Row, SnapshotPage } from '../src/protocol/sync-source.ts';
 import type { Transaction } from '../src/sqlite/database.ts';
 import { requireOpen } from './guarded.ts';
-import type { Work } from './work.ts';
+import { nextPage, remaining, type Work } from './work.ts';
 
 /** Rows of one page; the source also ends a page at 4 MiB of text. */
 const PAGE_ROWS = 1_000;
@@ -12,8 +12,8 @@ const PAGE_ROWS = 1_000;
  * the row or tombstone here. Goes on where the stored load says; the next page is asked for while one is written.
  */
 export async function bootstrap(work: Work): Promise<void> {
-  for (const collection of work.remaining()) {
-    let next = work.nextPage(collection);
+  for (const collection of remaining(work)) {
+    let next = nextPage(work, collection);
     let asked = ask(work, collection, next);
     for (;;) {
       const page = await asked;
@@ -25,7 +25,7 @@ export async function bootstrap(work: Work): Promise<void> {
         work.progress.saveLoad(transaction, { collection, next: page.next, paged: page.next === null });
         work.progress.settle(transaction, page.position.sequence);
       });
-      work.rowsLoaded(page.rows.length);
+      work.counts.rows += page.rows.length;
       if (next === null) break;
     }
   }
@@ -36,7 +36,7 @@ export async function bootstrap(work: Work): Promise<void> {
  * applier stands still from asking to writing, so ours cannot be newer in the source's history.
  */
 export async function overwrite(work: Work, collection: string): Promise<void> {
-  for (let next = work.nextPage(collection), done = false; !done; ) {
+  for (let next = nextPage(work, collection), done = false; !done; ) {
     const page = await work.lock.run(async () => {
       const page = await work.source.snapshot(collection, next, PAGE_ROWS);
       await work.database.transaction((transaction) => {
@@ -48,7 +48,7 @@ export async function overwrite(work: Work, collection: string): Promise<void> {
       });
       return page;
     });
-    work.rowsLoaded(page.rows.length);
+    work.counts.rows += page.rows.length;
     next = page.next;
     done = next === null;
   }

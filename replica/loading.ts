@@ -14,7 +14,7 @@ import { isSettled } from './readiness.ts';
 import { Repair } from './repair.ts';
 import type { Session } from './session.ts';
 import type { State } from './state.ts';
-import { type LoadCounts, Work } from './work.ts';
+import type { LoadCounts, Work } from './work.ts';
 
 /** Pauses between resyncs, and between repairs. */
 const TASK_PAUSE = { baseMs: 500, maxMs: 60_000 };
@@ -106,6 +106,6 @@ export class Loading {
   /** What works on one session. */
   work({ source, signal }: Session): Work {
     const { database, progress, prepared, lock } = this.#copy;
-    return new Work({ source, signal, database, progress, prepared, lock, counts: this.counts });
+    return { source, signal, database, progress, prepared, lock, counts: this.counts };
   }
 }

@@ -3,7 +3,7 @@ import { Buckets } from '../src/protocol/digest.ts';
 import type { BucketRows, Row } from '../src/protocol/sync-source.ts';
 import { overwrite } from './bootstrap.ts';
 import { requireOpen } from './guarded.ts';
-import type { Work } from './work.ts';
+import { nextPage, remaining, type Work } from './work.ts';
 
 /** Past this part of the buckets, paging the collection is cheaper than asking bucket by bucket. */
 const PAGING_SHARE = 0.6;
@@ -21,9 +21,9 @@ export class Repair {
   #maxRows = MAX_ROWS;
 
   async run(work: Work): Promise<void> {
-    for (const collection of work.remaining()) {
+    for (const collection of remaining(work)) {
       // Paging had begun before the connection was lost: it was worth it then.
-      if (work.nextPage(collection) !== null) await overwrite(work, collection);
+      if (nextPage(work, collection) !== null) await overwrite(work, collection);
       else if ((await differing(work, collection)).length > PAGING_SHARE * Buckets.SIZE)
         await overwrite(work, collection);
       const buckets = await differing(work, collection);
@@ -52,7 +52,7 @@ export class Repair {
       for (const row of rows) prepared.store.put(transaction, collection, row, 0, true);
       work.progress.settle(transaction, position.sequence);
     });
-    work.rowsRepaired(rows.length + extra.length);
+    work.counts.repaired += rows.length + extra.length;
   }
 
   async #fetch(work: Work, collection: string, ids: readonly DocumentText[]): Promise<Row[]> {
