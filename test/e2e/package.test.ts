@@ -1,11 +1,14 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { eventually } from '../support/eventually.ts';
+import { describeWith } from '../support/servers/describe-with.ts';
+import { startMongo } from '../support/servers/mongo.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const TSC = join(ROOT, 'node_modules/typescript/bin/tsc');
@@ -78,14 +81,115 @@ it('is a library with types', async () => {
     await gateway.stop();
   `;
   await writeFile(join(project, 'use.ts'), use);
-  const options = ['--noEmit', '--strict', '--skipLibCheck', '--target', 'es2024', '--module', 'nodenext'];
-  await run(
-    process.execPath,
-    [TSC, ...options, '--types', 'node', '--typeRoots', join(ROOT, 'node_modules/@types'), 'use.ts'],
-    {
-      cwd: project,
-    },
-  );
+  await typeCheck('use.ts');
   const { stdout } = await run(process.execPath, ['use.ts'], { cwd: project });
   expect(stdout).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/graphql\n$/);
 });
+
+it('takes the place of the driver, with its types', async () => {
+  const use = `
+    import { Collection, Db, FindCursor, MongoClient as DriverClient, ObjectId as DriverId, type WithId } from 'mongodb';
+    import { type Collection as OurCollection, createFallback, FallbackError, MongoClient, ObjectId, provenance } from 'holdfast/fallback';
+    interface Teacher { readonly name: string; readonly age?: number }
+    const datasets = { teachers: { from: [{ _id: new ObjectId(), name: 'Ada' }], complete: true } };
+    const client: DriverClient = new MongoClient('mongodb://127.0.0.1:1/school', { maxPoolSize: 3, fallback: { datasets } });
+    const database: Db = client.db();
+    const teachers: Collection<Teacher> = database.collection<Teacher>('teachers');
+    const same: OurCollection<Teacher> = teachers;
+    await client.connect();
+    const cursor: FindCursor<WithId<Teacher>> = teachers.find({ name: 'Ada' }).sort({ name: 1 });
+    const names: string[] = await cursor.map(({ name }) => name).toArray();
+    const one: WithId<Teacher> | null = await same.findOne({ name: 'Ada' });
+    const code: unknown = await teachers.insertOne({ name: 'Grace' }).catch((error: FallbackError) => error.code);
+    // @ts-expect-error There is no such field.
+    teachers.insertOne({ nmae: 'Grace' });
+    // @ts-expect-error There is no such option.
+    new MongoClient('mongodb://127.0.0.1:1', { fallback: { dataset: {} } });
+    await using functions = await createFallback({ url: 'mongodb://127.0.0.1:1/school', datasets });
+    const count: number = await functions.countDocuments<Teacher>('teachers', { name: 'Ada' });
+    const source: string | undefined = one === null ? undefined : provenance(one).source;
+    console.log(names.join(), source, code, count, ObjectId === DriverId, client instanceof DriverClient);
+    await client.close();
+    process.exit(0);
+  `;
+  await writeFile(
+    join(project, 'client.ts'),
+    use.replaceAll(/^ {4}teachers.insertOne.*nmae.*$|^ {4}new MongoClient.*dataset:.*$/gm, '// $&'),
+  );
+  await writeFile(join(project, 'types.ts'), use);
+  await typeCheck('types.ts');
+  const { stdout } = await run(process.execPath, ['client.ts'], { cwd: project });
+  expect(stdout).toBe('Ada DATASET DATABASE_UNAVAILABLE 1 true true\n');
+}, 60_000);
+
+describeWith(
+  'mongodb',
+  'The example of an Express service',
+  () => {
+    it('goes on without its database after its import was changed, and comes back by itself', async () => {
+      await using server = await startMongo();
+      const directory = join(project, 'express-fallback');
+      await cp(join(ROOT, 'examples/express-fallback'), directory, { recursive: true });
+      await symlink(join(ROOT, 'node_modules/express'), join(project, 'node_modules/express'));
+      const MONGODB_URL = server.urlOf('school');
+      const plain = await startService(directory, MONGODB_URL);
+      for (const [id, name, school] of [
+        ['ada', 'Ada Lovelace', 'Hilltop'],
+        ['mary', 'Mary Somerville', 'Hilltop'],
+      ]) {
+        expect(await plain.post({ id, name, school })).toBe(201);
+      }
+      const expected = await plain.get('/headmasters?school=Hilltop');
+      expect(expected).toMatchObject([{ name: 'Ada Lovelace' }, { name: 'Mary Somerville' }]);
+      await plain.stop();
+      await run('git', ['apply', 'outage-proof.diff'], { cwd: directory });
+      const service = await startService(directory, MONGODB_URL);
+      try {
+        expect(await service.get('/headmasters?school=Hilltop')).toEqual(expected);
+        expect(await service.get('/headmasters/count')).toEqual({ count: 2 });
+        expect(await service.post({ id: 'ada' })).toBe(409);
+        await server.kill();
+        expect(await service.get('/headmasters?school=Hilltop')).toMatchObject(expected as object);
+        expect(await service.get('/headmasters/count')).toEqual({ count: 3 });
+        expect(await service.get('/headmasters/grace')).toMatchObject({ name: 'Grace Hopper' });
+        expect(await service.get('/headmasters/nobody')).toMatchObject({ error: expect.any(String) });
+        expect(await service.post({ id: 'new', name: 'New', school: 'Hilltop' })).toBe(503);
+        await server.restart();
+        await eventually('it writes again', async () => (await service.post({ id: 'new' })) === 201, 20_000);
+        expect(await service.get('/headmasters/count')).toEqual({ count: 3 });
+      } finally {
+        await service.stop();
+      }
+    }, 120_000);
+  },
+  { killable: true },
+);
+
+async function startService(cwd: string, MONGODB_URL: string) {
+  const child = spawn(process.execPath, ['service.js'], {
+    cwd,
+    env: { ...process.env, MONGODB_URL, PORT: '0' },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const exit = once(child, 'exit');
+  const [line] = (await Promise.race([once(createInterface(child.stdout), 'line'), exit])) as [unknown];
+  const url = /http:\S+/.exec(String(line))?.[0] ?? '';
+  return {
+    get: async (path: string): Promise<unknown> => (await fetch(url + path)).json(),
+    post: async (body: object): Promise<number> => {
+      const headers = { 'content-type': 'application/json' };
+      return (await fetch(`${url}/headmasters`, { method: 'POST', headers, body: JSON.stringify(body) })).status;
+    },
+    stop: async (): Promise<void> => {
+      child.kill('SIGKILL');
+      await exit;
+    },
+  };
+}
+
+/** Checks a file of the project as a user's own compiler would. */
+async function typeCheck(file: string): Promise<void> {
+  const options = ['--noEmit', '--strict', '--skipLibCheck', '--target', 'es2024', '--module', 'nodenext'];
+  const types = ['--types', 'node', '--typeRoots', join(ROOT, 'node_modules/@types')];
+  await run(process.execPath, [TSC, ...options, ...types, file], { cwd: project });
+}
