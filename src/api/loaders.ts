@@ -40,15 +40,16 @@ export class RelationLoaders {
     this.#request = request;
   }
 
-  /** The view of the document with this key, or null. */
-  one(source: RelatedSource, key: unknown): Promise<Document | null> {
-    let loaders = this.#one.get(source);
-    if (loaders === undefined) {
-      const grouped = this.#grouped(source, () => FIRST);
-      loaders = new Loaders(async (keys) => (await grouped(keys)).map(([document]) => document ?? null));
-      this.#one.set(source, loaders);
-    }
-    return loaders.load(key);
+  /** The view of the document with this key, or null; at once when it was read {@link ahead}. */
+  one(source: RelatedSource, key: unknown): Document | null | Promise<Document | null> {
+    const loaders = this.#oneOf(source);
+    const known = loaders.known(key);
+    return known === undefined ? loaders.load(key) : known;
+  }
+
+  /** Reads the documents with these keys, so that {@link one} has them. Never fails: what could not be read is asked for again. */
+  async ahead(source: RelatedSource, keys: Iterable<string>): Promise<void> {
+    await this.#oneOf(source).ahead(keys);
   }
 
   /**
@@ -80,6 +81,16 @@ export class RelationLoaders {
     this.#many.clear();
   }
 
+  #oneOf(source: RelatedSource): Loaders<Document | null> {
+    let loaders = this.#one.get(source);
+    if (loaders === undefined) {
+      const grouped = this.#grouped(source, () => FIRST);
+      loaders = new Loaders(async (keys) => (await grouped(keys)).map(([document]) => document ?? null));
+      this.#one.set(source, loaders);
+    }
+    return loaders;
+  }
+
   #grouped({ target, path, view }: RelatedSource, query: () => RelatedQuery | Promise<RelatedQuery>): Grouped {
     let asked: RelatedQuery | Promise<RelatedQuery> | undefined;
     return async (keys) => {
@@ -97,6 +108,7 @@ export class RelationLoaders {
  */
 class Loaders<T> {
   readonly #load: (keys: readonly unknown[]) => Promise<readonly T[]>;
+  readonly #known = new Map<unknown, T>();
   #texts: DataLoader<unknown, T> | undefined;
   #others: DataLoader<unknown, T, string> | undefined;
 
@@ -111,5 +123,16 @@ class Loaders<T> {
     }
     this.#others ??= new DataLoader(this.#load, { cacheKeyFn: encodeValue });
     return this.#others.load(key);
+  }
+
+  /** What was loaded {@link ahead} for this key. */
+  known(key: unknown): T | undefined {
+    return this.#known.get(key);
+  }
+
+  /** Loads texts that are {@link known} then. Never fails. */
+  async ahead(texts: Iterable<string>): Promise<void> {
+    const load = async (text: string) => void this.#known.set(text, await this.load(text));
+    await Promise.allSettled(Array.from(texts, load));
   }
 }

@@ -5,6 +5,7 @@ import { conditionArguments, type ListArguments, listArguments } from './argumen
 import { type Connection, type ConnectionArguments, connectionOf } from './connection.ts';
 import type { Operation } from './operation.ts';
 import { type ApiField, type ApiFields, entityType } from './output-types.ts';
+import { readAhead } from './read-ahead.ts';
 import { readCount, readMany, readOne } from './reads.ts';
 import type { Types } from './types.ts';
 import { uniqueFields } from './unique.ts';
@@ -38,7 +39,11 @@ function listField(types: Types, entity: Entity): ApiField {
   return {
     type: types.required(types.list(types.required(entityType(types, entity)))),
     args: listArguments(types, entity),
-    resolve: (_source, list: ListArguments, context) => readMany(types.shapes, entity, list, context),
+    resolve: async (_source, list: ListArguments, context, info) => {
+      const documents = await readMany(types.shapes, entity, list, context);
+      await readAhead(documents, context, info);
+      return documents;
+    },
   };
 }
 

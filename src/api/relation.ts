@@ -6,6 +6,7 @@ import { DEFAULT_LIMIT, findOptions, type ListArguments } from './arguments.ts';
 import { filterFor } from './conditions.ts';
 import type { RelatedSource } from './loaders.ts';
 import type { Operation } from './operation.ts';
+import { followsOne } from './read-ahead.ts';
 import type { Shapes } from './shapes.ts';
 
 /** The resolver of a relation: one document or null, or a list. */
@@ -17,10 +18,11 @@ export function relationResolver(shapes: Shapes, field: Field): GraphQLFieldReso
 }
 
 function oneResolver(ownerPath: string, source: RelatedSource): GraphQLFieldResolver<unknown, Operation> {
-  return (document, _args, { loaders }) => {
+  const resolver: GraphQLFieldResolver<unknown, Operation> = (document, _args, { loaders }) => {
     const key = (document as Document)[ownerPath];
     return key === null || key === undefined ? null : loaders.one(source, key);
   };
+  return followsOne(resolver, { ownerPath, source });
 }
 
 function manyResolver(

@@ -1,4 +1,6 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
+import { createApiContext } from '../../src/api/context.ts';
+import { shapesOf } from '../../src/api/shapes.ts';
 import { testApi } from '../support/api.ts';
 
 const SDL = `
@@ -130,6 +132,50 @@ describe('relations', () => {
     const { data, service } = setUp();
     await data('{ classes { assistants { id } } }');
     expect(service.take()).toEqual(['find Class', 'findGrouped Teacher']);
+  });
+
+  test('to one are there at once when they were read ahead', async () => {
+    const { service, model, entity } = setUp();
+    const { loaders } = createApiContext(service, { principal: 'p', signal: new AbortController().signal }, model);
+    const source = { target: entity('School'), path: '_id', view: shapesOf(model).view(entity('School')) };
+    await loaders.ahead(source, ['s1', 'none']);
+    expect(loaders.one(source, 's1')).toMatchObject({ id: 's1', name: 'S1' });
+    expect(loaders.one(source, 'none')).toBeNull();
+    expect(await loaders.one(source, 's2')).toMatchObject({ id: 's2' });
+    expect(service.take()).toEqual(['findGrouped School', 'findGrouped School']);
+  });
+
+  test('of a list are asked for again, and fail field by field, when they cannot be read ahead', async () => {
+    const { run, service } = setUp();
+    const failing = vi.spyOn(service, 'findGrouped').mockRejectedValue(new Error('gone'));
+    const { data, errors } = await run('{ teachers(limit: 2) { id school { id } } }');
+    expect(data).toEqual({
+      teachers: [
+        { id: 't0', school: null },
+        { id: 't1', school: null },
+      ],
+    });
+    expect(errors?.map(({ path }) => path)).toEqual([
+      ['teachers', 0, 'school'],
+      ['teachers', 1, 'school'],
+    ]);
+    failing.mockRestore();
+  });
+
+  test('of a list are not read ahead where a hand-written resolver follows them, or a condition may leave them out', async () => {
+    const school = { id: 'mine', name: 'M' };
+    const api = testApi(SDL, { resolvers: { Teacher: { school: () => school } } });
+    api.service.seed(
+      api.entity('Teacher'),
+      [0, 1].map((n) => ({ _id: `t${n}`, name: `T${n}`, schoolId: 's1' })),
+    );
+    expect(await api.data('{ teachers { school { id } } }')).toEqual({
+      teachers: [{ school: { id: 'mine' } }, { school: { id: 'mine' } }],
+    });
+    expect(api.service.take()).toEqual(['find Teacher']);
+    const { data, service } = setUp();
+    await data('query($no: Boolean = false) { teachers { id school @include(if: $no) { id } } }');
+    expect(service.take()).toEqual(['find Teacher']);
   });
 
   test('are read again after a mutation of the same request', async () => {
