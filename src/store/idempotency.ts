@@ -9,7 +9,7 @@ import type { IdempotencyKey } from './store.ts';
 
 const FIND = 'SELECT * FROM idempotency WHERE key = ?';
 // In log order: writes are remembered as they are made.
-const FIND_WRITES = 'SELECT * FROM idempotency WHERE operation_key = ? ORDER BY rowid LIMIT ?';
+const FIND_WRITES = 'SELECT * FROM idempotency WHERE operation_key = ? ORDER BY rowid LIMIT +?';
 const COUNT_WRITES = 'SELECT count(*) AS n FROM idempotency WHERE operation_key = ?';
 const FIND_END = 'SELECT digest, matched, epoch, sequence FROM operations WHERE key = ?';
 const REMEMBER = `INSERT INTO idempotency
@@ -17,7 +17,8 @@ const REMEMBER = `INSERT INTO idempotency
   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
 const REMEMBER_END = 'INSERT INTO operations (key, digest, matched, epoch, sequence, at) VALUES (?, ?, ?, ?, ?, ?)';
 
-const PRUNE = 'DELETE FROM idempotency WHERE rowid IN (SELECT rowid FROM idempotency WHERE at < ? ORDER BY at LIMIT ?)';
+const PRUNE =
+  'DELETE FROM idempotency WHERE rowid IN (SELECT rowid FROM idempotency WHERE at < ? ORDER BY at LIMIT +?)';
 
 /** Arguments that nobody knows any more: a repetition is taken on trust. */
 export const UNKNOWN_DIGEST = '';

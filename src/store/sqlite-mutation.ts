@@ -10,7 +10,7 @@ const BURY = 'INSERT OR REPLACE INTO tombstones (collection, key, version, seque
 const UNBURY = 'DELETE FROM tombstones WHERE collection = ? AND key = ?';
 
 const PRUNE = `DELETE FROM tombstones WHERE (collection, key) IN
-  (SELECT collection, key FROM tombstones WHERE sequence < ? ORDER BY sequence LIMIT ?) RETURNING version`;
+  (SELECT collection, key FROM tombstones WHERE sequence < ? ORDER BY sequence LIMIT +?) RETURNING version`;
 
 /** One version of a document, ready to be stored. */
 export interface RowImage {

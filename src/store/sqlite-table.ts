@@ -33,14 +33,15 @@ export interface RangeSql {
   readonly last: string;
 }
 
+// `LIMIT +?` and not `LIMIT ?`: SQLite plans for the value of a bare parameter, and so compiles the statement anew at each run.
 function rangeSql(table: string, ascending: string): RangeSql {
   return {
-    count: `SELECT count(*) AS n FROM (SELECT 1 FROM ${table} WHERE key >= ? AND key < ? LIMIT ?)`,
+    count: `SELECT count(*) AS n FROM (SELECT 1 FROM ${table} WHERE key >= ? AND key < ? LIMIT +?)`,
     next: `SELECT key FROM ${table} WHERE key >= ? AND key < ? ORDER BY key LIMIT 1 OFFSET ?`,
     ascending,
     descending: `${ascending} DESC`,
-    first: `${ascending} LIMIT ?`,
-    last: `${ascending} DESC LIMIT ?`,
+    first: `${ascending} LIMIT +?`,
+    last: `${ascending} DESC LIMIT +?`,
   };
 }
 
