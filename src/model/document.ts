@@ -176,6 +176,8 @@ function taggedDouble(value: number): unknown {
   return plain ? value : { $numberDouble: doubleText(value) };
 }
 
+const DOLLAR = '$'.charCodeAt(0);
+
 /** The parsed text with tagged objects replaced by BSON values, in place. */
 function revived(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value;
@@ -184,10 +186,12 @@ function revived(value: unknown): unknown {
     return value;
   }
   const fields = value as Document;
-  for (const key of Object.keys(fields)) {
-    if (key.startsWith('$')) return untagged(key, fields[key]);
+  for (const key in fields) {
+    if (key.charCodeAt(0) === DOLLAR) return untagged(key, fields[key]);
     const item = fields[key];
-    if (typeof item === 'object' && item !== null) setOwn(fields, key, revived(item));
+    if (typeof item !== 'object' || item === null) continue;
+    const value = revived(item);
+    if (value !== item) setOwn(fields, key, value);
   }
   return fields;
 }

@@ -15,7 +15,7 @@ import type { OriginPolicy } from './origin.ts';
 import { keptHeaders, ServerRequest } from './request.ts';
 
 /** What Apollo would look for in headers was decided before; the media type of its answer is replaced after. */
-const NO_HEADERS = new HeaderMap();
+const NO_HEADERS = new HeaderMap([['accept', '']]); // what is absent would be read as a header that accepts everything, each time
 /** Stands for a request without a query, which Apollo refuses. */
 const NOT_PREPARED: Prepared = { operations: [], errors: [] };
 

@@ -87,8 +87,19 @@ export class Shadow {
     const list = isListType(getNullableType(returnType));
     return (source, _arguments, run, compiledInfo) => {
       const { context, variables: variableValues, operation, fragments } = run;
-      const own = { schema, parentType, returnType, operation, fragments, variableValues };
-      const info: GraphQLResolveInfo = Object.assign(compiledInfo, own);
+      const { fieldName, fieldNodes, path, rootValue } = compiledInfo;
+      const info: GraphQLResolveInfo = {
+        fieldName,
+        fieldNodes,
+        returnType,
+        parentType,
+        path,
+        schema,
+        fragments,
+        rootValue,
+        operation,
+        variableValues,
+      };
       const given = args.length === 0 ? {} : argumentsOf(field, info, run);
       const result = resolve(source, given, context, info);
       if (isPromise(result)) return new Guarded(list ? result.then((items) => settled(items, run)) : result, run);
