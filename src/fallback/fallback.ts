@@ -70,6 +70,8 @@ export class Fallback {
   readonly #tiers: Tiers;
   readonly #incidents: Incidents;
   #watched: Watched | undefined;
+  /** Why the database refuses this process, while it does. */
+  #refusal: string | null = null;
 
   /** Without a database at first: see {@link attach}. */
   constructor(options: FallbackOptions) {
@@ -84,6 +86,11 @@ export class Fallback {
       ...{ recover, breaker, clock },
       onOpened: ({ scope, cause, sinceMs }) => this.#incidents.opened(scope, cause, clock.now() - sinceMs),
       onClosed: (scope) => this.#incidents.closed(scope),
+      onMisconfigured: (cause) => {
+        this.#refusal = cause;
+        if (cause !== null)
+          logger?.error({ cause }, 'the database refuses calls: this is no outage, and is not answered otherwise');
+      },
       onRescued: (count) => metrics?.holdfast_fallback_rescued_total.inc(count),
     });
     this.store = new FallbackStore({
@@ -147,8 +154,15 @@ export class Fallback {
   /** Sentences for an operator. */
   problems(): string[] {
     const { current } = this.#incidents;
-    if (current === undefined) return [];
-    return [`the database does not answer since ${current.startedAt} (${current.scopes.join(', ')}): ${current.cause}`];
+    const problems: string[] = [];
+    if (current !== undefined) {
+      const { startedAt, scopes, cause } = current;
+      problems.push(`the database does not answer since ${startedAt} (${scopes.join(', ')}): ${cause}`);
+    }
+    if (this.#refusal !== null) {
+      problems.push(`the database refuses calls: correct user, password, rights or certificates (${this.#refusal})`);
+    }
+    return problems;
   }
 
   stop(): void {

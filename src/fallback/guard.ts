@@ -27,6 +27,8 @@ export interface GuardOptions {
   readonly onClosed?: ((scope: Scope) => void) | undefined;
   /** Told how many reads were rescued when a scope opened. */
   readonly onRescued?: ((count: number) => void) | undefined;
+  /** Told that the database refuses us for a mistake in the configuration, and why; null when it takes a call again. */
+  readonly onMisconfigured?: ((cause: string | null) => void) | undefined;
   readonly breaker?: Partial<BreakerSettings> | undefined;
   /** Deadline of a probe, in ms. Default 400. */
   readonly probeMs?: number | undefined;
@@ -64,6 +66,7 @@ export class Guard {
   readonly #deadlines: Deadlines<Tag>;
   readonly #end = new AbortController();
   #callOff: (() => void) | undefined;
+  #misconfigured = false;
   #tickMs = Number.POSITIVE_INFINITY;
 
   constructor(options: GuardOptions) {
@@ -85,6 +88,8 @@ export class Guard {
     try {
       const result = await this.#deadlines.run({ tag: { collection, operation }, ms, signal }, work);
       this.#step({ type: 'SUCCEEDED', collection, operation });
+      if (this.#misconfigured) this.#options.onMisconfigured?.(null);
+      this.#misconfigured = false;
       return result;
     } catch (error) {
       if (signal?.aborted !== true && !(error instanceof RescuedError)) {
@@ -132,6 +137,10 @@ export class Guard {
 
   #failed(error: unknown, collection: string, operation: Operation, sinceMs: number, fair: boolean): void {
     const fault = classify(error);
+    if (fault.class === 'CONFIG') {
+      if (!this.#misconfigured) this.#options.onMisconfigured?.(causeOf(error, fault));
+      this.#misconfigured = true;
+    }
     const answered = fault.class === 'CALLER';
     const unfair = error instanceof DeadlineError && (error.stalled || !fair);
     if (answered) this.#step({ type: 'SUCCEEDED', collection, operation });
