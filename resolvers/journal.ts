@@ -1,6 +1,9 @@
-import type { JournalEntry, JournalState } from '../src/fallback/journal-entry.ts';
-import type { JournalService } from '../src/service/journal-service.ts';
-import { withoutJournal } from '../src/service/journal-service.ts';
+import {
+  type JournalEntry,
+  type JournalService,
+  type JournalState,
+  withoutJournal,
+} from '../src/service/journal-service.ts';
 
 interface Listing {
   readonly state?: JournalState | null;

@@ -122,6 +122,34 @@ export const COMMANDS: readonly CommandDefinition[] = [
     load: async () => (await import('./fallback-status.ts')).fallbackRelease,
   },
   {
+    name: 'journal list',
+    summary: 'writes that wait for the database, or for somebody to decide; exit 3 when there are any of the latter',
+    options: [
+      ...[OPS_URL, TOKEN],
+      { flags: '--state <state>', description: 'only these: waiting, replayed, conflict, held or discarded' },
+      { flags: '--first <number>', description: 'at most so many (default: 100)' },
+      { flags: '--after <id>', description: 'only those after this one' },
+    ],
+    example: 'holdfast journal list --state conflict',
+    load: async () => (await import('./journal.ts')).journalList,
+  },
+  {
+    name: 'journal replay',
+    arguments: '[id]',
+    summary: 'replay an entry that is held or in conflict; without an id all that are held',
+    options: [OPS_URL, TOKEN],
+    example: 'holdfast journal replay 17',
+    load: async () => (await import('./journal.ts')).journalReplay,
+  },
+  {
+    name: 'journal discard',
+    arguments: '<id>',
+    summary: 'give an entry up for good: what it would have written is lost, and shown',
+    options: [OPS_URL, TOKEN],
+    example: 'holdfast journal discard 17',
+    load: async () => (await import('./journal.ts')).journalDiscard,
+  },
+  {
     name: 'replica verify',
     summary: 'compare a replica with its primary; exit 3 when they differ',
     options: [
@@ -303,5 +331,6 @@ export const GROUPS: Readonly<Record<string, string>> = {
   token: 'give and take API tokens',
   dr: 'back up and restore relational databases',
   fallback: 'what answers while the database is away',
+  journal: 'writes that wait while the database is away',
   config: 'look at the configuration',
 };

@@ -1,4 +1,4 @@
-import { HoldfastError, isHoldfastError } from '../errors.ts';
+import { HoldfastError } from '../errors.ts';
 import { type Document, type DocumentText, decodeDocument, encodeDocument, encodeValue } from '../model/document.ts';
 import type { Position } from '../model/position.ts';
 import { documentKey } from '../store/idempotency.ts';
@@ -122,8 +122,9 @@ export class JournalWrites implements WriteFallback {
       await durable;
       return result;
     } catch (error) {
-      if (isHoldfastError(error)) throw error;
-      throw full(error instanceof Error ? error.message : String(error), error);
+      // A page of the file may be damaged: https://nodejs.org/api/sqlite.html
+      if ((error as { code?: unknown }).code !== 'ERR_SQLITE_ERROR') throw error;
+      throw full((error as Error).message, error);
     }
   }
 

@@ -1,6 +1,7 @@
 import { HoldfastError } from '../errors.ts';
 import { type Document, decodeDocument } from '../model/document.ts';
 import { Database, type Transaction } from '../sqlite/database.ts';
+import { failpoint } from '../util/failpoint.ts';
 import {
   checksumOf,
   entryOf,
@@ -143,6 +144,7 @@ export class Journal implements AsyncDisposable {
       if (call !== undefined) this.#calls.delete(call.key);
     };
     const durable = this.#database.transaction((transaction) => {
+      failpoint('journal.beforeAppend');
       for (const entry of entries) insert(transaction, entry);
       if (call !== undefined) {
         transaction.prepare(INSERT_CALL).run(call.key, call.digest, JSON.stringify(call.answer), this.#now());
@@ -150,6 +152,7 @@ export class Journal implements AsyncDisposable {
       transaction.onCommit(() => {
         forget();
         for (const entry of added) entry.isDurable = true;
+        failpoint('journal.afterAppend');
       });
     });
     return {

@@ -1,7 +1,7 @@
 import type { LiveCopy } from '../../replica/live-copy.ts';
 import type { ChangeLog } from '../changelog/change-log.ts';
 import type { Config } from '../config.ts';
-import { Fallback } from '../fallback/fallback.ts';
+import { Fallback, type FallbackOptions } from '../fallback/fallback.ts';
 import type { CollectionRules, Question } from '../fallback/question.ts';
 import type { Coverage, Tier } from '../fallback/tiers.ts';
 import type { Entity, Model } from '../model/entity.ts';
@@ -12,7 +12,6 @@ import type { Store } from '../store/store.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { type MetricsRegistry, metricsOf, observe } from '../telemetry/metrics.ts';
 import { type Clock, systemClock } from '../util/clock.ts';
-import type { JournalParts } from './journal.ts';
 
 /** The log of the database, as far as the age of a copy depends on it. */
 export interface FollowedLog {
@@ -105,7 +104,7 @@ export interface OpenFallbackOptions {
   /** The other tiers that the configuration names. */
   readonly others?: readonly Tier[] | undefined;
   /** Takes writes while the database is away. Default: all are refused. */
-  readonly journal?: Pick<JournalParts, 'writes' | 'recover'> | undefined;
+  readonly journal?: Pick<FallbackOptions, 'writes' | 'recover'> | undefined;
   /** Called with each read. */
   readonly onRead?: ((question: Question<unknown>) => void) | undefined;
   readonly logger: Logger;
@@ -123,7 +122,7 @@ export function openFallback(options: OpenFallbackOptions): Fallback {
     ...{ deadlineMs, breaker, onRead, logger, metrics: metricsOf(metrics) },
     ...{ writes: journal?.writes, recover: journal?.recover },
   });
-  observe(metrics, { holdfast_fallback_open: () => (fallback.problems().length > 0 ? 1 : 0) });
+  observe(metrics, { holdfast_fallback_open: () => (fallback.status([]).state === 'CLOSED' ? 0 : 1) });
   return fallback;
 }
 

@@ -5,6 +5,8 @@ import type { Replay } from '../fallback/replay.ts';
 import { placeOf } from '../fallback/waiting.ts';
 import { decodeValue } from '../model/document.ts';
 
+export type { JournalEntry, JournalState };
+
 /** What an operator lists. */
 export interface JournalListing {
   /** Null: all. */

@@ -31,6 +31,8 @@ export interface JournalProofReport {
   /** Refused: none found in the log. */
   readonly rejected: number;
   readonly entries: number;
+  /** Kills by what the gateway was at. */
+  readonly [killed: string]: number;
 }
 
 const SCHEMA = `
@@ -42,10 +44,23 @@ type Plain @entity { id: ID! @id  name: String! }
 const JUDGED_EVERY = 20;
 const RECOVERY_MS = 60_000;
 
+/** Steps of journal and replay, with the most passes to let by before the one that kills. */
+const FAILPOINTS: Readonly<Record<string, number>> = {
+  'journal.beforeAppend': 20,
+  'journal.afterAppend': 20,
+  'replay.beforeWrite': 10,
+  'replay.afterWrite': 10,
+  'replay.afterSettle': 10,
+};
+/** Share of the gateways that kill themselves at a step instead of being killed at a random moment. */
+const FAILPOINT_SHARE = 0.4;
+/** Longest wait for writes, or for a step to be reached. */
+const REACH_MS = 3_000;
+
 /**
- * Two gateways over one MongoDB behind a proxy that lets it be away at random, refusing or hanging; writers write all the time. Kills one
- * gateway with SIGKILL at a random moment in each round: while it journals, replays, starts or does neither. Judged against the
- * change log in the database. Throws with the seed when a write that was acknowledged is not in effect once, or one refused is.
+ * Two gateways over one MongoDB behind a proxy that lets it be away at random, refusing or hanging; writers write all the time. In each
+ * round a gateway is killed with SIGKILL, at a random moment or after a step of journal or replay. Judged against the change log in
+ * the database. Throws with the seed when a write that was acknowledged is not in effect once, or one refused is.
  */
 export async function proveJournal(options: JournalProofOptions): Promise<JournalProofReport> {
   const { rounds, progress } = options;
@@ -55,40 +70,35 @@ export async function proveJournal(options: JournalProofOptions): Promise<Journa
   const { gateways, proxy } = cluster;
   const judge = new Judge(cluster);
   const writers = new Writers(gateways.map(({ url }) => url));
+  const outage = new Outage(proxy, random);
+  const kills: Record<string, number> = {};
   let round = 0;
-  let outages = 0;
-  let away = false;
-  const toggle = (): void => {
-    away = !away;
-    if (away) outages += 1;
-    const hangs = { kind: 'HANG_BEFORE', monitoring: true } as const;
-    proxy.set(...(away ? [random() < 0.7 ? ({ kind: 'REFUSE' } as const) : hangs] : []));
-    // What hangs stays so until its connection ends.
-    if (!away) proxy.reset();
-  };
   try {
     await judge.prepare();
     writers.start(seed);
     while (round < rounds) {
       const gateway = gateways[round % gateways.length] as Node;
       round += 1;
-      if (random() < 0.9) await gateway.ready;
-      await pause(random() * 300);
-      if (random() < 0.5) toggle();
-      await pause(random() * 150);
-      await gateway.kill();
-      gateway.start();
+      const killed = await killOne(gateway, { writers, outage, random });
+      kills[killed] = (kills[killed] ?? 0) + 1;
+      gateway.start(random() < FAILPOINT_SHARE ? { HOLDFAST_FAILPOINT: drawFailpoint(random) } : {});
       if (round % JUDGED_EVERY !== 0 && round !== rounds) continue;
-      if (away) toggle();
+      outage.end();
+      // Without a failpoint.
+      for (const each of gateways) {
+        await each.kill();
+        each.start();
+      }
       await Promise.all(gateways.map(({ ready }) => ready));
       await writers.pause();
-      if (writers.unexpected.length > 0)
+      if (writers.unexpected.length > 0) {
         throw new Error(`unexpected answers: ${writers.unexpected.slice(0, 3).join('; ')}`);
+      }
       await judge.judge(writers.take());
       writers.resume();
-      progress?.(`${round}/${rounds} kills, ${JSON.stringify(judge.totals)}`);
+      progress?.(`${round}/${rounds} kills, ${outage.count} outages, ${JSON.stringify(judge.totals)}`);
     }
-    return { seed, rounds, outages, ...judge.totals };
+    return { seed, rounds, outages: outage.count, ...judge.totals, ...kills };
   } catch (error) {
     const output = gateways.map((node) => `${node.data}: ${node.output().slice(-1_500)}`);
     throw new Error(`seed ${seed}, round ${round}: ${(error as Error).message}\n${output.join('\n')}`, {
@@ -96,6 +106,66 @@ export async function proveJournal(options: JournalProofOptions): Promise<Journa
     });
   } finally {
     await writers.stop();
+  }
+}
+
+function drawFailpoint(random: () => number): string {
+  const [name, passes] = Object.entries(FAILPOINTS)[Math.floor(random() * Object.keys(FAILPOINTS).length)] as [
+    string,
+    number,
+  ];
+  return `${name}:${1 + Math.floor(random() * passes)}`;
+}
+
+/** Ends a gateway by SIGKILL, while writes go on and the database comes or goes. What it was at, as far as is known. */
+async function killOne(
+  gateway: Node,
+  { writers, outage, random }: { writers: Writers; outage: Outage; random: () => number },
+): Promise<string> {
+  const { exited, url } = gateway;
+  const ended = async (ms: number): Promise<boolean> => (await Promise.race([exited, pause(ms)])) !== undefined;
+  // The next kill may come while it is still starting.
+  if (random() < 0.9) await Promise.race([gateway.ready, exited]);
+  if (random() < 0.6) outage.toggle();
+  const enough = writers.acknowledgedBy(url) + Math.ceil(random() * 10);
+  const until = performance.now() + REACH_MS;
+  while (writers.acknowledgedBy(url) < enough && performance.now() < until) if (await ended(5)) return 'at a step';
+  if (random() < 0.5) outage.toggle();
+  if (await ended(random() * 400)) return 'at a step';
+  const during = outage.isAway ? 'while it journals' : 'while it replays or writes';
+  await gateway.kill();
+  return during;
+}
+
+/** Lets the database be away and there again. */
+class Outage {
+  /** Outages so far. */
+  count = 0;
+  isAway = false;
+  readonly #proxy: DrillProxy;
+  readonly #random: () => number;
+
+  constructor(proxy: DrillProxy, random: () => number) {
+    this.#proxy = proxy;
+    this.#random = random;
+  }
+
+  toggle(): void {
+    if (this.isAway) {
+      this.end();
+      return;
+    }
+    this.isAway = true;
+    this.count += 1;
+    this.#proxy.set(this.#random() < 0.7 ? { kind: 'REFUSE' } : { kind: 'HANG_BEFORE', monitoring: true });
+  }
+
+  end(): void {
+    if (!this.isAway) return;
+    this.isAway = false;
+    this.#proxy.set();
+    // What hangs stays so until its connection ends.
+    this.#proxy.reset();
   }
 }
 

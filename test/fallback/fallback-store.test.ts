@@ -300,7 +300,7 @@ describe('FallbackStore', () => {
 
   it('offers writes that the database did not take to who takes them', async () => {
     const offered: RefusedWrite[] = [];
-    const result = { matchedCount: 1, repeated: false } as WriteResult;
+    const result = { matchedCount: 1, repeated: false, journalId: '1' } as unknown as WriteResult;
     const take = (write: RefusedWrite) => {
       offered.push(write);
       return write.method === 'insertOne' ? Promise.resolve(result) : undefined;

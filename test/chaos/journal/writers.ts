@@ -8,7 +8,7 @@ const WRITERS = 8;
 export const COUNTERS = 6;
 const RETRY_MS = 25;
 /** Between two writes of a writer: so that kills, not writes, use up the processors. */
-const BREATH_MS = 12;
+const BREATH_MS = 20;
 /** Documents of one writer; from then on it deletes. */
 const MOST_OWN = 20;
 /** The same key may be sent again after these. */
@@ -43,6 +43,7 @@ export class Writers {
   #written: Written[] = [];
   readonly unexpected: string[] = [];
   readonly #urls: readonly string[];
+  readonly #acknowledged = new Map<string, number>();
   readonly #end = new AbortController();
   #running: Promise<unknown> = Promise.resolve();
   #gate: Promise<void> = Promise.resolve();
@@ -58,6 +59,11 @@ export class Writers {
     this.#running = Promise.all(
       Array.from({ length: WRITERS }, (_, writer) => this.#write(writer, seededRandom(seed + writer))),
     );
+  }
+
+  /** Writes that the gateway at `url` acknowledged. */
+  acknowledgedBy(url: string): number {
+    return this.#acknowledged.get(url) ?? 0;
   }
 
   /** Resolves when every write that was begun has its answer. */
@@ -124,7 +130,12 @@ export class Writers {
       try {
         const { errors, data } = await post(url, query, variables, { 'idempotency-key': key }, 5_000);
         const code = errors?.[0]?.extensions.code;
-        if (code === undefined) return (data?.[field] as { outcome: Fate }).outcome;
+        if (code === undefined) {
+          this.#acknowledged.set(url, this.acknowledgedBy(url) + 1);
+          return (data?.[field] as { outcome: Fate }).outcome;
+        }
+        // A gateway knows only what was in its copy when the database went away.
+        if (code === 'NOT_FOUND' && !ambiguous) return 'REJECTED';
         if (!PASSING.has(code)) {
           this.unexpected.push(`${key} ${field} ${JSON.stringify(variables)}: ${code} ${errors?.[0]?.message}`);
           return undefined;
