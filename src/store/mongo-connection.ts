@@ -39,7 +39,7 @@ export interface MongoConnection extends AsyncDisposable {
 /**
  * Connects and asks the server what it can. Nothing of the gateway needs what the flags report; they are for status and logs.
  * Writes are acknowledged by a majority and its journals. The driver retries no write: whether to send one again is decided where
- * its outcome can be found out. It retries reads once.
+ * its outcome can be found out. It retries reads once, and nothing that a server with too much to do refused.
  * @throws CONFIG_INVALID for a URL that is none, or refused credentials; DATABASE_UNAVAILABLE
  */
 export async function connectMongo(url: string, options: MongoConnectionOptions = {}): Promise<MongoConnection> {
@@ -48,6 +48,8 @@ export async function connectMongo(url: string, options: MongoConnectionOptions 
     ...{ appName, maxPoolSize: poolSize, retryWrites: false, retryReads: true },
     ...{ serverSelectionTimeoutMS: reachMs, waitQueueTimeoutMS: reachMs, socketTimeoutMS: silenceMs },
     ...{ connectTimeoutMS: CONNECT_MS, heartbeatFrequencyMS: HEARTBEAT_MS },
+    // A server with too much to do is not asked again by each of its callers.
+    maxAdaptiveRetries: 0,
     writeConcern: { w: 'majority', journal: true },
   });
   const endWatch = watchGreetings({

@@ -57,7 +57,8 @@ describeWith('mongodb', 'Fallback of a MongoDB server that cannot be reached wel
     for (let resets = 0; resets < 5; resets++) {
       connects.push(await timed(async () => (await connectMongo(bench.url)).close()));
       await back(bench);
-      // The driver reads once more by itself, on a new connection.
+      // The driver reads once more by itself, on a new connection; it asks a server for it twice a second at most.
+      await new Promise((resolve) => setTimeout(resolve, 600));
       bench.proxy.set({ kind: 'RESET', commands: ['find'], times: 2 });
       const { source, ms } = await bench.read();
       expect(source).toBe('LIVE');
