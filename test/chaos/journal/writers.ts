@@ -132,7 +132,7 @@ export class Writers {
         const code = errors?.[0]?.extensions.code;
         if (code === undefined) {
           this.#acknowledged.set(url, this.acknowledgedBy(url) + 1);
-          return (data?.[field] as { outcome: Fate }).outcome;
+          return (data as Record<string, { outcome: Fate }>)[field]?.outcome;
         }
         // A gateway knows only what was in its copy when the database went away.
         if (code === 'NOT_FOUND' && !ambiguous) return 'REJECTED';
