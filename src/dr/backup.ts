@@ -3,6 +3,7 @@ import { HoldfastError, isHoldfastError } from '../errors.ts';
 import { openSql, type SqlSource } from '../sql/connect.ts';
 import { failpoint } from '../util/failpoint.ts';
 import { packageVersion } from '../util/package-version.ts';
+import { ArchivePlace } from './archive/archive-place.ts';
 import {
   type ChunkTotals,
   type ChunkWriter,
@@ -88,17 +89,13 @@ interface ChunkTask extends Task {
 export async function backup(options: BackupOptions): Promise<BackupSummary> {
   const storage = await openStorage(options.out);
   try {
-    if ((await storage.list()).length > 0) {
-      throw new HoldfastError(
-        'ALREADY_EXISTS',
-        `${storage.location} is not empty: give a place of its own for each backup.`,
-      );
-    }
+    const place = new ArchivePlace(storage);
+    await place.assertFree();
     try {
-      return await writeBackup(storage, options);
+      return await writeBackup(place, options);
     } catch (error) {
-      // What failed matters more than what could not be removed: without a manifest it is no backup.
-      await storage.removeAll().catch(() => {});
+      // Then what is there by now is the archive of somebody else.
+      if (!isHoldfastError(error, 'ALREADY_EXISTS')) await place.clear();
       throw error;
     }
   } catch (error) {
@@ -111,7 +108,8 @@ export async function backup(options: BackupOptions): Promise<BackupSummary> {
   }
 }
 
-async function writeBackup(storage: ArchiveStorage, options: BackupOptions): Promise<BackupSummary> {
+async function writeBackup(place: ArchivePlace, options: BackupOptions): Promise<BackupSummary> {
+  const { storage } = place;
   const startedAt = new Date();
   const workers = options.workers ?? 2;
   const signal = options.signal ?? new AbortController().signal;
@@ -137,11 +135,13 @@ async function writeBackup(storage: ArchiveStorage, options: BackupOptions): Pro
       bytes: chunks.reduce((sum, { bytes }) => sum + bytes, 0),
     })),
   );
+  await place.take();
   progress.phase('reading rows');
   const chunks = await writeChunks(storage, source, options, progress, signal);
   const manifest = manifestOf(source, chunks, options, startedAt);
   signal.throwIfAborted();
   await storage.flush();
+  await place.leave();
   await writeManifest(storage, manifest);
   failpoint('backup.afterManifest');
   progress.end('done');
