@@ -42,7 +42,7 @@ describe('the documents', () => {
     expect(used.map((match) => match[1]).filter((name) => !((name as string) in scripts))).toEqual([]);
   });
 
-  // After a change of the keys: vitest run --project unit -u test/documents.test.ts
+  // After a change of the keys: vitest run --project unit test/documents.test.ts -u
   it('list every configuration key', async () => {
     await expect(configurationPage()).toMatchFileSnapshot('../docs/configuration.md');
   });

@@ -42,7 +42,7 @@ describe('the catalogue of errors', () => {
     expect(mentioned(tests, code)).toBe(true);
   });
 
-  // After a change of the catalogue: vitest run --project unit -u test/errors.test.ts
+  // After a change of the catalogue: vitest run --project unit test/errors.test.ts -u
   it('is what docs/errors.md shows', async () => {
     await expect(manual()).toMatchFileSnapshot('../docs/errors.md');
   });
