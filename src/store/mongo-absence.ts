@@ -23,3 +23,26 @@ export function watchAbsence(client: MongoClient, onAway: (reason: string) => vo
     client.off('serverHeartbeatFailed', onFailed);
   };
 }
+
+/**
+ * Calls `onAbsent` when each server that the driver knows of has failed a heartbeat and none is known to be there: at once where
+ * connections are refused. Returns the function that ends it.
+ */
+export function watchArrival(client: MongoClient, onAbsent: () => void): () => void {
+  const failed = new Set<string>();
+  let known: readonly string[] = [];
+  const onChanged = ({ newDescription: { servers } }: TopologyDescriptionChangedEvent): void => {
+    known = [...servers.keys()];
+    for (const [address, { type }] of servers) if (type !== 'Unknown') failed.delete(address);
+  };
+  const onFailed = ({ connectionId }: ServerHeartbeatFailedEvent): void => {
+    failed.add(connectionId);
+    if (known.every((address) => failed.has(address))) onAbsent();
+  };
+  client.on('topologyDescriptionChanged', onChanged);
+  client.on('serverHeartbeatFailed', onFailed);
+  return () => {
+    client.off('topologyDescriptionChanged', onChanged);
+    client.off('serverHeartbeatFailed', onFailed);
+  };
+}

@@ -1,7 +1,7 @@
 import { type Db, MongoClient, type MongoClientOptions, MongoNotConnectedError } from 'mongodb';
 import { HoldfastError } from '../errors.ts';
 import { systemClock } from '../util/clock.ts';
-import { watchAbsence } from './mongo-absence.ts';
+import { watchAbsence, watchArrival } from './mongo-absence.ts';
 import { coded } from './mongo-errors.ts';
 import { watchGreetings } from './mongo-greetings.ts';
 import type { StoreCapabilities } from './store.ts';
@@ -18,7 +18,10 @@ export interface MongoConnectionOptions {
   readonly appName?: string | undefined;
   /** Connections at most. Default 32. */
   readonly poolSize?: number | undefined;
-  /** Longest wait for a server or a free connection, in ms: after it nothing was sent. Default 600. */
+  /**
+   * Longest wait for a server or a free connection, in ms: after it nothing was sent. Default 600; then the first connection does
+   * not wait for servers that all refuse it either.
+   */
   readonly reachMs?: number | undefined;
   /** Longest silence of a server that has an operation, in ms. Default 10,000. */
   readonly silenceMs?: number | undefined;
@@ -60,7 +63,7 @@ export async function connectMongo(url: string, options: MongoConnectionOptions 
   });
   try {
     const database = client.db(hasDatabase(url) ? undefined : DEFAULT_DATABASE);
-    const hello = await database.admin().command({ hello: 1 });
+    const hello = await greeted(client, database, options.reachMs === undefined);
     const close = (): Promise<void> => {
       endWatch();
       return client.close();
@@ -76,6 +79,25 @@ export async function connectMongo(url: string, options: MongoConnectionOptions 
     endWatch();
     await client.close();
     throw coded(error, 'connect to the store', 'READ');
+  }
+}
+
+/** The first answer of a server. @throws at once, when `hurried`, if every server refuses connections */
+async function greeted(
+  client: MongoClient,
+  database: Db,
+  hurried: boolean,
+): Promise<Readonly<Record<string, unknown>>> {
+  const greeting = database.admin().command({ hello: 1 });
+  if (!hurried) return greeting;
+  const absent = Promise.withResolvers<never>();
+  const endWatch = watchArrival(client, () =>
+    absent.reject(new MongoNotConnectedError('no server accepts connections')),
+  );
+  try {
+    return await Promise.race([greeting, absent.promise]);
+  } finally {
+    endWatch();
   }
 }
 
