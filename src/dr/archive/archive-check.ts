@@ -1,12 +1,14 @@
 import { createHash } from 'node:crypto';
 import { HoldfastError, isHoldfastError } from '../../errors.ts';
 import type { EncryptionKey } from './encryption-key.ts';
-import { MANIFEST_FILE, type Manifest } from './manifest.ts';
+import { type Chunk, MANIFEST_FILE, type Manifest } from './manifest.ts';
 import { readManifest } from './manifest-file.ts';
 import type { ArchiveStorage } from './storage.ts';
 
 /** Report of the last verification; the only file that may lie in an archive without being in its manifest. */
 export const VERIFIED_FILE = 'verified.json';
+/** Files that are read at once: the next bytes come while those that are there are summed. */
+const READ_AT_ONCE = 4;
 /** Problems that a message lists; all are counted. */
 const LISTED = 5;
 
@@ -47,20 +49,28 @@ export async function findProblems(
 ): Promise<ArchiveProblem[]> {
   const found = new Map((await storage.list()).map(({ name, bytes }) => [name, bytes]));
   const chunks = manifest.tables.flatMap((table) => table.chunks);
-  const problems: ArchiveProblem[] = [];
-  for (const { file, storedBytes, sha256 } of chunks) {
+  const problems: (ArchiveProblem | undefined)[] = [];
+  const look = async ({ file, storedBytes, sha256 }: Chunk): Promise<ArchiveProblem | undefined> => {
     const bytes = found.get(file);
-    found.delete(file);
-    if (bytes === undefined) problems.push({ file, what: 'is missing' });
-    else if (bytes !== storedBytes) problems.push({ file, what: `has ${bytes} bytes instead of ${storedBytes}` });
-    else if (!namesOnly && (await sha256Of(storage, file, { signal, onBytes })) !== sha256) {
-      problems.push({ file, what: 'was altered: SHA-256 differs' });
-    }
-  }
-  for (const file of found.keys()) {
-    if (file !== MANIFEST_FILE && file !== VERIFIED_FILE) problems.push({ file, what: 'is no part of the backup' });
-  }
-  return problems;
+    if (bytes === undefined) return { file, what: 'is missing' };
+    if (bytes !== storedBytes) return { file, what: `has ${bytes} bytes instead of ${storedBytes}` };
+    if (namesOnly || (await sha256Of(storage, file, { signal, onBytes })) === sha256) return undefined;
+    return { file, what: 'was altered: SHA-256 differs' };
+  };
+  const rest = chunks.entries();
+  const reader = async (): Promise<void> => {
+    for (const [index, chunk] of rest) problems[index] = await look(chunk);
+  };
+  // All end before an error is told: nothing reads any more when this throws.
+  const readers = Array.from({ length: READ_AT_ONCE }, reader);
+  await Promise.allSettled(readers);
+  await Promise.all(readers);
+  const named = new Set([MANIFEST_FILE, VERIFIED_FILE, ...chunks.map(({ file }) => file)]);
+  const added = [...found.keys()].filter((file) => !named.has(file));
+  return [
+    ...problems.filter((problem) => problem !== undefined),
+    ...added.map((file) => ({ file, what: 'is no part of the backup' })),
+  ];
 }
 
 /** One error for all of them. */

@@ -78,7 +78,12 @@ export class TargetSessions implements AsyncDisposable {
 
   /** Opens the workers' sessions. */
   async openWorkers(): Promise<readonly PostgresSession[]> {
-    for (let index = 0; index < this.#options.workers; index++) this.#workers.push(await openSession(this.#sql));
+    const opening = Array.from({ length: this.#options.workers }, async () => {
+      this.#workers.push(await openSession(this.#sql));
+    });
+    // None is still being opened when one has failed: it would be left behind.
+    await Promise.allSettled(opening);
+    await Promise.all(opening);
     return this.#workers;
   }
 

@@ -48,7 +48,9 @@ export async function runSuite(
   rounds: number,
 ): Promise<{ readonly text: string; readonly figures: unknown }> {
   process.stderr.write(`\n${title}\n`);
+  const started = performance.now();
   const samples = await alternate(contenders, serverPid, { rounds, warmUp: rounds > 1 });
+  process.stderr.write(`took ${((performance.now() - started) / 1000).toFixed(0)} s\n`);
   return {
     text: `### ${title}\n\n${table(runRows(contenders, samples))}\n\n${table(ratioRows(comparisons, samples))}\n`,
     figures: { title, comparisons, samples: Object.fromEntries(samples) },
