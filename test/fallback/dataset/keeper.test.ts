@@ -63,7 +63,7 @@ it('makes a new one when it is due, and not before', async () => {
   expect(keeper.status().capturedAt).not.toBe(first);
 });
 
-it('keeps the one it has when a refresh fails, and says why', async () => {
+it('row 18: keeps the one it has when the database goes away in the middle of a refresh, and says why', async () => {
   await using fixture = await keeperOver();
   await using keeper = fixture.open();
   keeper.start();

@@ -51,7 +51,7 @@ it.each([
     },
     'FOREIGN',
   ],
-])('passes over one that %s, and uses the older one', async (_what, damage, fault) => {
+])('row 19: passes over one that %s, says so, and uses the older one', async (_what, damage, fault) => {
   await using sets = await twoDatasets();
   damage(sets.newer.directory);
   await using dataset = await sets.open();
@@ -67,7 +67,7 @@ it.each([
     { model: loadModel([{ file: 'other.graphql', text: 'type Person @entity { id: ID! @id }' }]) },
     'DRIFTED',
   ],
-])('refuses all when they are %s', async (_what, options, fault) => {
+])('row 19: refuses all when they are %s', async (_what, options, fault) => {
   await using sets = await twoDatasets();
   await expect(sets.open(options)).rejects.toMatchObject({ code: 'DATASET_REFUSED', details: { fault } });
   expect(sets.refusals).toHaveLength(2);
