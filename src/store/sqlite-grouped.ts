@@ -1,5 +1,6 @@
 import { decodeDocument } from '../model/document.ts';
 import type { Collector, Match } from './collector.ts';
+import { decodedDocuments } from './decoded-documents.ts';
 import { compileFilter, type Matcher } from './filter.ts';
 import { keyOf } from './key.ts';
 import { valuesAt } from './path.ts';
@@ -40,7 +41,7 @@ function* byId(reader: Reader, table: Table, keys: readonly unknown[]): Generato
       continue;
     }
     const [row, text] = found;
-    groups.push([{ row, document: decodeDocument(text) }]);
+    groups.push([{ row, document: decodedDocuments.decode(table.number, row, text) }]);
     yield text.length;
   }
   return groups;

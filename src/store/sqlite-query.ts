@@ -1,6 +1,7 @@
 import { type Document, type DocumentText, decodeDocument } from '../model/document.ts';
 import type { KeyRange } from './bounds.ts';
 import { type Collector, InOrder, type Match, PartlyInOrder, Sorted } from './collector.ts';
+import { decodedDocuments } from './decoded-documents.ts';
 import { compileFilter, type Matcher } from './filter.ts';
 import type { Reader } from './slices.ts';
 import { compileSort } from './sort.ts';
@@ -110,7 +111,7 @@ function firstOf(reader: Reader, table: Table, { skip, limit }: Query, plan: Pla
     if (wanted === 0) break;
     found.push(...(statement.all(low, high, wanted) as unknown as Candidate[]));
   }
-  return found.slice(skip).map(([row, text]) => ({ row, document: decodeDocument(text) }));
+  return found.slice(skip).map(([row, text]) => ({ row, document: decodedDocuments.decode(table.number, row, text) }));
 }
 
 /** The row numbers of the matches, in the order of `_id`. A reading. */
