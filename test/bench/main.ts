@@ -2,6 +2,7 @@
 const BENCHMARKS: Readonly<Record<string, () => Promise<{ run(): Promise<void> }>>> = {
   dr: () => import('./dr.ts'),
   datasets: () => import('./datasets.ts'),
+  fallback: () => import('./fallback.ts'),
   gateway: () => import('./gateway.ts'),
   replication: () => import('./replication.ts'),
 };

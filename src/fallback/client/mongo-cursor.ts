@@ -2,6 +2,7 @@ import { type AbstractCursor, type ClientSession, Long } from 'mongodb';
 import { isHoldfastError } from '../../errors.ts';
 import type { Document } from '../../model/document.ts';
 import type { ClientFallback } from './client-fallback.ts';
+import { LightSignal } from './light-signal.ts';
 import { type DriverFind, type Plan, planFind, planPipeline } from './plan.ts';
 import { mark, type Provenance, provenanceOf } from './results.ts';
 import { type BsonOptions, driverForm } from './values.ts';
@@ -62,7 +63,7 @@ export function guardCursor<C extends AbstractCursor>(cursor: C, options: Guarde
       plan: () => planOf(inner),
       bson: inner.cursorOptions,
       signal: inner.signal,
-      ask: isAnew ? undefined : (ended) => withSignal(inner, ended, () => initialize(session)),
+      ask: isAnew ? undefined : (ended) => withSignal(inner, LightSignal.of(ended), () => initialize(session)),
     });
     if (found.tier === undefined) return found.answer;
     from = provenanceOf(found, Date.now());
