@@ -86,6 +86,14 @@ export class JournalView {
     return found.sort((a, b) => compareValues(a._id, b._id)).slice(0, limit);
   }
 
+  /** Whether the one document that a filter names was deleted by the principal, as an entry says that waits. */
+  isDeleted(collection: string, filter: Filter, principal: string): boolean {
+    const sole = soleId(filter);
+    if (sole === undefined) return false;
+    const waiting = this.#options.journal.waiting.of(placeOf(collection, sole));
+    return waiting.findLast((entry) => entry.principal === principal)?.document === null;
+  }
+
   /** Whether nothing came in between since a document was seen. */
   isCurrent(collection: string, { id, place, baseVersion, after }: Seen): boolean {
     if (after !== null) return this.#options.journal.waiting.of(place).some(({ seq }) => seq === after);

@@ -231,9 +231,13 @@ export class JournalWrites implements WriteFallback {
       const [seen] = await this.#found(write, filter, principal, 1);
       const committed = this.#committed(key);
       if (committed !== undefined) return { result: committed };
-      if (seen === undefined || seen.base === null) return { result: this.#nothing() };
+      if (seen === undefined) {
+        if (this.#view.isDeleted(collection, filter, principal)) return { result: this.#nothing() };
+        // The copy may not have it yet.
+        throw write.error;
+      }
       requireVersion(collection, seen, ifVersion, write);
-      const made = make(decodeDocument(seen.base));
+      const made = make(decodeDocument(seen.base as DocumentText));
       await this.#requireStorable(collection, seen, made, new Set());
       if (this.#view.isCurrent(collection, seen)) {
         const draft = this.#draft(collection, seen, made, key, principal, ifVersion !== undefined);

@@ -36,7 +36,7 @@ export interface JournalCall {
 
 /** What becomes of an entry that was waiting. */
 export type Settlement =
-  | { readonly state: 'REPLAYED'; readonly version: number | null }
+  | { readonly state: 'REPLAYED'; readonly version: number | null; readonly moved?: boolean | undefined }
   | { readonly state: 'CONFLICT' | 'HELD'; readonly reason: JournalReason };
 
 /** Entries on their way to the disk. */
@@ -70,6 +70,10 @@ export const KEEP_MS = 8 * 24 * 3_600_000;
 const PRUNE_ROWS = 5_000;
 /** What clients are told to wait. */
 const RETRY_AFTER_MS = 5_000;
+const MOVED: JournalReason = {
+  code: 'MOVED',
+  message: 'others had written the document since; this went together with it',
+};
 
 const SCHEMA = `CREATE TABLE IF NOT EXISTS entries (
   seq INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL UNIQUE, digest TEXT NOT NULL,
@@ -208,8 +212,8 @@ export class Journal implements AsyncDisposable {
   async settle(waiting: Waiting, settlement: Settlement): Promise<void> {
     const { state } = settlement;
     const version = settlement.state === 'REPLAYED' ? settlement.version : null;
-    const reason = settlement.state === 'REPLAYED' ? null : JSON.stringify(settlement.reason);
-    await this.#end(waiting, state, version, reason);
+    const reason = settlement.state === 'REPLAYED' ? (settlement.moved === true ? MOVED : null) : settlement.reason;
+    await this.#end(waiting, state, version, reason && JSON.stringify(reason));
   }
 
   /** Lets an entry that is held or in conflict wait again, by order of an operator. @throws NOT_FOUND; CONFLICT for any other entry */

@@ -12,8 +12,18 @@ import type { Waiting } from './waiting.ts';
 export interface ReplayBase {
   /** Null: no document. */
   readonly version: number | null;
+  /** Others had written the document by then, with what goes together with the entry that it was made on. */
+  readonly moved: boolean;
   /** It did not come there: why the entry cannot be made. */
   readonly broken?: HoldfastError | undefined;
+}
+
+/** What a write came to in the database. */
+export interface ReplayedWrite {
+  /** Of the document after it. */
+  readonly version: number | null;
+  /** Others had written the document since its base. Default false. */
+  readonly moved?: boolean | undefined;
 }
 
 export interface ReplayOptions {
@@ -22,7 +32,7 @@ export interface ReplayOptions {
    * Makes the write of an entry in the database, under its key; resolves when it is durable there, with the version the document has
    * then. @throws the store's errors; `details.conflict` names the conflict that was listed
    */
-  readonly write: (entry: JournalEntry, base: ReplayBase) => Promise<{ readonly version: number | null }>;
+  readonly write: (entry: JournalEntry, base: ReplayBase) => Promise<ReplayedWrite>;
   /** Whether writes to a collection may go to the database now. */
   readonly admits: (collection: string) => boolean;
   /** Epoch of the database. */
@@ -198,9 +208,9 @@ export class Replay implements AsyncDisposable {
       return;
     }
     failpoint('replay.beforeWrite');
-    let version: number | null;
+    let made: ReplayedWrite;
     try {
-      ({ version } = await write(entry, this.#baseOf(entry)));
+      made = await write(entry, this.#baseOf(entry));
     } catch (error) {
       const reason = reasonOf(error);
       if (reason === undefined) throw error;
@@ -209,7 +219,7 @@ export class Replay implements AsyncDisposable {
       return;
     }
     failpoint('replay.afterWrite');
-    await this.#settle(waiting, { state: 'REPLAYED', version });
+    await this.#settle(waiting, { state: 'REPLAYED', ...made });
     failpoint('replay.afterSettle');
   }
 
@@ -234,11 +244,11 @@ export class Replay implements AsyncDisposable {
   }
 
   #baseOf({ seq, baseVersion, after }: JournalEntry): ReplayBase {
-    if (after === null) return { version: baseVersion };
-    const { state, version } = this.#options.journal.entry(after);
-    if (state === JournalState.REPLAYED) return { version };
+    if (after === null) return { version: baseVersion, moved: false };
+    const { state, version, reason } = this.#options.journal.entry(after);
+    if (state === JournalState.REPLAYED) return { version, moved: reason?.code === 'MOVED' };
     const broken = new HoldfastError('CONFLICT', `entry ${seq} was made on entry ${after}, which is ${state}`);
-    return { version: null, broken };
+    return { version: null, moved: false, broken };
   }
 }
 

@@ -1,8 +1,8 @@
 import { HoldfastError, isHoldfastError } from '../errors.ts';
 import type { JournalEntry } from '../fallback/journal-entry.ts';
-import type { ReplayBase } from '../fallback/replay.ts';
+import type { ReplayBase, ReplayedWrite } from '../fallback/replay.ts';
 import { type Document, type DocumentText, decodeDocument, decodeValue, encodeDocument } from '../model/document.ts';
-import type { Entity } from '../model/entity.ts';
+import { ConflictPolicy, type Entity } from '../model/entity.ts';
 import type { Position } from '../model/position.ts';
 import type { Collection, Store, WriteResult } from '../store/store.ts';
 import { type ConflictPolicies, freeFields, type LateWrite } from './conflict-policies.ts';
@@ -31,45 +31,65 @@ export class JournalReplay {
   }
 
   /** Makes one write. What cannot be made is listed as a conflict before. @throws the store's errors (`conflict`, when it was listed) */
-  async write(entry: JournalEntry, base: ReplayBase): Promise<{ readonly version: number | null }> {
+  async write(entry: JournalEntry, base: ReplayBase): Promise<ReplayedWrite> {
     const { store, fence, copied } = this.#options;
     fence?.requireOpen();
     const collection = store().collection(entry.collection);
     try {
       if (base.broken !== undefined) throw base.broken;
-      const result = await this.#made(collection, entry, base.version);
+      const { result, moved } = await this.#made(collection, entry, base);
       await copied?.(result.position);
-      return result;
+      return { version: result.version, moved };
     } catch (error) {
       if (!isHoldfastError(error) || !REFUSALS.has(error.code) || error.details.conflict !== undefined) throw error;
       throw await this.#listed(collection, entry, error);
     }
   }
 
-  async #made(collection: Collection, entry: JournalEntry, baseVersion: number | null): Promise<WriteResult> {
+  async #made(collection: Collection, entry: JournalEntry, base: ReplayBase): Promise<Made> {
     const { key, digest, method, argument } = entry;
     const entity = this.#options.entities.get(entry.collection) as Entity;
     const idempotency = { key, digest };
-    const _id = decodeValue(entry.id);
-    const given = argument === null ? {} : decodeDocument(argument as DocumentText);
-    const isFree = method === 'updateOne' && !entry.strict && isCommutative(given, freeFields(entity));
-    const ifVersion = isFree ? undefined : (baseVersion ?? undefined);
-    const options = { idempotency, ifVersion };
-    const { policies } = this.#options;
-    const late = { entity, collection, id: _id, ifVersion, idempotency };
-    switch (method) {
-      case 'insertOne':
-        return collection.insertOne(given, { idempotency });
-      case 'replaceOne':
-        return found(await collection.replaceOne({ _id }, given, options), entry);
-      case 'updateOne': {
-        const write = collection.updateOne({ _id }, given, options);
-        return found(await this.#orLate(write, late, (each) => policies.update(each, given)), entry);
-      }
-      case 'deleteOne':
-        // Gone is what it was to be.
-        return this.#orLate(collection.deleteOne({ _id }, options), late, (each) => policies.delete(each));
+    if (method === 'insertOne') {
+      return {
+        result: await collection.insertOne(decodeDocument(argument as DocumentText), { idempotency }),
+        moved: false,
+      };
     }
+    const isFree =
+      method === 'updateOne' &&
+      !entry.strict &&
+      isCommutative(decodeDocument(argument as DocumentText), freeFields(entity));
+    if (!isFree && base.moved && entity.conflict !== ConflictPolicy.LAST_WRITE_WINS) throw movedOn(entry);
+    const ifVersion = isFree && base.moved ? undefined : (base.version ?? undefined);
+    try {
+      return { result: await this.#changed(collection, entry, entity, ifVersion), moved: isFree && base.moved };
+    } catch (error) {
+      if (!isFree || ifVersion === undefined || !isHoldfastError(error, 'CONFLICT')) throw error;
+      return { result: await this.#changed(collection, entry, entity, undefined), moved: true };
+    }
+  }
+
+  async #changed(
+    collection: Collection,
+    entry: JournalEntry,
+    entity: Entity,
+    ifVersion: number | undefined,
+  ): Promise<WriteResult> {
+    const { key, digest, method, argument, strict } = entry;
+    const { policies } = this.#options;
+    const _id = decodeValue(entry.id);
+    const options = { idempotency: { key, digest }, ifVersion };
+    const late = { entity, collection, id: _id, ifVersion, idempotency: options.idempotency };
+    // Gone is what a deletion is to bring about.
+    if (method === 'deleteOne') {
+      return this.#orLate(collection.deleteOne({ _id }, options), late, (each) => policies.delete(each));
+    }
+    const given = decodeDocument(argument as DocumentText);
+    if (method === 'replaceOne') return found(await collection.replaceOne({ _id }, given, options), entry);
+    const write = collection.updateOne({ _id }, given, options);
+    const isFree = !strict && isCommutative(given, freeFields(entity));
+    return found(await (isFree ? write : this.#orLate(write, late, (each) => policies.update(each, given))), entry);
   }
 
   /** A write that comes too late is settled as its entity says. */
@@ -106,6 +126,16 @@ export class JournalReplay {
 interface Met {
   readonly current: Document | null;
   readonly currentVersion: number | null;
+}
+
+interface Made {
+  readonly result: WriteResult;
+  readonly moved: boolean;
+}
+
+function movedOn({ seq, after }: JournalEntry): HoldfastError {
+  const reason = `entry ${after} was made on a version of others, which entry ${seq} does not go together with`;
+  return new HoldfastError('CONFLICT', reason);
 }
 
 /** What no further try will change. */

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { HoldfastError } from '../../src/errors.ts';
 import { Journal } from '../../src/fallback/journal.ts';
 import type { JournalDraft, JournalEntry } from '../../src/fallback/journal-entry.ts';
-import { Replay, type ReplayBase, type ReplayOptions } from '../../src/fallback/replay.ts';
+import { Replay, type ReplayBase, type ReplayedWrite, type ReplayOptions } from '../../src/fallback/replay.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { seededRandom } from '../support/random.ts';
 
@@ -25,7 +25,7 @@ async function setUp(options: Partial<ReplayOptions> = {}) {
   const bench = {
     ...{ journal, clock, tried },
     isOpen: true,
-    write: async (_entry: JournalEntry, _base: ReplayBase): Promise<{ version: number | null }> => ({ version: 1 }),
+    write: async (_entry: JournalEntry, _base: ReplayBase): Promise<ReplayedWrite> => ({ version: 1 }),
   };
   const trouble: unknown[] = [];
   const replay = new Replay({
@@ -87,7 +87,11 @@ describe('Replay', () => {
     };
     bench.replay.wake();
     await bench.settle();
-    expect(bases).toMatchObject({ 1: { version: 7 }, 2: { version: 8 }, 4: { broken: { code: 'CONFLICT' } } });
+    expect(bases).toMatchObject({
+      1: { version: 7 },
+      2: { version: 8, moved: false },
+      4: { broken: { code: 'CONFLICT' } },
+    });
     expect(bench.journal.list({ limit: 9 }).map(({ state }) => state)).toEqual([
       ...['REPLAYED', 'REPLAYED', 'CONFLICT', 'CONFLICT'],
     ]);

@@ -313,7 +313,7 @@ it('keeps conflicts for somebody to decide, with all that was made on them', asy
     ['CONFLICT', 'CONFLICT'],
     ['CONFLICT', 'NOT_FOUND'],
     ['CONFLICT', 'CONFLICT'],
-    ['REPLAYED', undefined],
+    ['REPLAYED', 'MOVED'],
     ['CONFLICT', 'ALREADY_EXISTS'],
   ]);
   const listed = bench.conflicts.list({ all: false, limit: 10, after: null });

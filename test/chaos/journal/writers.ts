@@ -134,8 +134,8 @@ export class Writers {
           this.#acknowledged.set(url, this.acknowledgedBy(url) + 1);
           return (data as Record<string, { outcome: Fate }>)[field]?.outcome;
         }
-        // A gateway knows only what was in its copy when the database went away.
-        if (code === 'NOT_FOUND' && !ambiguous) return 'REJECTED';
+        // It was created on the other gateway, and waits in the journal there.
+        if (code === 'NOT_FOUND') return 'REJECTED';
         if (!PASSING.has(code)) {
           this.unexpected.push(`${key} ${field} ${JSON.stringify(variables)}: ${code} ${errors?.[0]?.message}`);
           return undefined;
