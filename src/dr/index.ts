@@ -1,3 +1,4 @@
+export { type TableProgress, TableState } from '../model/dr-progress.ts';
 export { VERIFIED_FILE } from './archive/archive-check.ts';
 export type { Compression } from './archive/chunk-writer.ts';
 export { EncryptionKey, readKeyFile } from './archive/encryption-key.ts';
@@ -16,7 +17,7 @@ export {
 } from './archives.ts';
 export { type BackupOptions, type BackupSummary, backup } from './backup.ts';
 export { GraphFormat, type GraphTable, renderGraph } from './graph/render.ts';
-export { type DrProgress, type OnProgress, type TableProgress, TableState } from './progress.ts';
+export type { DrProgress, OnProgress } from './progress.ts';
 export { readGraph, type SourceGraph } from './read-graph.ts';
 export { type RestoreOptions, type RestoreSummary, restore } from './restore.ts';
 export { VerifyLevel, type VerifyReport, type VerifyReports } from './verified-file.ts';

@@ -1,5 +1,6 @@
+import { type TableProgress, TableState } from '../model/dr-progress.ts';
 import { type Clock, systemClock } from '../util/clock.ts';
-import { type DrProgress, type OnProgress, type TableProgress, TableState } from './progress.ts';
+import type { DrProgress, OnProgress } from './progress.ts';
 
 /** Shortest time between two reports. */
 const REPORT_MS = 250;

@@ -1,3 +1,5 @@
+import type { TableProgress, WorkProgress } from '../model/dr-progress.ts';
+
 /** Disaster recovery as an operator of a gateway asks for it; `schema/dr.graphql` carries exactly these calls and says what fields mean. */
 export interface DrService {
   sources(): Promise<readonly DrSource[]>;
@@ -70,37 +72,14 @@ export interface DrJob {
   readonly target: string | null;
   readonly backup: string;
   readonly level: DrVerifyLevel | null;
-  readonly progress: DrProgress | null;
-  readonly tables: readonly DrTable[];
+  readonly progress: WorkProgress | null;
+  readonly tables: readonly TableProgress[];
   readonly notices: readonly string[];
   readonly by: string;
   readonly createdAt: string;
   readonly startedAt: string | null;
   readonly endedAt: string | null;
   readonly error: { readonly code: string; readonly message: string } | null;
-}
-
-export interface DrProgress {
-  readonly phase: string;
-  readonly tablesDone: number;
-  readonly tablesTotal: number;
-  readonly rowsDone: number;
-  readonly bytesDone: number;
-  readonly bytesTotal: number;
-  /** 0…100. */
-  readonly percent: number;
-  readonly etaMs: number | null;
-}
-
-export interface DrTable {
-  readonly name: string;
-  readonly state: 'QUEUED' | 'RUNNING' | 'DONE' | 'FAILED';
-  readonly rows: number;
-  readonly bytes: number;
-  readonly worker: number | null;
-  readonly startedAt: string | null;
-  readonly endedAt: string | null;
-  readonly error: string | null;
 }
 
 export interface DrSource {

@@ -5,14 +5,7 @@ import { MysqlSession } from '../../sql/mysql-session.ts';
 import type { ConsistencyGrade, SchemaObject, SequenceValue } from '../archive/manifest.ts';
 import { ancestors, type ForeignKey, tableGraph } from '../graph/table-graph.ts';
 import { chunkBytes } from '../plan/page-ranges.ts';
-import type {
-  BackupSource,
-  SourceCheck,
-  SourceFacts,
-  SourceOptions,
-  SourceReader,
-  SourceTable,
-} from './backup-source.ts';
+import type { BackupSource, SourceCheck, SourceFacts, SourceOptions, SourceTable } from './backup-source.ts';
 import { type MariadbCatalog, type MariadbTable, readMariadbCatalog } from './mariadb-catalog.ts';
 import { chunkOf, manifestColumn, planMariadbChunks } from './mariadb-chunks.ts';
 import { mariadbError } from './mariadb-errors.ts';
@@ -28,6 +21,7 @@ import {
   selectSubset,
 } from './mariadb-subset.ts';
 import { objectsOf } from './postgres-objects.ts';
+import { assertClosure, noSuchTable, readerOf } from './source-reader.ts';
 
 /** Engines that keep the rows they show. Others show rows of other tables or servers. */
 const OWN_ROWS = new Set(['innodb', 'myisam', 'aria', 'memory', 'csv', 'archive', 'blackhole', 'rocksdb', 'tokudb']);
@@ -49,11 +43,6 @@ export async function checkMariadbSource(sql: SqlConnections, options: SourceChe
   } catch (error) {
     throw mariadbError(`check ${sql.location}`, error);
   }
-}
-
-function assertClosure({ closure, suffixes }: SourceCheck): void {
-  if (!closure || Object.keys(suffixes).length > 0) return;
-  throw new HoldfastError('VALIDATION_FAILED', 'A closure needs at least one suffix to begin with.');
 }
 
 async function openSource(sql: SqlConnections, options: SourceOptions): Promise<BackupSource> {
@@ -148,7 +137,7 @@ async function planSource(snapshot: MariadbSnapshot, flavour: Flavour, options: 
   for (const session of sessions) await session.set('character_set_results = NULL');
   return {
     ...{ facts, tables: planned, extension: 'rows' },
-    readers: sessions.map(readerOf),
+    readers: sessions.map((session) => readerOf(session, session.readRows.bind(session), mariadbError)),
     [Symbol.asyncDispose]: () => snapshot[Symbol.asyncDispose](),
   };
 }
@@ -198,9 +187,7 @@ function chooseTables(
   const roots = names.map((name) => {
     const found = tables.find((table) => table.name === name);
     if (found !== undefined) return found.id;
-    throw new HoldfastError('VALIDATION_FAILED', `There is no table ${name} in the source.`, {
-      details: { table: name },
-    });
+    throw noSuchTable(name);
   });
   return ancestors(roots, keys);
 }
@@ -233,23 +220,6 @@ async function readSequences(session: MysqlSession, objects: readonly SchemaObje
     values.push({ schema: '', name, lastValue: row?.next ?? '', isCalled: false });
   }
   return values;
-}
-
-function readerOf(session: MysqlSession): SourceReader {
-  return {
-    async read(chunk, onRows, signal) {
-      const cut = (): void => session.destroy();
-      signal.addEventListener('abort', cut, { once: true });
-      try {
-        signal.throwIfAborted();
-        return await session.readRows(chunk.select(), onRows);
-      } catch (error) {
-        throw mariadbError(`read ${chunk.of}`, error);
-      } finally {
-        signal.removeEventListener('abort', cut);
-      }
-    },
-  };
 }
 
 /** The foreign keys of a database, for its graph. @throws DR_INCOMPATIBLE, DATABASE_UNAVAILABLE */

@@ -35,9 +35,10 @@ import {
   planMariadbRestore,
   type RowsOf,
 } from './mariadb-target-plan.ts';
-import { MariadbTargetSessions } from './mariadb-target-sessions.ts';
+import { MARIADB_TARGET_SESSIONS } from './mariadb-target-sessions.ts';
 import type { RestoreBinding } from './postgres-progress.ts';
 import type { PreparedRestore, RestoreOrder, RestoreTarget } from './restore-target.ts';
+import { TargetSessions } from './target-sessions.ts';
 
 /** Times that a transaction is tried which loses a deadlock; meanwhile the other one has finished. */
 const TRIES = 5;
@@ -49,7 +50,7 @@ const LISTED = 5;
 /** Opens a MariaDB or MySQL database to restore into; nothing is written before {@link MariadbTarget.prepare}. */
 export async function openMariadbTarget(target: SqlSource, order: RestoreOrder): Promise<MariadbTarget> {
   const { workers, signal, manifest } = order;
-  const sessions = await MariadbTargetSessions.open(target, { backup: manifest.id, workers, signal });
+  const sessions = await TargetSessions.open(target, MARIADB_TARGET_SESSIONS, { backup: manifest.id, workers, signal });
   try {
     return new MariadbTarget(sessions, order, await readFlavour(sessions.coordinator));
   } catch (error) {
@@ -66,13 +67,13 @@ type Begin = 'fresh' | 'complete' | { readonly done: ReadonlySet<string> };
  * transactions there: a run that goes on looks whether the object is there before it creates what was not marked.
  */
 export class MariadbTarget implements RestoreTarget<MariadbTask, MysqlSession> {
-  readonly #sessions: MariadbTargetSessions;
+  readonly #sessions: TargetSessions<MysqlSession>;
   readonly #order: RestoreOrder;
   readonly #flavour: Flavour;
   #workers: readonly MysqlSession[] = [];
   #isResumed = false;
 
-  constructor(sessions: MariadbTargetSessions, order: RestoreOrder, flavour: Flavour) {
+  constructor(sessions: TargetSessions<MysqlSession>, order: RestoreOrder, flavour: Flavour) {
     this.#sessions = sessions;
     this.#order = order;
     this.#flavour = flavour;

@@ -1,22 +1,11 @@
-import { HoldfastError, isHoldfastError } from '../../errors.ts';
+import { HoldfastError } from '../../errors.ts';
 import type { SqlConnections } from '../../sql/connect.ts';
 import { qualifiedPostgres } from '../../sql/identifiers.ts';
 import { PostgresSession, sqlState } from '../../sql/postgres-session.ts';
-import { Dialect, type ManifestColumn, type RowFormat, type SequenceValue } from '../archive/manifest.ts';
+import { Dialect, type SequenceValue } from '../archive/manifest.ts';
 import { ancestors, type ForeignKey, tableGraph } from '../graph/table-graph.ts';
-import { isBinaryStable } from '../plan/binary-types.ts';
-import { chunkBytes, pageRanges } from '../plan/page-ranges.ts';
-import type { TidSet } from '../plan/tid-set.ts';
-import {
-  type BackupSource,
-  CATALOG_NOTE,
-  type SourceCheck,
-  type SourceChunk,
-  type SourceFacts,
-  type SourceOptions,
-  type SourceReader,
-  type SourceTable,
-} from './backup-source.ts';
+import { chunkBytes } from '../plan/page-ranges.ts';
+import type { BackupSource, SourceCheck, SourceFacts, SourceOptions, SourceTable } from './backup-source.ts';
 import {
   type CatalogTable,
   type PostgresCatalog,
@@ -24,28 +13,17 @@ import {
   readHolders,
   readTableOfObjects,
 } from './postgres-catalog.ts';
-import { type CopyRows, copyRows } from './postgres-copy.ts';
-import { readDumpFile } from './postgres-dump-file.ts';
+import { chooseFormat, columnsOf, holders, largeObjectRows, planChunks } from './postgres-chunks.ts';
 import { targetError } from './postgres-errors.ts';
-import { type CatalogExport, exportCatalog } from './postgres-export.ts';
 import { largeObjects, objectsOf, refreshObjects, schemaObjects } from './postgres-objects.ts';
-import { choosePgDump, dumpSchema, type PgDump } from './postgres-pg-dump.ts';
-import { LOCK_MESSAGE, type PostgresSnapshot, takeSnapshot } from './postgres-snapshot.ts';
+import { choosePgDump } from './postgres-pg-dump.ts';
+import { readByCatalog, readByPgDump, type SourceSchema } from './postgres-schema.ts';
+import { type PostgresSnapshot, takeSnapshot } from './postgres-snapshot.ts';
 import { findSubset, prepareSuffixes, resolveSuffixes, type Subset } from './postgres-subset.ts';
+import { assertClosure, noSuchTable, readerOf } from './source-reader.ts';
 
-/** First version that scans a range of pages without reading the others. */
-const TID_RANGE_SCAN = 140_000;
-/** We hold every lock that pg_dump asks for: it could only wait for somebody who waits for us. */
-const DUMP_LOCK_WAIT_MS = 500;
 /** Sequences asked for in one statement. */
 const SEQUENCES_AT_ONCE = 200;
-/** Tables smaller than this are kept as text: there is little to win. */
-const SAMPLED_BYTES = 8 << 20;
-const SAMPLED_PAGES = 64;
-/** Rows that one chunk of selected rows holds. */
-const SELECTED_AT_ONCE = 50_000;
-/** A guess, for the estimate of bytes alone. */
-const ROWS_OF_A_PAGE = 60;
 
 /** Holds a PostgreSQL database still and plans what is read of it. @throws what `backup` names */
 export async function openPostgresSource(sql: SqlConnections, options: SourceOptions): Promise<BackupSource> {
@@ -71,11 +49,6 @@ export async function checkPostgresSource(
   } catch (error) {
     throw sourceError(`check ${sql.location}`, error);
   }
-}
-
-function assertClosure({ closure, suffixes }: Pick<SourceOptions, 'suffixes' | 'closure'>): void {
-  if (!closure || Object.keys(suffixes).length > 0) return;
-  throw new HoldfastError('VALIDATION_FAILED', 'A closure needs at least one suffix to begin with.');
 }
 
 async function openSource(sql: SqlConnections, options: SourceOptions): Promise<BackupSource> {
@@ -169,44 +142,6 @@ function assertReadable(catalog: PostgresHolders): void {
   );
 }
 
-/** The schema as it is written into the archive, and what is to be said about it. */
-interface SourceSchema extends CatalogExport {
-  readonly notes: readonly string[];
-}
-
-/** @throws DR_UNSUPPORTED_OBJECT for objects that only pg_dump keeps, unless they may be left out */
-async function readByCatalog(session: PostgresSession, options: SourceOptions): Promise<SourceSchema> {
-  options.onPhase('reading the schema without pg_dump');
-  const schema = await exportCatalog(session);
-  if (schema.unsupported.length > 0 && !options.allowUnsupported) {
-    throw new HoldfastError(
-      'DR_UNSUPPORTED_OBJECT',
-      `Without pg_dump the backup cannot hold ${schema.unsupported.join('; ')}: install the PostgreSQL client of the server's version.`,
-      { details: { objects: schema.unsupported } },
-    );
-  }
-  return { ...schema, notes: [CATALOG_NOTE] };
-}
-
-async function readByPgDump(
-  tool: PgDump,
-  sql: SqlConnections,
-  { name, signal, encoding }: { readonly name: string; readonly signal: AbortSignal; readonly encoding: string },
-): Promise<SourceSchema> {
-  try {
-    const bytes = await dumpSchema(tool, sql.endpoint, {
-      ...{ snapshot: name, lockWaitMs: DUMP_LOCK_WAIT_MS, signal },
-      encoding: encoding === 'SQL_ASCII' ? 'SQL_ASCII' : 'UTF8',
-    });
-    return { entries: readDumpFile(bytes), unsupported: [], notes: [] };
-  } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    if (isHoldfastError(error) || LOCK_MESSAGE.test(message)) throw error;
-    const code = /permission denied/.test(message) ? 'DR_PRIVILEGE_MISSING' : 'DR_INCOMPATIBLE';
-    throw new HoldfastError(code, `pg_dump could not read the schema: ${message}`, { cause: error });
-  }
-}
-
 async function planSource(
   snapshot: PostgresSnapshot,
   schema: SourceSchema,
@@ -292,7 +227,7 @@ async function planSource(
   return {
     facts,
     tables: planned,
-    readers: snapshot.workers.map(readerOf),
+    readers: snapshot.workers.map((session) => readerOf(session, session.copyOut.bind(session), sourceError)),
     extension: 'copy',
     [Symbol.asyncDispose]: () => snapshot[Symbol.asyncDispose](),
   };
@@ -329,114 +264,7 @@ function chooseTables(
 export function tablesNamed(catalog: PostgresHolders, name: string): readonly CatalogTable[] {
   const found = catalog.tables.filter((table) => table.name === name || `${table.schema}.${table.name}` === name);
   if (found.length > 0) return found;
-  throw new HoldfastError('VALIDATION_FAILED', `There is no table ${name} in the source.`, {
-    details: { table: name },
-  });
-}
-
-/** The tables that hold the rows kept as a table's own; each with the columns in that table's order. */
-function holders(table: CatalogTable, tables: readonly CatalogTable[]): readonly CatalogTable[] {
-  if (!table.scattered) return tables.some(({ oid, scattered }) => scattered && oid === table.root) ? [] : [table];
-  const parts = tables.filter(({ root, kind }) => root === table.oid && kind === 'r');
-  return parts.map((part) => ({ ...part, columns: table.columns }));
-}
-
-function columnsOf(table: CatalogTable): ManifestColumn[] {
-  return table.columns.map(({ name, type, generated }) => ({ name, type, generated, transform: null, masked: null }));
-}
-
-/** Binary where it was asked for or is not larger; both only where every type has the same binary form in every version. */
-async function chooseFormat(
-  session: PostgresSession,
-  table: CatalogTable,
-  asked: SourceOptions['format'],
-): Promise<Exclude<RowFormat, 'packets'>> {
-  if (asked === 'text' || table.kind === 'p') return 'text';
-  const kept = table.columns.filter(({ generated }) => !generated);
-  if (kept.length === 0 || !isBinaryStable(kept.map(({ base }) => base))) return 'text';
-  if (asked === 'binary') return 'binary';
-  if (table.bytes < SAMPLED_BYTES || session.version < TID_RANGE_SCAN) return 'text';
-  const size = async (format: 'text' | 'binary'): Promise<number> => {
-    let bytes = 0;
-    await session.copyOut(copyRows(table, { pages: { from: 0, to: SAMPLED_PAGES } }, format), (rows) => {
-      bytes += rows.length;
-    });
-    return bytes;
-  };
-  return (await size('binary')) <= (await size('text')) ? 'binary' : 'text';
-}
-
-interface ChunkOptions {
-  readonly format: 'text' | 'binary';
-  /** Bytes of a chunk. */
-  readonly target: number;
-  readonly version: number;
-  /** The selected rows; undefined for all. */
-  readonly rows: TidSet | undefined;
-}
-
-function planChunks(table: CatalogTable, { format, target, version, rows }: ChunkOptions): SourceChunk[] {
-  if (table.kind === 'p') return [];
-  const chunk = (range: string | null, bytes: number, copied: CopyRows): SourceChunk => ({
-    of: `table ${qualifiedPostgres(table)}`,
-    range,
-    bytes,
-    select: () => copyRows(table, copied, format),
-  });
-  if (rows !== undefined) return planSelected(table, format, rows);
-  if (table.condition !== null) {
-    const condition = table.condition.replace(/^\s*WHERE\s/i, '');
-    return [chunk(table.condition || null, table.bytes, condition === '' ? {} : { condition })];
-  }
-  const ranges = pageRanges(table, version < TID_RANGE_SCAN ? Number.POSITIVE_INFINITY : target);
-  if (ranges.length === 1) return [chunk(null, table.bytes, {})];
-  return ranges.map((pages) => chunk(`ctid [${pages.from},${pages.to ?? ''})`, pages.bytes, { pages }));
-}
-
-/** Selected rows by their places, a fixed number in each chunk. */
-function planSelected(table: CatalogTable, format: 'text' | 'binary', rows: TidSet): SourceChunk[] {
-  const count = Math.ceil(rows.size / SELECTED_AT_ONCE);
-  const bytes = Math.round(
-    (table.bytes * Math.min(1, rows.size / (table.pages * ROWS_OF_A_PAGE))) / Math.max(1, count),
-  );
-  return Array.from({ length: count }, (_, index) => ({
-    of: `table ${qualifiedPostgres(table)}`,
-    range: `selected rows [${index * SELECTED_AT_ONCE},${Math.min(rows.size, (index + 1) * SELECTED_AT_ONCE)})`,
-    bytes,
-    select: () => {
-      const places = rows.slice(index * SELECTED_AT_ONCE, SELECTED_AT_ONCE);
-      return copyRows(table, { condition: `t.ctid = ANY ('${places}'::tid[])` }, format);
-    },
-  }));
-}
-
-/** The bytes of the large objects, as the rows that the server keeps of them. */
-async function largeObjectRows(session: PostgresSession, id: number): Promise<SourceTable> {
-  const [row] = await session.query(`SELECT pg_table_size('pg_catalog.pg_largeobject')::text AS bytes`);
-  const column = (name: string, type: string): ManifestColumn => ({
-    name,
-    type,
-    generated: false,
-    transform: null,
-    masked: null,
-  });
-  return {
-    id,
-    schema: 'pg_catalog',
-    name: 'pg_largeobject',
-    columns: [column('loid', 'oid'), column('pageno', 'integer'), column('data', 'bytea')],
-    format: 'text',
-    suffix: null,
-    engine: null,
-    chunks: [
-      {
-        of: 'large objects',
-        range: null,
-        bytes: Number(row?.bytes ?? 0),
-        select: () => 'COPY (SELECT loid, pageno, data FROM pg_catalog.pg_largeobject) TO STDOUT (FORMAT text)',
-      },
-    ],
-  };
+  throw noSuchTable(name);
 }
 
 /** Values of sequences are in no snapshot: they are at least those of its moment, and so give no number twice. */
@@ -463,23 +291,6 @@ async function readPosition(snapshot: PostgresSnapshot): Promise<Record<string, 
   const [row] = await snapshot.coordinator.query(`
     SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END::text AS wal, pg_current_snapshot()::text AS snapshot`);
   return { wal: row?.wal ?? '', snapshot: row?.snapshot ?? '', exported: snapshot.name };
-}
-
-function readerOf(session: PostgresSession): SourceReader {
-  return {
-    async read(chunk, onRows, signal) {
-      const cut = (): void => session.destroy();
-      signal.addEventListener('abort', cut, { once: true });
-      try {
-        signal.throwIfAborted();
-        return await session.copyOut(chunk.select(), onRows);
-      } catch (error) {
-        throw sourceError(`read ${chunk.of}`, error);
-      } finally {
-        signal.removeEventListener('abort', cut);
-      }
-    },
-  };
 }
 
 /** What the server said, as an error of ours; other errors as they are. */

@@ -18,9 +18,10 @@ import { assertMayCreate, assertVersion, findContents, refuseContents } from './
 import { findDifferences, findRows } from './postgres-target-compare.ts';
 import { assertTablesMatch, planDataRestore, prepareTables } from './postgres-target-data.ts';
 import { planFullRestore, type RowLoad, type TargetTask, type TargetWork } from './postgres-target-plan.ts';
-import { TargetSessions } from './postgres-target-sessions.ts';
+import { POSTGRES_TARGET_SESSIONS } from './postgres-target-sessions.ts';
 import { forgetLost } from './postgres-target-unlogged.ts';
 import type { PreparedRestore, RestoreOrder, RestoreTarget } from './restore-target.ts';
+import { TargetSessions } from './target-sessions.ts';
 
 /** Times that a transaction is tried which loses a deadlock; meanwhile the other one has finished. */
 const TRIES = 5;
@@ -33,13 +34,17 @@ const FORGIVEN_STATES = /^(42704|42501)$/;
 /** Opens a PostgreSQL database to restore into; nothing is written before {@link PostgresTarget.prepare}. */
 export async function openPostgresTarget(target: SqlSource, order: RestoreOrder): Promise<PostgresTarget> {
   const { workers, signal, manifest } = order;
-  const sessions = await TargetSessions.open(target, { backup: manifest.id, workers, signal });
+  const sessions = await TargetSessions.open(target, POSTGRES_TARGET_SESSIONS, {
+    backup: manifest.id,
+    workers,
+    signal,
+  });
   return new PostgresTarget(sessions, order);
 }
 
 /** {@link RestoreTarget} of PostgreSQL. Each task is one transaction with its mark in {@link PROGRESS_SCHEMA}. */
 export class PostgresTarget implements RestoreTarget<TargetTask, PostgresSession> {
-  readonly #sessions: TargetSessions;
+  readonly #sessions: TargetSessions<PostgresSession>;
   readonly #order: RestoreOrder;
   /** Roles that objects can be given to. */
   #roles: ReadonlySet<string> = new Set();
@@ -47,7 +52,7 @@ export class PostgresTarget implements RestoreTarget<TargetTask, PostgresSession
   #user = '';
   #workers: readonly PostgresSession[] = [];
 
-  constructor(sessions: TargetSessions, order: RestoreOrder) {
+  constructor(sessions: TargetSessions<PostgresSession>, order: RestoreOrder) {
     this.#sessions = sessions;
     this.#order = order;
   }

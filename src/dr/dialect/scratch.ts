@@ -1,17 +1,20 @@
-import { openSql, type SqlSource } from '../../sql/connect.ts';
+import type { SqlSource } from '../../sql/connect.ts';
 import type { Manifest } from '../archive/manifest.ts';
-import { createMariadbScratch, dropMariadbScratch } from './mariadb-scratch.ts';
-import { createPostgresScratch, dropPostgresScratch, type ScratchDatabase } from './postgres-scratch.ts';
+import { MARIADB_SCRATCH } from './mariadb-scratch.ts';
+import { dropPostgresDatabase, postgresScratch } from './postgres-scratch.ts';
+import { createScratchDatabase, openBeside, type ScratchDatabase } from './scratch-database.ts';
 
-/** Creates an empty database that a backup can be restored into, beside another one; it is dropped when it is disposed of. */
+/**
+ * Creates an empty database that a backup can be restored into, beside another one; it is dropped when it is disposed of.
+ * @throws DR_PRIVILEGE_MISSING without the right to create databases, DATABASE_UNAVAILABLE, CONFIG_INVALID
+ */
 export function createScratch(beside: SqlSource, name: string, manifest: Manifest): Promise<ScratchDatabase> {
-  return manifest.dialect === 'postgres'
-    ? createPostgresScratch(beside, name, manifest)
-    : createMariadbScratch(beside, name);
+  const dialect = manifest.dialect === 'postgres' ? postgresScratch(manifest.server.encoding) : MARIADB_SCRATCH;
+  return createScratchDatabase(beside, name, dialect);
 }
 
-/** Drops a scratch database that a process left when it was killed; nothing happens when there is none. */
-export function dropScratch(beside: SqlSource, name: string): Promise<void> {
-  const { driver } = openSql(beside, { connections: 1, applicationName: 'holdfast drill' });
-  return driver === 'postgres' ? dropPostgresScratch(beside, name) : dropMariadbScratch(beside, name);
+/** Drops a scratch database that a process left when it was killed; nothing happens when there is none. @throws as {@link createScratch} */
+export async function dropScratch(beside: SqlSource, name: string): Promise<void> {
+  await using sql = openBeside(beside);
+  await (sql.driver === 'postgres' ? dropPostgresDatabase(sql, name) : MARIADB_SCRATCH.drop(sql, name));
 }

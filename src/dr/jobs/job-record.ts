@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import { ERRORS, type ErrorCode, HoldfastError } from '../../errors.ts';
+import { TableState } from '../../model/dr-progress.ts';
 import { RestoreMode } from '../dialect/restore-target.ts';
-import { TableState } from '../progress.ts';
 import { VerifyLevel } from '../verified-file.ts';
 
 /** What a job does. */
