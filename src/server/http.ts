@@ -16,6 +16,7 @@ import type { HttpOptions, HttpServer } from './options.ts';
 import { OriginPolicy } from './origin.ts';
 import { addIndexPage, addOpsPages } from './pages.ts';
 import { Sockets } from './sockets.ts';
+import { tolerateStrayRejections } from './stray-rejections.ts';
 
 const DEFAULT_GRACE_MS = 10_000;
 const DEFAULT_PING_MS = 12_000;
@@ -31,6 +32,7 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
   const { schema, logger, authenticate, isCurrent, path = '/graphql', pingMs = DEFAULT_PING_MS } = options;
   const { random = Math.random, delay = sleep } = options;
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  tolerateStrayRejections();
   const observer = new Observer(logger, options.metrics);
   const errors: ErrorFormat = {
     production: options.production === true,
