@@ -2,6 +2,7 @@ import {
   type DocumentNode,
   type ExecutionResult,
   type FragmentDefinitionNode,
+  type GraphQLError,
   type GraphQLLeafType,
   type GraphQLSchema,
   getVariableValues,
@@ -147,7 +148,7 @@ function execute(
     failed = true;
     giveUp();
   };
-  const trusted = (result: unknown) => (failed || variant.impure ? undefined : (result as ExecutionResult));
+  const trusted = (result: unknown) => (failed || variant.impure ? undefined : worded(result as ExecutionResult));
   try {
     const result: unknown = query(undefined, { ...facts, fail } satisfies Run, {});
     if (!isPromise(result)) return trusted(result);
@@ -158,6 +159,20 @@ function execute(
   } catch {
     return undefined;
   }
+}
+
+/** What graphql-jit says of a null in a field that the query has several times: it names the field as often. */
+const REPEATED_FIELD = /^(Cannot return null for non-nullable field \w+\.)\((\w+)(?:,\2)+\)\.$/;
+
+/** The result with its errors worded as graphql-js words them. */
+function worded(result: ExecutionResult): ExecutionResult {
+  if (result.errors === undefined) return result;
+  const errors = result.errors.map((error): GraphQLError => {
+    const message = error.message.replace(REPEATED_FIELD, '$1$2.');
+    // The message of an error is read-only.
+    return message === error.message ? error : Object.create(error, { message: { value: message, enumerable: true } });
+  });
+  return { ...result, errors };
 }
 
 /** Serializes like graphql-js, and notices what compiled code took for a value although it was none. */
