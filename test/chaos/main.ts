@@ -1,7 +1,9 @@
 import { parseArgs } from 'node:util';
 import { proveDrRestore } from './dr-restore.ts';
+import { proveJournal } from './journal.ts';
 import { VICTIMS, type Victim } from './kill9/cluster.ts';
 import { kill9 } from './kill9.ts';
+import { measureOutage, OUTAGES } from './outage.ts';
 import { proveQueries } from './queries.ts';
 import { simulate } from './simulation.ts';
 import { runSimulations } from './simulations.ts';
@@ -10,14 +12,18 @@ const USAGE = `usage: npm run prove -- simulation [--seeds 10000] [--from 1] [--
        npm run prove -- kill9 [--store mongodb [--redis]] [--victim primary|replica|mongodb|redis|all | --failpoints]
                               [--rounds 100] [--seed N]
        npm run prove -- dr-restore [--rounds 100] [--seed N]
+       npm run prove -- journal [--rounds 100] [--seed N]
        npm run prove -- queries [--count 100000] [--seed N]
+       npm run prove -- outage
 
 simulation  runs schedules of crashes, losses and damage in one process, each drawn from its seed;
             --trace prints every step of seed --from
 kill9       kills real processes with SIGKILL while they are written to, at random moments or, with --failpoints,
             a primary on MongoDB after each step of a write
+journal     kills gateways at random moments while they journal and replay writes to a MongoDB that goes and comes
 dr-restore  kills a restore into PostgreSQL, or the server, at random moments, and goes on with it
-queries     asks the embedded store and a MongoDB server (that of MONGODB_URL, else the stand-in) the same generated queries`;
+queries     asks the embedded store and a MongoDB server (that of MONGODB_URL, else the stand-in) the same generated queries
+outage      kills and suspends a MongoDB server under 50 readers, and measures what they see of it, in ms`;
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
@@ -44,8 +50,12 @@ async function main(): Promise<number> {
       return await kills();
     case 'dr-restore':
       return await restores();
+    case 'journal':
+      return await journals();
     case 'queries':
       return await queries();
+    case 'outage':
+      return await outages();
     default:
       console.error(USAGE);
       return 2;
@@ -111,6 +121,26 @@ async function queries(): Promise<number> {
     ...{ seconds: secondsSince(started), differences: 0 },
   });
   return 0;
+}
+
+async function journals(): Promise<number> {
+  const started = performance.now();
+  const seed = values.seed === undefined ? {} : { seed: Number(values.seed) };
+  const progress = (line: string): void => console.error(line);
+  const report = await proveJournal({ rounds: Number(values.rounds), ...seed, progress });
+  print({ ...report, seconds: secondsSince(started), failures: 0 });
+  return 0;
+}
+
+async function outages(): Promise<number> {
+  let failed = 0;
+  for (const outage of OUTAGES) {
+    const report = await measureOutage(outage);
+    console.log(`${outage}:`);
+    print(report as unknown as Readonly<Record<string, number>>);
+    failed += report.failedReads;
+  }
+  return failed === 0 ? 0 : 1;
 }
 
 function secondsSince(started: number): number {
