@@ -1,9 +1,8 @@
 import { HoldfastError } from '../errors.ts';
 import { type Document, decodeDocument } from '../model/document.ts';
-import { Database, type Transaction } from '../sqlite/database.ts';
+import { Database } from '../sqlite/database.ts';
 import { failpoint } from '../util/failpoint.ts';
 import {
-  checksumOf,
   entryOf,
   type JournalDraft,
   type JournalEntry,
@@ -12,6 +11,7 @@ import {
   JournalState,
   sizeOf,
 } from './journal-entry.ts';
+import { COUNT, INSERT_CALL, insertEntry, JOURNAL_SCHEMA, LIST, OPEN_STATES, readable } from './journal-table.ts';
 import { Waiting, WaitingEntries } from './waiting.ts';
 
 export interface JournalOptions {
@@ -75,24 +75,6 @@ const MOVED: JournalReason = {
   message: 'others had written the document since; this went together with it',
 };
 
-const SCHEMA = `CREATE TABLE IF NOT EXISTS entries (
-  seq INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL UNIQUE, digest TEXT NOT NULL,
-  collection TEXT NOT NULL, id TEXT NOT NULL, method TEXT NOT NULL, argument TEXT, baseVersion INTEGER, after INTEGER,
-  strict INTEGER NOT NULL, base TEXT, image TEXT, principal TEXT NOT NULL, epoch INTEGER NOT NULL, sdlHash TEXT NOT NULL,
-  at INTEGER NOT NULL, crc INTEGER NOT NULL, state TEXT NOT NULL, approved INTEGER NOT NULL DEFAULT 0, version INTEGER,
-  reason TEXT, endedAt INTEGER
-) STRICT;
-CREATE INDEX IF NOT EXISTS entries_by_state ON entries (state, seq);
-CREATE TABLE IF NOT EXISTS calls (key TEXT PRIMARY KEY, digest TEXT NOT NULL, answer TEXT NOT NULL, at INTEGER NOT NULL) STRICT`;
-const INSERT = `INSERT INTO entries (seq, key, digest, collection, id, method, argument, baseVersion, after, strict, base, image,
-  principal, epoch, sdlHash, at, crc, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'WAITING')`;
-const INSERT_CALL = 'INSERT INTO calls (key, digest, answer, at) VALUES (?, ?, ?, ?)';
-const OPEN_STATES = "('WAITING', 'CONFLICT', 'HELD')";
-const COUNT = `SELECT state, count(*) AS n, min(at) AS oldest,
-  sum(300 + length(id) + coalesce(length(argument), 0) + coalesce(length(base), 0) + coalesce(length(image), 0)) AS bytes
-  FROM entries WHERE state IN ${OPEN_STATES} GROUP BY state`;
-const LIST = 'SELECT * FROM entries WHERE seq > ? AND (? IS NULL OR state = ?) ORDER BY seq LIMIT ?';
-
 /**
  * Writes that wait for the database, on this process's own disk. What {@link append} resolved for survives kill -9; an entry leaves the
  * waiting ones only when its outcome is as durable. SPEC.md has states, invariants and what a crash leaves.
@@ -104,8 +86,8 @@ export class Journal implements AsyncDisposable {
   readonly #now: () => number;
   /** Calls by filter that are not durable yet. */
   readonly #calls = new Map<string, JournalCall>();
-  /** Entries that are not durable yet. */
-  readonly #drafts = new Map<string, JournalEntry>();
+  /** Entries that are not durable yet, and when they are. */
+  readonly #drafts = new Map<string, { readonly entry: JournalEntry; readonly durable: Promise<void> }>();
   #next = 1;
   #entries = 0;
   #bytes = 0;
@@ -121,7 +103,7 @@ export class Journal implements AsyncDisposable {
     const database = Database.open({ directory: options.directory, file: 'journal.db' });
     const journal = new Journal(database, options);
     try {
-      await database.transaction((transaction) => transaction.exec(SCHEMA));
+      await database.transaction((transaction) => transaction.exec(JOURNAL_SCHEMA));
       await journal.#load();
       return journal;
     } catch (error) {
@@ -140,7 +122,6 @@ export class Journal implements AsyncDisposable {
     this.#requireRoom(drafts.length, bytes);
     const entries = drafts.map((draft) => waitingEntry(this.#next++, draft));
     const added = entries.map((entry) => this.#wait(entry));
-    for (const entry of entries) this.#drafts.set(entry.key, entry);
     if (call !== undefined) this.#calls.set(call.key, call);
     this.#count(drafts.length, bytes);
     const forget = (): void => {
@@ -149,7 +130,7 @@ export class Journal implements AsyncDisposable {
     };
     const durable = this.#database.transaction((transaction) => {
       failpoint('journal.beforeAppend');
-      for (const entry of entries) insert(transaction, entry);
+      for (const entry of entries) insertEntry(transaction, entry);
       if (call !== undefined) {
         transaction.prepare(INSERT_CALL).run(call.key, call.digest, JSON.stringify(call.answer), this.#now());
       }
@@ -159,21 +140,27 @@ export class Journal implements AsyncDisposable {
         failpoint('journal.afterAppend');
       });
     });
-    return {
-      entries,
-      durable: durable.catch((cause: unknown) => {
-        forget();
-        for (const entry of added) this.waiting.remove(entry);
-        this.#count(-drafts.length, -bytes);
-        throw unwritten(cause);
-      }),
-    };
+    const written = durable.catch((cause: unknown) => {
+      forget();
+      for (const entry of added) this.waiting.remove(entry);
+      this.#count(-drafts.length, -bytes);
+      throw unwritten(cause);
+    });
+    for (const entry of entries) this.#drafts.set(entry.key, { entry, durable: written });
+    return { entries, durable: written };
+  }
+
+  /** Resolves when those of these keys that are on their way are on disk; undefined when none is. @throws JOURNAL_FULL */
+  durable(keys: readonly string[]): Promise<unknown> | undefined {
+    if (this.#drafts.size === 0) return undefined;
+    const underWay = keys.flatMap((key) => this.#drafts.get(key)?.durable ?? []);
+    return underWay.length === 0 ? undefined : Promise.all(underWay);
   }
 
   /** The entry made under a key; also one that is not durable yet. */
   entryOfKey(key: string): JournalEntry | undefined {
     const row = this.#row('SELECT * FROM entries WHERE key = ?', key);
-    return row === undefined ? this.#drafts.get(key) : readable(row);
+    return row === undefined ? this.#drafts.get(key)?.entry : readable(row);
   }
 
   /** What a call by filter was answered under a key; also one that is not durable yet. */
@@ -351,26 +338,6 @@ export class Journal implements AsyncDisposable {
 function waitingEntry(seq: number, draft: JournalDraft): JournalEntry {
   const { WAITING: state } = JournalState;
   return { ...draft, ...{ seq, state, approved: false, version: null, reason: null, endedAt: null } };
-}
-
-function insert(transaction: Transaction, entry: JournalEntry): void {
-  const { seq, key, digest, collection, id, method, argument, baseVersion, after, strict, base, image } = entry;
-  const { principal, epoch, sdlHash, at } = entry;
-  // What it was made on may have failed just before, and must not be left out.
-  if (after !== null && transaction.prepare('SELECT 1 FROM entries WHERE seq = ?').get(after) === undefined) {
-    throw full(`the entry ${after} before it was not written`);
-  }
-  const fields = [seq, key, digest, collection, id, method, argument, baseVersion, after, Number(strict), base, image];
-  transaction.prepare(INSERT).run(...fields, principal, epoch, sdlHash, at, checksumOf(seq, entry));
-}
-
-/** A row as an entry, whatever its checksum says. */
-function readable(row: JournalRow): JournalEntry {
-  const entry = entryOf(row);
-  if (entry !== null) return entry;
-  const { crc, strict, approved, reason, ...fields } = row;
-  const damage: JournalReason = { code: 'DAMAGED', message: 'its checksum differs' };
-  return { ...fields, strict: strict === 1, approved: false, reason: damage };
 }
 
 /** Refuses a write because the journal cannot take it: nothing of it is kept. */

@@ -125,7 +125,7 @@ async function killOne(
   const { exited, url } = gateway;
   const ended = async (ms: number): Promise<boolean> => (await Promise.race([exited, pause(ms)])) !== undefined;
   // The next kill may come while it is still starting.
-  if (random() < 0.9) await Promise.race([gateway.ready, exited]);
+  if (random() < 0.9) await Promise.race([gateway.ready.catch(() => undefined), exited]);
   if (random() < 0.6) outage.toggle();
   const enough = writers.acknowledgedBy(url) + Math.ceil(random() * 10);
   const until = performance.now() + REACH_MS;

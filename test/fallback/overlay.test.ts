@@ -33,7 +33,7 @@ describe('overlaid', () => {
       return { id, document: random() < 0.3 ? null : draw(id) };
     });
     const hidden = new Set(over.map(({ id }) => id));
-    const there = over.flatMap(({ document }) => document ?? []);
+    const there = over.flatMap(({ document }) => (document === null ? [] : [document]));
     await base.store.collection('things').insertMany(below);
     await truth.store.collection('things').insertMany([...below.filter(({ _id }) => !hidden.has(_id)), ...there]);
     const overlay = overlayOf(over);

@@ -201,6 +201,31 @@ it('gives the same answer to the same key, before and after the replay, and refu
   expect(await bench.all(THING)).toHaveLength(1);
 });
 
+it('tells a retry nothing before the first attempt is on disk', async () => {
+  await using bench = await setUp();
+  bench.away();
+  const sent = () => bench.service.create(THING, { name: 'Ada' }, writing('create', { idempotencyKey: 'k' }));
+  const [first, again] = await Promise.all([sent(), sent()]);
+  expect(again).toEqual(first);
+  expect(bench.journal.counts().waiting).toBe(1);
+  // The file refuses the entry: nobody was told that it is kept.
+  const taken = { idempotencyKey: 'other' };
+  const { journal } = bench;
+  const append = journal.append.bind(journal);
+  journal.append = (drafts, call) => {
+    const broken = drafts.map((draft) => ({ ...draft, after: 99 }));
+    return append(broken, call);
+  };
+  const create = () => bench.service.create(THING, { name: 'Bo' }, writing('create', taken));
+  const outcomes = await Promise.allSettled([create(), create()]);
+  expect(outcomes.map((each) => each.status === 'rejected' && each.reason.code)).toEqual([
+    'JOURNAL_FULL',
+    'JOURNAL_FULL',
+  ]);
+  journal.append = append;
+  expect((await create()).outcome).toBe('JOURNALED');
+});
+
 it('says of a write that an operator gave up that it was given up', async () => {
   await using bench = await setUp();
   bench.away();
