@@ -41,7 +41,7 @@ const SCHEMA = `
 const INSERT = `INSERT INTO log (${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
 const INSERT_EPOCH = 'INSERT INTO epochs (epoch, first_sequence) VALUES (?, ?)';
 const ENTRY = `SELECT ${COLUMNS} FROM log WHERE sequence = ?`;
-const AFTER = `SELECT ${COLUMNS} FROM log WHERE sequence > ? ORDER BY sequence LIMIT ?`;
+const AFTER = `SELECT ${COLUMNS} FROM log WHERE sequence > ? ORDER BY sequence LIMIT +?`;
 const IMAGE_BEFORE = `SELECT image FROM log
   WHERE sequence < ? AND collection = (SELECT collection FROM log WHERE sequence = ?) AND id = ? ORDER BY sequence DESC LIMIT 1`;
 const NEXT_VERSION =
