@@ -10,7 +10,7 @@ import { changing, idsOf, keyOf, type Made, requireVersion, singleKey } from './
 import { JournalChecks } from './journal-checks.ts';
 import type { JournalDraft, JournalEntry } from './journal-entry.ts';
 import { JournalView, type LiveDocuments, type Seen } from './journal-view.ts';
-import type { OverlaidDocument, Overlay } from './overlay.ts';
+import type { Overlay } from './overlay.ts';
 import { placeOf } from './waiting.ts';
 import type { OfferedWrite, RefusedWrite, WriteFallback } from './write-fallback.ts';
 
@@ -77,14 +77,7 @@ export class JournalWrites implements WriteFallback {
   }
 
   overlay(collection: string, principal: string | undefined): Overlay | undefined {
-    const { waiting } = this.#options.journal;
-    if (principal === undefined || !waiting.has(collection)) return undefined;
-    const found = new Map<string, OverlaidDocument>();
-    for (const place of waiting.places(collection)) {
-      const last = waiting.of(place).findLast((entry) => entry.isDurable && entry.principal === principal);
-      if (last !== undefined) found.set(place, last);
-    }
-    return found.size === 0 ? undefined : found;
+    return principal === undefined ? undefined : this.#options.journal.waiting.view(collection, principal);
   }
 
   async #taken(write: RefusedWrite, principal: string): Promise<WriteResult | BulkResult> {

@@ -136,7 +136,7 @@ export class Journal implements AsyncDisposable {
       }
       transaction.onCommit(() => {
         forget();
-        for (const entry of added) entry.isDurable = true;
+        for (const entry of added) this.waiting.durable(entry);
         failpoint('journal.afterAppend');
       });
     });
@@ -219,7 +219,7 @@ export class Journal implements AsyncDisposable {
       return transaction.prepare(sql).run(seq).changes;
     });
     const entry = this.entry(seq);
-    if (Number(changed) > 0) this.#wait(entry).isDurable = true;
+    if (Number(changed) > 0) this.waiting.durable(this.#wait(entry));
     return entry;
   }
 
@@ -282,7 +282,7 @@ export class Journal implements AsyncDisposable {
     for (const row of rows as Iterable<unknown> as Iterable<JournalRow>) {
       const entry = entryOf(row);
       if (entry === null) damaged.push(row.seq);
-      else this.#wait(entry).isDurable = true;
+      else this.waiting.durable(this.#wait(entry));
     }
     if (damaged.length > 0) await this.#hold(damaged);
     const { waiting, conflicts, held, bytes } = this.counts();
@@ -301,7 +301,8 @@ export class Journal implements AsyncDisposable {
     const { claimsOf } = this.#options;
     const { collection, image } = entry;
     const claims = image === null || claimsOf === undefined ? [] : claimsOf(collection, decodeDocument(image));
-    const waiting = new Waiting(entry.seq, entry, claims);
+    const before = entry.after === null ? undefined : this.waiting.ofSeq(entry.after);
+    const waiting = new Waiting(entry.seq, entry, claims, before);
     this.waiting.add(waiting);
     return waiting;
   }

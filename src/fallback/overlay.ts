@@ -4,7 +4,7 @@ import { compareValues } from '../store/order.ts';
 import { compileProjection } from '../store/projection.ts';
 import { compileSort } from '../store/sort.ts';
 import type { Collection, Filter, FindCursor, FindOptions, Sort } from '../store/store.ts';
-import type { Question } from './question.ts';
+import { type Question, soleId } from './question.ts';
 import { placeOf } from './waiting.ts';
 
 /** A document as its writer left it, though the database does not have it so yet. */
@@ -12,6 +12,8 @@ export interface OverlaidDocument {
   readonly id: unknown;
   /** Null: it was deleted. Not to be changed. */
   readonly document: Document | null;
+  /** There was none below. Default false. */
+  readonly isNew?: boolean | undefined;
 }
 
 /** By place ({@link placeOf}), the documents of one collection that take the place of those below. */
@@ -66,8 +68,11 @@ class OverlaidReads implements Readable {
 
   find(filter: Filter, options: FindOptions = {}): FindCursor {
     const toArray = async (): Promise<Document[]> => {
-      const below = await this.#base.find(filter, this.#wider(options)).toArray();
-      return select(this.#merged(below, filter), options);
+      const candidates = this.#candidates(filter);
+      const below = await this.#wide(options, candidates, async (wider) => [
+        await this.#base.find(filter, wider).toArray(),
+      ]);
+      return select(this.#merged(below[0] ?? [], filter), options);
     };
     return {
       toArray,
@@ -83,7 +88,9 @@ class OverlaidReads implements Readable {
     filter: Filter,
     options: FindOptions = {},
   ): Promise<Document[][]> {
-    const groups = await this.#base.findGrouped(path, keys, filter, this.#wider(options));
+    const groups = await this.#wide(options, this.#candidates({}), (wider) =>
+      this.#base.findGrouped(path, keys, filter, wider),
+    );
     return groups.map((below, index) => {
       const own = { $and: [{ [path]: { $eq: keys[index] } }, filter] };
       return select(this.#merged(below, own), options);
@@ -91,25 +98,44 @@ class OverlaidReads implements Readable {
   }
 
   async countDocuments(filter: Filter, options: Pick<FindOptions, 'signal'> = {}): Promise<number> {
-    const ids = [...this.#overlay.values()].map(({ id }) => id);
+    const ids = this.#candidates(filter).map(({ id }) => id);
     const [count, hidden] = await Promise.all([
       this.#base.countDocuments(filter, options),
-      this.#base.countDocuments({ $and: [filter, { _id: { $in: ids } }] }, options),
+      ids.length === 0 ? 0 : this.#base.countDocuments({ $and: [filter, { _id: { $in: ids } }] }, options),
     ]);
     const added = this.#merged([], filter).length;
     if (hidden > 0) this.#onUse();
     return count - hidden + added;
   }
 
-  /** What must be read below so that enough is left when every document of the overlay is taken out. */
-  #wider({ skip = 0, limit, projection: _, ...options }: FindOptions): FindOptions {
-    return { ...options, limit: limit === undefined ? undefined : limit === 0 ? 0 : skip + limit + this.#overlay.size };
+  /** The documents of the overlay that a filter may concern. */
+  #candidates(filter: Filter): OverlaidDocument[] {
+    const sole = soleId(filter);
+    if (sole === undefined) return [...this.#overlay.values()];
+    const found = this.#overlay.get(placeOf(this.name, sole));
+    return found === undefined ? [] : [found];
+  }
+
+  /**
+   * Asks below for so much that enough is left when what the overlay hides is taken out: first as if new documents were not there; when one
+   * is, because it is being replayed, for all.
+   */
+  async #wide(
+    { skip = 0, limit, projection: _, ...options }: FindOptions,
+    candidates: readonly OverlaidDocument[],
+    ask: (options: FindOptions) => Promise<Document[][]>,
+  ): Promise<Document[][]> {
+    if (limit === undefined || limit === 0) return ask({ ...options, limit });
+    const known = candidates.filter(({ isNew }) => isNew !== true).length;
+    const groups = await ask({ ...options, limit: skip + limit + known });
+    const surprising = groups.flat().some(({ _id }) => this.#overlay.get(placeOf(this.name, _id))?.isNew === true);
+    return surprising ? ask({ ...options, limit: skip + limit + candidates.length }) : groups;
   }
 
   #merged(below: readonly Document[], filter: Filter): Document[] {
     const kept = below.filter(({ _id }) => !this.#overlay.has(placeOf(this.name, _id)));
     const matches = compileFilter(filter);
-    const own = [...this.#overlay.values()].flatMap(({ document }) =>
+    const own = this.#candidates(filter).flatMap(({ document }) =>
       document !== null && matches(document) ? [document] : [],
     );
     if (own.length > 0 || kept.length < below.length) this.#onUse();

@@ -13,17 +13,21 @@ export class Waiting {
   readonly bytes: number;
   /** Unique values that its image has. */
   readonly claims: readonly string[];
+  /** Whether its document was not in the database when it was created here. */
+  readonly isNew: boolean;
   /** Whether it is durable; before, nobody but the journal sees it. */
   isDurable = false;
   readonly #id: DocumentText;
   readonly #image: DocumentText | null;
   #document: Document | null | undefined;
 
-  constructor(seq: number, draft: JournalDraft, claims: readonly string[]) {
+  /** `before`: the entry that it was made on, when that waits too. */
+  constructor(seq: number, draft: JournalDraft, claims: readonly string[], before: Waiting | undefined) {
     this.seq = seq;
     this.collection = draft.collection;
     this.key = draft.key;
     this.bytes = sizeOf(draft);
+    this.isNew = before?.isNew ?? draft.base === null;
     this.#id = draft.id;
     this.place = placeOf(draft.collection, this.id);
     this.principal = draft.principal;
@@ -48,12 +52,19 @@ export function placeOf(collection: string, id: unknown): string {
   return `${collection}\0${Buffer.from(keyOf(id)).toString('latin1')}`;
 }
 
+function viewOf({ collection, principal }: Pick<Waiting, 'collection' | 'principal'>): string {
+  return `${collection}\0${principal}`;
+}
+
 /** The waiting entries of a journal by document, each document's in their order. */
 export class WaitingEntries {
   readonly #places = new Map<string, Waiting[]>();
   /** By collection, documents with waiting entries. */
   readonly #collections = new Map<string, Set<string>>();
   readonly #keys = new Map<string, Waiting>();
+  readonly #seqs = new Map<number, Waiting>();
+  /** By collection and principal, for each document the last durable entry. */
+  readonly #views = new Map<string, Map<string, Waiting>>();
   /** By claim, how many waiting entries of which document have it. */
   readonly #claims = new Map<string, Map<string, number>>();
 
@@ -70,10 +81,25 @@ export class WaitingEntries {
     if (places === undefined) this.#collections.set(collection, new Set([place]));
     else places.add(place);
     this.#keys.set(key, entry);
+    this.#seqs.set(entry.seq, entry);
     for (const claim of claims) {
       const holders = this.#claims.get(claim) ?? new Map<string, number>();
       this.#claims.set(claim, holders.set(place, (holders.get(place) ?? 0) + 1));
     }
+  }
+
+  /** An entry is on disk: from now on its principal sees it. */
+  durable(entry: Waiting): void {
+    entry.isDurable = true;
+    const name = viewOf(entry);
+    const view = this.#views.get(name);
+    if (view === undefined) this.#views.set(name, new Map([[entry.place, entry]]));
+    else view.set(entry.place, entry);
+  }
+
+  /** By place, the documents of a collection as a principal left them, durably; undefined when there are none. */
+  view(collection: string, principal: string): ReadonlyMap<string, Waiting> | undefined {
+    return this.#views.get(viewOf({ collection, principal }));
   }
 
   remove(entry: Waiting): void {
@@ -81,6 +107,8 @@ export class WaitingEntries {
     const queue = this.#places.get(place) ?? [];
     const rest = queue[0] === entry ? queue.slice(1) : queue.filter((other) => other !== entry);
     this.#keys.delete(key);
+    this.#seqs.delete(entry.seq);
+    this.#unview(entry, rest);
     for (const claim of claims) {
       const holders = this.#claims.get(claim);
       const left = (holders?.get(place) ?? 1) - 1;
@@ -98,9 +126,24 @@ export class WaitingEntries {
     if (places?.size === 0) this.#collections.delete(collection);
   }
 
+  /** `rest`: the entries of the document without this one. */
+  #unview(entry: Waiting, rest: readonly Waiting[]): void {
+    const name = viewOf(entry);
+    const view = this.#views.get(name);
+    if (view?.get(entry.place) !== entry) return;
+    const last = rest.findLast((each) => each.isDurable && each.principal === entry.principal);
+    if (last !== undefined) view.set(entry.place, last);
+    else view.delete(entry.place);
+    if (view.size === 0) this.#views.delete(name);
+  }
+
   /** The entries of one document, the oldest first. */
   of(place: string): readonly Waiting[] {
     return this.#places.get(place) ?? [];
+  }
+
+  ofSeq(seq: number): Waiting | undefined {
+    return this.#seqs.get(seq);
   }
 
   ofKey(key: string): Waiting | undefined {

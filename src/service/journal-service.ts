@@ -44,10 +44,7 @@ export function journalService(journal: Journal, replay: Pick<Replay, 'wake' | '
       return journal.list({ state: state ?? undefined, limit: first, after: after === null ? 0 : numberOf(after) });
     },
     async replay(ids) {
-      const held = (): string[] => journal.list({ state: JournalState.HELD, limit: MOST }).flatMap(approvable);
-      for (let wanted = ids ?? held(); wanted.length > 0; wanted = ids === null ? held() : []) {
-        for (const id of wanted) await journal.approve(numberOf(id));
-      }
+      for (const id of ids ?? heldIn(journal)) await journal.approve(numberOf(id));
       replay.wake();
       return journal.counts();
     },
@@ -70,8 +67,15 @@ export function withoutJournal(): HoldfastError {
   );
 }
 
-function approvable({ seq, reason }: JournalEntry): string[] {
-  return reason?.code === 'DAMAGED' ? [] : [String(seq)];
+/** Ids of the entries that are held, but for damaged ones. */
+function heldIn(journal: Journal): string[] {
+  const held: string[] = [];
+  for (let after = 0; ; ) {
+    const page = journal.list({ state: JournalState.HELD, limit: MOST, after });
+    for (const { seq, reason } of page) if (reason?.code !== 'DAMAGED') held.push(String(seq));
+    if (page.length < MOST) return held;
+    after = page.at(-1)?.seq ?? 0;
+  }
 }
 
 /** @throws VALIDATION_FAILED */

@@ -30,7 +30,7 @@ describe('overlaid', () => {
     const below = Array.from({ length: 40 }, (_, _id) => draw(_id));
     const over = Array.from({ length: 25 }, (_, i): OverlaidDocument => {
       const id = 20 + i * 2;
-      return { id, document: random() < 0.3 ? null : draw(id) };
+      return { id, document: random() < 0.3 ? null : draw(id), isNew: id >= 38 };
     });
     const hidden = new Set(over.map(({ id }) => id));
     const there = over.flatMap(({ document }) => (document === null ? [] : [document]));
