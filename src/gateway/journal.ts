@@ -98,7 +98,8 @@ function partsOf(
   const made = new JournalReplay({
     ...{ entities, policies, conflicts, fence },
     store: () => fallback().database ?? unreached(),
-    copied: ({ sequence }) => copy.reached(sequence, COPIED_MS),
+    // While the breaker is not closed the copy answers.
+    copied: async (collection, { sequence }) => fallback().admits(collection) || copy.reached(sequence, COPIED_MS),
   });
   const replay = new Replay({
     ...{ journal, write: (entry, base) => made.write(entry, base) },

@@ -18,8 +18,8 @@ export interface JournalReplayOptions {
   readonly policies: ConflictPolicies;
   readonly conflicts: Conflicts;
   readonly fence?: Fence | undefined;
-  /** Resolves when the copy that answers reads has what was written, or soon after. */
-  readonly copied?: ((position: Position) => Promise<unknown>) | undefined;
+  /** Resolves when what answers reads of the collection has what was written, or soon after. */
+  readonly copied?: ((collection: string, position: Position) => Promise<unknown>) | undefined;
 }
 
 /** Makes the writes of a journal in the database, on the version they were made on, or as `@conflict` says. */
@@ -38,7 +38,7 @@ export class JournalReplay {
     try {
       if (base.broken !== undefined) throw base.broken;
       const { result, moved } = await this.#made(collection, entry, base);
-      await copied?.(result.position);
+      await copied?.(entry.collection, result.position);
       return { version: result.version, moved };
     } catch (error) {
       if (!isHoldfastError(error) || !REFUSALS.has(error.code) || error.details.conflict !== undefined) throw error;

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import type { Entity } from '../../src/model/entity.ts';
 import type { WriteContext } from '../../src/service/data-service.ts';
-import { newId } from '../../src/service/identity.ts';
+import { idempotencyOf, newId, newKey } from '../../src/service/identity.ts';
 
 const ENTITY = { name: 'Reading', id: { name: 'id', type: 'ID' } } as Entity;
 
@@ -17,4 +17,19 @@ it('derives the same id from the same idempotency key and place, and another fro
   const context = { principal: 'ada', idempotencyKey: 'k', field: 'createReadings' } as unknown as WriteContext;
   expect(newId(ENTITY, context, 0)).toBe(newId(ENTITY, context, 0));
   expect(newId(ENTITY, context, 1)).not.toBe(newId(ENTITY, context, 0));
+});
+
+it('derives from a key that it made an id of its time, the same when the key comes back from the client', () => {
+  const madeKey = newKey();
+  const shared = { principal: 'ada', field: 'createReadings', argumentsDigest: 'd' };
+  const first = { ...shared, madeKey } as unknown as WriteContext;
+  const again = { ...shared, idempotencyKey: madeKey } as unknown as WriteContext;
+  const id = newId(ENTITY, first, 0) as string;
+  expect(id.slice(0, 13)).toBe(madeKey.slice(3, 16));
+  expect(id[14]).toBe('7');
+  expect(newId(ENTITY, again, 0)).toBe(id);
+  expect(idempotencyOf(first, 0)).toEqual({ ...idempotencyOf(again, 0), fresh: true });
+  expect(idempotencyOf(again, 0)).not.toHaveProperty('fresh');
+  const token = { ...ENTITY, id: { name: 'id', type: 'ObjectID' } } as Entity;
+  expect(String(newId(token, first, 0))).toBe(String(newId(token, again, 0)));
 });
