@@ -119,24 +119,24 @@ export async function createFallback({
     throw error;
   }
   const database = client.db(settings.database);
-  const of = <T extends Document>(name: string): Collection<T> => database.collection<T>(name);
+  const calling =
+    (method: (typeof METHODS)[number]) =>
+    (name: string, ...args: unknown[]): unknown => {
+      const collection = database.collection(name);
+      return Reflect.apply(collection[method], collection, args);
+    };
+  const functions = Object.fromEntries(METHODS.map((method) => [method, calling(method)]));
   const close = (): Promise<void> => client.close();
   return {
-    client,
-    findOne: <T extends Document>(name: string, filter: Filter<T> = {}, options?: FindOneOptions & Abortable) =>
-      of<T>(name).findOne(filter, options ?? {}),
-    find: <T extends Document>(name: string, filter: Filter<T> = {}, options?: FindOptions & Abortable) =>
-      of<T>(name).find(filter, options),
-    countDocuments: (name, ...args) => of(name).countDocuments(...(args as [])),
-    insertOne: (name, ...args) => of(name).insertOne(...(args as [never])) as never,
-    insertMany: (name, ...args) => of(name).insertMany(...(args as unknown as [never])) as never,
-    updateOne: (name, ...args) => of(name).updateOne(...(args as unknown as [never, never])) as never,
-    updateMany: (name, ...args) => of(name).updateMany(...(args as unknown as [never, never])) as never,
-    replaceOne: (name, ...args) => of(name).replaceOne(...(args as unknown as [never, never])) as never,
-    deleteOne: (name, ...args) => of(name).deleteOne(...(args as [])),
-    deleteMany: (name, ...args) => of(name).deleteMany(...(args as [])),
-    findOneAndUpdate: (name, ...args) => of(name).findOneAndUpdate(...(args as unknown as [never, never])) as never,
-    status: () => client.fallbackStatus(),
+    ...(functions as unknown as Pick<FallbackFunctions, (typeof METHODS)[number]>),
+    ...{ client, status: () => client.fallbackStatus() },
     ...{ close, [Symbol.asyncDispose]: close },
   };
 }
+
+/** The driver's methods that the functions are. */
+const METHODS = [
+  ...(['findOne', 'find', 'countDocuments'] as const),
+  ...(['insertOne', 'insertMany', 'updateOne', 'updateMany', 'replaceOne'] as const),
+  ...(['deleteOne', 'deleteMany', 'findOneAndUpdate'] as const),
+] as const satisfies readonly (keyof FallbackFunctions & keyof Collection)[];
