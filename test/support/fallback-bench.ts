@@ -56,9 +56,12 @@ export async function openBench(server: TestServer, options: BenchOptions = {}):
   const { collections = ['things'], hasCopy = true } = options;
   const specs: CollectionSpec[] = collections.map((name) => ({ name, indexes: [] }));
   await using parts = new AsyncDisposableStack();
-  const proxy = parts.use(await DrillProxy.start({ target: { host: '127.0.0.1', port: server.port } }));
   const url = new URL(server.urlOf(databaseName()));
-  url.port = `${proxy.port}`;
+  const target = { host: url.hostname, port: server.port };
+  const proxy = parts.use(await DrillProxy.start({ target }));
+  url.host = `127.0.0.1:${proxy.port}`;
+  // Of a replica set too this one: the others are not behind the proxy.
+  url.searchParams.set('directConnection', 'true');
   const connection = parts.use(await connectMongo(`${url}`, { reachMs: 5_000, ...options.connection }));
   const log = parts.use(await MongoChangeLog.open({ database: connection.database, keepMs: 0 }));
   const store = await MongoStore.open({ connection, log, collections: specs });
