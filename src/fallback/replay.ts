@@ -59,6 +59,12 @@ const RECOVER_MS = 1_000;
 const RETRY_MS = 250;
 const MAX_RETRY_MS = 2_000;
 
+/** A run of the replay: it ends when nobody has anything to do. */
+interface Pass extends PromiseWithResolvers<void> {
+  workers: number;
+  failure: { readonly error: unknown } | undefined;
+}
+
 /**
  * Brings the entries of a journal to the database: those of one document in their order, those of others meanwhile. An entry that is made
  * again after a crash is recognised there by its key. SPEC.md, section "The replay".
@@ -71,7 +77,7 @@ export class Replay implements AsyncDisposable {
   readonly #busy = new Set<string>();
   /** Scopes that wait for this before they close. */
   readonly #recovering = new Set<Scope>();
-  #run: Promise<void> | undefined;
+  #pass: Pass | undefined;
   #callOff: (() => void) | undefined;
   #retryMs = RETRY_MS;
   #nextMs = 0;
@@ -87,8 +93,8 @@ export class Replay implements AsyncDisposable {
 
   /** Goes on in the background, as far as the database is there; tries again when that ends. */
   wake(): void {
-    if (this.#ended || this.#run !== undefined || this.#callOff !== undefined || !this.#hasWork()) return;
-    this.#drain().catch(() => this.#later());
+    if (this.#pass !== undefined) this.#more(this.#pass);
+    else if (this.#callOff === undefined && this.#next() !== undefined) this.#drain().catch(() => this.#later());
   }
 
   /**
@@ -125,7 +131,7 @@ export class Replay implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#ended = true;
     this.#callOff?.();
-    await this.#run?.catch(() => undefined);
+    await this.#pass?.promise.catch(() => undefined);
   }
 
   #later(): void {
@@ -137,41 +143,59 @@ export class Replay implements AsyncDisposable {
     this.#retryMs = Math.min(this.#retryMs * 2, MAX_RETRY_MS);
   }
 
-  /** Replays until nothing is left that may be. One run at a time. */
+  /** Replays until nothing is left that may be, or the database fails. One pass at a time. */
   #drain(): Promise<void> {
-    this.#run ??= this.#work().finally(() => {
-      this.#run = undefined;
-    });
-    return this.#run;
+    this.#pass ??= { ...Promise.withResolvers<void>(), workers: 0, failure: undefined };
+    const { promise } = this.#pass;
+    this.#more(this.#pass);
+    return promise;
   }
 
-  async #work(): Promise<void> {
-    const { concurrency = 16, onTrouble } = this.#options;
-    let failure: unknown;
-    const worker = async (): Promise<void> => {
-      for (let head = this.#next(); head !== undefined && failure === undefined; head = this.#next()) {
-        this.#busy.add(head.place);
-        try {
-          await this.#turn();
-          await this.#replay(head);
-        } catch (error) {
-          failure ??= error;
-        } finally {
-          this.#busy.delete(head.place);
-        }
-      }
-    };
-    await Promise.all(Array.from({ length: concurrency }, worker));
-    if (failure !== undefined) {
-      onTrouble?.(failure);
-      throw failure;
+  /** Sets as many to work as there is work for. */
+  #more(pass: Pass): void {
+    const { concurrency = 16 } = this.#options;
+    while (pass.workers < concurrency && pass.failure === undefined) {
+      const head = this.#take();
+      if (head === undefined) break;
+      pass.workers += 1;
+      void this.#work(pass, head);
     }
-    this.#retryMs = RETRY_MS;
-    onTrouble?.(null);
+    if (pass.workers === 0) this.#finish(pass);
   }
 
-  #hasWork(): boolean {
-    return this.#next() !== undefined;
+  async #work(pass: Pass, first: Waiting): Promise<void> {
+    for (let head: Waiting | undefined = first; head !== undefined; ) {
+      try {
+        await this.#turn();
+        await this.#replay(head);
+      } catch (error) {
+        pass.failure ??= { error };
+      }
+      this.#busy.delete(head.place);
+      head = pass.failure === undefined ? this.#take() : undefined;
+    }
+    pass.workers -= 1;
+    if (pass.workers === 0) this.#finish(pass);
+  }
+
+  #finish(pass: Pass): void {
+    if (this.#pass !== pass) return;
+    this.#pass = undefined;
+    const { failure } = pass;
+    this.#options.onTrouble?.(failure === undefined ? null : failure.error);
+    if (failure === undefined) {
+      this.#retryMs = RETRY_MS;
+      pass.resolve();
+    } else {
+      pass.reject(failure.error);
+    }
+  }
+
+  /** {@link #next}, which is somebody's from now on. */
+  #take(): Waiting | undefined {
+    const head = this.#next();
+    if (head !== undefined) this.#busy.add(head.place);
+    return head;
   }
 
   /** The oldest entry of a document that nobody is at. */

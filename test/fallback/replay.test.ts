@@ -74,6 +74,26 @@ describe('Replay', () => {
     expect(most).toBe(3);
   });
 
+  it('takes up what comes while it is at something else', async () => {
+    await using bench = await setUp();
+    await bench.journal.append([draft('slow')]).durable;
+    const gate = Promise.withResolvers<void>();
+    bench.write = async ({ id }) => {
+      if (id === '"slow"') await gate.promise;
+      return { version: 1 };
+    };
+    bench.replay.wake();
+    await bench.settle();
+    await bench.journal.append([draft('a'), draft('b')]).durable;
+    bench.replay.wake();
+    await bench.settle();
+    expect(bench.tried).toEqual(['slow1', 'a2', 'b3']);
+    expect(bench.journal.waiting.size).toBe(1);
+    gate.resolve();
+    await bench.settle();
+    expect(bench.journal.waiting.size).toBe(0);
+  });
+
   it('gives an entry the version that the one before it came to, and breaks it when that did not come', async () => {
     await using bench = await setUp();
     const drafts = [draft('a', { baseVersion: 7 }), draft('a', { after: 1 }), draft('b'), draft('b', { after: 3 })];
