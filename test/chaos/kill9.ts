@@ -79,16 +79,24 @@ export async function kill9(options: Kill9Options): Promise<Kill9Report> {
     }
     return { seed, rounds, acknowledged: writers.acknowledged, entries: check.entries, kills };
   } catch (error) {
-    const output = [...cluster.primaries, ...cluster.replicas].map(
-      (node) => `${node.data}: ${node.output().slice(-800)}`,
-    );
+    const told = await Promise.all([...cluster.primaries, ...cluster.replicas].map(tellOf));
     throw new Error(
-      `seed ${seed}, round ${round}, killed ${killed}: ${(error as Error).message}\n${output.join('\n')}`,
+      `seed ${seed}, round ${round}, killed ${killed}: ${(error as Error).message}; ${check.entries} entries\n${told.join('\n')}`,
       { cause: error },
     );
   } finally {
     await writers.stop();
   }
+}
+
+/** What a node says of itself, and the last of what it printed besides its requests. */
+async function tellOf(node: Node): Promise<string> {
+  const { data, opsUrl } = node;
+  const query = '{status{role position problems following{state primary applied} replicas{name applied state}}}';
+  const status = await post(opsUrl, query).then(({ data: answer }) => answer?.status, String);
+  const lines = node.output().split('\n');
+  const printed = lines.filter((line) => !line.includes('"msg":"request"')).slice(-12);
+  return [`${data}: ${JSON.stringify(status)}`, ...printed].join('\n');
 }
 
 function victimOf({ victims }: Cluster, victim: Victim | 'all', round: number): Victim {
