@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { globSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,11 +14,11 @@ export interface PgDump {
   readonly major: number;
 }
 
-/** Where Debian, Red Hat and Homebrew put the tools of each major version, besides PATH. */
+/** Where Debian, Red Hat and Homebrew put the tools of each major version, besides PATH: below directories with these names. */
 const PLACES = [
-  '/usr/lib/postgresql/*/bin/pg_dump',
-  '/usr/pgsql-*/bin/pg_dump',
-  '/opt/homebrew/opt/postgresql@*/bin/pg_dump',
+  { directory: '/usr/lib/postgresql', name: /^\d+$/ },
+  { directory: '/usr', name: /^pgsql-\d+$/ },
+  { directory: '/opt/homebrew/opt', name: /^postgresql@\d+$/ },
 ];
 
 /**
@@ -30,7 +30,9 @@ const PLACES = [
 export async function findPgDump(serverVersion: number, signal?: AbortSignal): Promise<PgDump> {
   const server = Math.floor(serverVersion / 10_000);
   const found: PgDump[] = [];
-  const installed = PLACES.flatMap((place) => globSync(place));
+  const installed = PLACES.flatMap(({ directory, name }) =>
+    namesIn(directory).flatMap((found) => (name.test(found) ? [join(directory, found, 'bin/pg_dump')] : [])),
+  );
   const likely = installed.filter((path) => path.includes(`${server}/`));
   for (const path of new Set([...likely, 'pg_dump', ...installed])) {
     const major = await majorOf(path, signal);
@@ -64,6 +66,15 @@ export async function choosePgDump(
   } catch (error) {
     if (exporter === 'auto' && isHoldfastError(error, 'DR_INCOMPATIBLE')) return null;
     throw error;
+  }
+}
+
+/** Empty for a directory that is not there. */
+function namesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory).sort();
+  } catch {
+    return [];
   }
 }
 

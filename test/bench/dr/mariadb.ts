@@ -1,72 +1,36 @@
-import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import { createConnection } from 'mysql2/promise';
 import { type MariadbServer, startMariadb } from '../../support/servers/mariadb.ts';
 import { mariadbSmallTables, mariadbTenants } from './mariadb-data.ts';
-import { type Contender, runOnce } from './measure.ts';
-import { type BenchOptions, type Comparison, holdfast, runSuite, type Suite, sizeOf } from './suite.ts';
+import type { Contender } from './measure.ts';
+import { benchServer, type Contest, type Goal, type Peers, type Result, type ServerBench } from './server-bench.ts';
+import type { BenchOptions } from './suite.ts';
 
 const SETTINGS = ['--innodb-buffer-pool-size=1G', '--innodb-log-file-size=1G', '--max-allowed-packet=64M'];
-
-type Result = Awaited<ReturnType<typeof runSuite>>;
 
 /** Backups and restores of MariaDB beside mydumper with myloader, and mariadb-dump. */
 export async function benchMariadb(options: BenchOptions): Promise<Result[]> {
   await using server = await startMariadb({ fsync: true, args: SETTINGS });
-  const results: Result[] = [];
-  const run = async (suite: Suite): Promise<void> => {
-    results.push(await runSuite(suite, server.pid, options.rounds));
-  };
-  const bench = new MariadbBench(server, options);
-  if (options.parts.has('backup') || options.parts.has('restore')) {
-    const what = `MariaDB, ${(options.bytes / 1e9).toFixed(1)} GB, ${options.workers} workers`;
-    await bench.fill('tenants', mariadbTenants(options.bytes));
-    if (options.parts.has('backup')) await run(bench.backup(`${what}: backup`));
-    if (options.parts.has('restore')) await run(await bench.restore(`${what}: restore`));
-    await bench.drop('tenants');
-  }
-  if (options.parts.has('small')) {
-    for (const [name, title, bytes, goal] of [
-      ['medium', '300 tables of 2 MB', 2e6, { ratio: 1 }],
-      ['tiny', '300 tables of three rows', 0, { extraSeconds: 0.7 }],
-    ] as const) {
-      await bench.fill(name, mariadbSmallTables(300, bytes));
-      await run(bench.small(name, `MariaDB, ${title}: backup`, goal));
-      await run(await bench.smallRestore(name, `MariaDB, ${title}: restore`, goal));
-      await bench.drop(name);
-    }
-  }
-  return results;
+  return await benchServer(new MariadbPeers(server), options);
 }
 
-class MariadbBench {
-  readonly #server: MariadbServer;
-  readonly #options: BenchOptions;
+class MariadbPeers implements Peers {
+  readonly name = 'MariaDB';
+  readonly tenants = mariadbTenants;
+  readonly smallTables = mariadbSmallTables;
+  readonly server: MariadbServer;
 
-  constructor(server: MariadbServer, options: BenchOptions) {
-    this.#server = server;
-    this.#options = options;
+  constructor(server: MariadbServer) {
+    this.server = server;
   }
 
-  async fill(database: string, statements: readonly string[]): Promise<void> {
-    process.stderr.write(`filling ${database}\n`);
-    await this.#server.createDatabase(database);
-    await this.#query(database, statements);
-  }
-
-  async drop(database: string): Promise<void> {
-    await this.#query('app', [`DROP DATABASE IF EXISTS ${database}`]);
-  }
-
-  backup(title: string): Suite {
+  backup(bench: ServerBench): Contest {
     return {
-      title,
       contenders: [
-        this.#mydumper('mydumper', 'tenants'),
-        this.#backup('holdfast none', 'tenants', ['--compress', 'none']),
-        this.#mydumper('mydumper -c', 'tenants', ['-c']),
-        this.#backup('holdfast', 'tenants'),
-        this.#mariadbDump('tenants'),
+        this.#mydumper(bench, 'mydumper', 'tenants'),
+        bench.backup('holdfast none', 'tenants', ['--compress', 'none']),
+        this.#mydumper(bench, 'mydumper -c', 'tenants', ['-c']),
+        bench.backup('holdfast', 'tenants'),
+        this.#mariadbDump(bench, 'tenants'),
       ],
       comparisons: [
         { ours: 'holdfast none', theirs: 'mydumper', goal: { ratio: 0.75 } },
@@ -75,20 +39,20 @@ class MariadbBench {
     };
   }
 
-  async restore(title: string): Promise<Suite> {
-    const rows = this.#mydumper('mydumper -r', 'tenants', ['-r', '100000']);
-    const backups = [
-      this.#mydumper('mydumper', 'tenants'),
-      rows,
-      this.#backup('holdfast none', 'tenants', ['--compress', 'none']),
+  backupsToRestore(bench: ServerBench): readonly Contender[] {
+    return [
+      this.#mydumper(bench, 'mydumper', 'tenants'),
+      this.#mydumper(bench, 'mydumper -r', 'tenants', ['-r', '100000']),
+      bench.backup('holdfast none', 'tenants', ['--compress', 'none']),
     ];
-    for (const contender of backups) await runOnce(contender);
+  }
+
+  restore(bench: ServerBench): Contest {
     return {
-      title,
       contenders: [
-        this.#myloader('myloader', 'mydumper'),
-        this.#restore('holdfast none'),
-        this.#myloader('myloader of -r', 'mydumper -r'),
+        this.#myloader(bench, 'myloader', 'mydumper'),
+        bench.restore('holdfast none'),
+        this.#myloader(bench, 'myloader of -r', 'mydumper -r'),
       ],
       comparisons: [
         { ours: 'holdfast none', theirs: 'myloader', goal: { ratio: 0.65 } },
@@ -97,85 +61,25 @@ class MariadbBench {
     };
   }
 
-  small(database: string, title: string, goal: Comparison['goal']): Suite {
+  small(bench: ServerBench, database: string, goal: Goal): Contest {
     return {
-      title,
       contenders: [
-        this.#mydumper('mydumper', database),
-        this.#backup('holdfast none', database, ['--compress', 'none']),
+        this.#mydumper(bench, 'mydumper', database),
+        bench.backup('holdfast none', database, ['--compress', 'none']),
       ],
       comparisons: [{ ours: 'holdfast none', theirs: 'mydumper', goal }],
     };
   }
 
-  async smallRestore(database: string, title: string, goal: Comparison['goal']): Promise<Suite> {
-    for (const contender of this.small(database, '', goal).contenders) await runOnce(contender);
+  smallRestore(bench: ServerBench, goal: Goal): Contest {
     return {
-      title,
-      contenders: [this.#myloader('myloader', 'mydumper'), this.#restore('holdfast none')],
+      contenders: [this.#myloader(bench, 'myloader', 'mydumper'), bench.restore('holdfast none')],
       comparisons: [{ ours: 'holdfast none', theirs: 'myloader', goal }],
     };
   }
 
-  #mydumper(name: string, database: string, more: readonly string[] = []): Contender {
-    const directory = this.#archive(name);
-    const dump = ['mydumper', ...this.#login(), '-B', database, '-t', `${this.#options.workers}`, ...more];
-    return {
-      name,
-      ...synced([...dump, '-v', '1', '-o', directory], `${directory}/*`),
-      before: () => rm(directory, { recursive: true, force: true }),
-      size: () => sizeOf(directory),
-    };
-  }
-
-  #mariadbDump(database: string): Contender {
-    const file = this.#archive('mariadb-dump.sql');
-    const dump = [
-      'mariadb-dump',
-      ...this.#login(),
-      '--single-transaction',
-      '--quick',
-      `--result-file=${file}`,
-      database,
-    ];
-    return { name: 'mariadb-dump', ...synced(dump, file), before: () => rm(file, { force: true }) };
-  }
-
-  #backup(name: string, database: string, more: readonly string[] = []): Contender {
-    const directory = this.#archive(name);
-    const args = ['backup', '--source', this.#server.urlOf(database), '--out', directory, ...more];
-    return {
-      ...holdfast(name, this.#options.workers, args),
-      before: () => rm(directory, { recursive: true, force: true }),
-      size: () => sizeOf(directory),
-    };
-  }
-
-  #myloader(name: string, archive: string): Contender {
-    const work = ['-B', 'target', '-t', `${this.#options.workers}`, '-v', '1', '-d', this.#archive(archive)];
-    return { name, command: 'myloader', args: [...this.#login(), ...work], before: () => this.#emptyTarget() };
-  }
-
-  #restore(name: string): Contender {
-    const args = ['restore', '--from', this.#archive(name), '--target', this.#server.urlOf('target')];
-    return { ...holdfast(name, this.#options.workers, args), before: () => this.#emptyTarget() };
-  }
-
-  #login(): string[] {
-    return ['-h', '127.0.0.1', '-P', `${this.#server.port}`, '-u', 'app', '--password=pw'];
-  }
-
-  async #emptyTarget(): Promise<void> {
-    await this.drop('target');
-    await this.#server.createDatabase('target');
-  }
-
-  #archive(name: string): string {
-    return join(this.#options.directory, `mariadb-${name.replaceAll(/[^\w.]+/g, '-')}`);
-  }
-
-  async #query(database: string, statements: readonly string[]): Promise<void> {
-    const endpoint = { host: '127.0.0.1', port: this.#server.port, user: 'app', password: 'pw', database };
+  async query(database: string, statements: readonly string[]): Promise<void> {
+    const endpoint = { host: '127.0.0.1', port: this.server.port, user: 'app', password: 'pw', database };
     const connection = await createConnection(endpoint);
     try {
       for (const statement of statements) await connection.query(statement);
@@ -183,9 +87,37 @@ class MariadbBench {
       await connection.end();
     }
   }
+
+  drop(database: string): Promise<void> {
+    return this.query('app', [`DROP DATABASE IF EXISTS ${database}`]);
+  }
+
+  async settle(): Promise<void> {}
+
+  #mydumper(bench: ServerBench, name: string, database: string, more: readonly string[] = []): Contender {
+    const place = bench.place(name);
+    const dump = ['mydumper', ...this.#login(), '-B', database, '-t', bench.workers, ...more, '-v', '1', '-o', place];
+    return bench.theirs(name, 'sh', synced(dump, `${place}/*`));
+  }
+
+  #mariadbDump(bench: ServerBench, database: string): Contender {
+    const file = bench.place('mariadb-dump');
+    const how = ['--single-transaction', '--quick', `--result-file=${file}`];
+    const dump = ['mariadb-dump', ...this.#login(), ...how, database];
+    return bench.theirs('mariadb-dump', 'sh', synced(dump, file));
+  }
+
+  #myloader(bench: ServerBench, name: string, archive: string): Contender {
+    const work = ['-B', 'target', '-t', bench.workers, '-v', '1', '-d', bench.place(archive)];
+    return { name, command: 'myloader', args: [...this.#login(), ...work], before: () => bench.emptyTarget() };
+  }
+
+  #login(): string[] {
+    return ['-h', '127.0.0.1', '-P', `${this.server.port}`, '-u', 'app', '--password=pw'];
+  }
 }
 
-/** A dump that leaves its files to the operating system, made durable as ours are. */
-function synced(dump: readonly string[], files: string): Pick<Contender, 'command' | 'args'> {
-  return { command: 'sh', args: ['-c', `${dump.map((word) => `'${word}'`).join(' ')} && sync ${files}`] };
+/** A dump that leaves its files to the operating system, made durable as ours are; for `sh`. */
+function synced(dump: readonly string[], files: string): string[] {
+  return ['-c', `${dump.map((word) => `'${word}'`).join(' ')} && sync ${files}`];
 }
