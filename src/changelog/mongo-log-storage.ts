@@ -1,5 +1,6 @@
 import { type Binary, type Collection, type Db, type Document, MongoServerError } from 'mongodb';
 import { GENESIS_CHAIN, type Hash, type LogEntry } from '../model/change.ts';
+import { within } from '../store/mongo-deadline.ts';
 import { isDuplicateKey } from '../store/mongo-errors.ts';
 import type { KeyedEntry } from '../store/outbox.ts';
 import { failpoint } from '../util/failpoint.ts';
@@ -81,7 +82,7 @@ export class MongoLogStorage implements LogStorage {
   }
 
   async facts(): Promise<LogFacts> {
-    const facts = await this.#collection<FactsDocument>(META).findOne({ _id: FACTS }, this.#options());
+    const facts = await this.#inTime(this.#collection<FactsDocument>(META).findOne({ _id: FACTS }, this.#options()));
     if (facts === null) throw new Error(`${META} of ${this.name} has lost its document "${FACTS}"`);
     const { logId, epochs, floor, floorChain } = facts;
     return { logId, epochs, floor, floorChain };
@@ -89,7 +90,7 @@ export class MongoLogStorage implements LogStorage {
 
   async newest(count: number): Promise<readonly LogEntry[]> {
     const cursor = this.#log.find({}, { ...this.#options(), projection: { image: 0, parts: 0 } });
-    const documents = await cursor.sort({ _id: -1 }).limit(count).toArray();
+    const documents = await this.#inTime(cursor.sort({ _id: -1 }).limit(count).toArray());
     return documents.reverse().map((document) => decodeEntry(document));
   }
 
@@ -99,29 +100,36 @@ export class MongoLogStorage implements LogStorage {
     const entries: LogEntry[] = [];
     let bytes = 0;
     const cursor = this.#log.find({ _id: { $gt: after, $lte: upTo } }, options).sort({ _id: 1 });
-    for await (const document of cursor) {
-      const entry = await this.#entry(document);
-      // Its image went while we read: it is trimmed.
-      if (entry === undefined) break;
-      bytes += entry.image?.length ?? 0;
-      if (bytes > maxBytes && entries.length > 0) break;
-      entries.push(entry);
+    try {
+      for (;;) {
+        const document = await this.#inTime(cursor.next());
+        if (document === null) break;
+        const entry = await this.#entry(document);
+        // Its image went while we read: it is trimmed.
+        if (entry === undefined) break;
+        bytes += entry.image?.length ?? 0;
+        if (bytes > maxBytes && entries.length > 0) break;
+        entries.push(entry);
+      }
+    } finally {
+      // Nobody waits for it: the server may be gone.
+      cursor.close().catch(() => undefined);
     }
     return entries;
   }
 
   async chainAt(sequence: number): Promise<Hash | undefined> {
     const options = { ...this.#options(), projection: { chain: 1 } };
-    return (await this.#log.findOne({ _id: sequence }, options))?.chain;
+    return (await this.#inTime(this.#log.findOne({ _id: sequence }, options)))?.chain;
   }
 
   async ofVersion(collection: string, id: string, version: number): Promise<LogEntry | undefined> {
-    const document = await this.#log.findOne({ collection, id, version }, this.#options());
+    const document = await this.#inTime(this.#log.findOne({ collection, id, version }, this.#options()));
     return document === null ? undefined : this.#entry(document);
   }
 
   async ofKeys(keys: readonly string[]): Promise<readonly KeyedEntry[]> {
-    const documents = await this.#log.find({ key: anyOf(keys) }, this.#options()).toArray();
+    const documents = await this.#inTime(this.#log.find({ key: anyOf(keys) }, this.#options()).toArray());
     const entries = documents.map(async (document) => {
       const entry = await this.#entry(document);
       if (entry === undefined) return [];
@@ -133,9 +141,8 @@ export class MongoLogStorage implements LogStorage {
   }
 
   async keptKeys(keys: readonly string[]): Promise<readonly KeyedEntry[]> {
-    const kept = await this.#collection<KeyDocument>(KEYS)
-      .find({ _id: anyOf(keys) }, this.#options())
-      .toArray();
+    const found = this.#collection<KeyDocument>(KEYS).find({ _id: anyOf(keys) }, this.#options());
+    const kept = await this.#inTime(found.toArray());
     return kept.map(({ _id: key, digest, operation, collection, id, version, epoch, sequence }) => {
       return { key, digest, operation, collection, id, version, position: { epoch, sequence }, image: null };
     });
@@ -158,7 +165,7 @@ export class MongoLogStorage implements LogStorage {
   async keepKeys(from: number, to: number): Promise<void> {
     const projection = { image: 0, parts: 0, before: 0, after: 0, chain: 0 };
     const filter = { _id: { $gte: from, $lt: to }, key: { $exists: true } };
-    const entries = await this.#log.find(filter, { ...this.#options(), projection }).toArray();
+    const entries = await this.#inTime(this.#log.find(filter, { ...this.#options(), projection }).toArray());
     if (entries.length === 0) return;
     const updates = entries.map(({ _id: sequence, key, digest, operation, collection, id, version, epoch, at }) => {
       const kept = { digest, operation, collection, id, version, epoch, sequence, at };
@@ -182,7 +189,7 @@ export class MongoLogStorage implements LogStorage {
       { ...below, parts: { $exists: true } },
       { ...this.#options(), projection: { image: 0 } },
     );
-    const names = (await large.toArray()).flatMap(partNames);
+    const names = (await this.#inTime(large.toArray())).flatMap(partNames);
     const parts = { q: { _id: { $in: names } }, limit: 0 };
     const refused =
       (names.length === 0 ? undefined : await this.#write({ delete: PARTS, deletes: [parts] })) ??
@@ -212,7 +219,7 @@ export class MongoLogStorage implements LogStorage {
     if (names.length === 0) return decodeEntry(document);
     const bytes: Binary[] = [];
     for (const name of names) {
-      const part = await this.#collection<PartDocument>(PARTS).findOne({ _id: name }, this.#options());
+      const part = await this.#inTime(this.#collection<PartDocument>(PARTS).findOne({ _id: name }, this.#options()));
       if (part === null) return undefined;
       bytes.push(part.bytes);
     }
@@ -232,9 +239,15 @@ export class MongoLogStorage implements LogStorage {
   }
 
   #command(command: Document, timeoutMs = this.#timeoutMs): Promise<Document> {
-    return this.#database.command(command, { ...BSON, signal: AbortSignal.timeout(timeoutMs) });
+    return within(timeoutMs, this.#database.command(command, { ...BSON, signal: AbortSignal.timeout(timeoutMs) }));
   }
 
+  /** The deadline holds whatever the driver does: who reads on or appends has the log for itself until then. */
+  #inTime<T>(answer: Promise<T>): Promise<T> {
+    return within(this.#timeoutMs, answer);
+  }
+
+  /** Frees the connection of a call that nobody waits for any more. */
   #options(): { readonly signal: AbortSignal } {
     return { signal: AbortSignal.timeout(this.#timeoutMs) };
   }
