@@ -60,6 +60,8 @@ const SIDE_BY_SIDE_BYTES = 32 << 20;
 /** Entries that are no part of a database's contents, or come from elsewhere in the manifest. */
 const IGNORED = /^(ENCODING|STDSTRINGS|SEARCHPATH|DATABASE|DATABASE PROPERTIES|TABLE DATA|SEQUENCE SET)$/;
 const INDEX_KINDS = /^(INDEX|CONSTRAINT|INDEX ATTACH)$/;
+/** One at a time: the server marks an index whole when it sees its last part, and two that come together do not see each other. */
+const ATTACH = 'INDEX ATTACH';
 const REFRESH = 'MATERIALIZED VIEW DATA';
 const FOREIGN_KEY = 'FK CONSTRAINT';
 /** They may stand anywhere in the archive, for objects that are created late too. */
@@ -199,7 +201,8 @@ class FullPlan {
     const base = { phase: RestorePhase.INDEX, dependsOn };
     const split = bytes > SIDE_BY_SIDE_BYTES ? keyAsIndex(object) : undefined;
     if (split === undefined) {
-      const things = object.kind === 'INDEX' ? { shared: thing } : { exclusive: thing };
+      const attached = object.kind === ATTACH ? ['attached indexes'] : [];
+      const things = object.kind === 'INDEX' ? { shared: thing } : { exclusive: [...thing, ...attached] };
       this.#taskOf.set(object.id, this.#add({ ...base, ...this.#oneObject(object), ...things, cost }));
       return;
     }

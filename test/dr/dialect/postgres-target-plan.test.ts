@@ -87,6 +87,13 @@ const OBJECTS = [
 describe('planFullRestore', () => {
   const tasks = plan([CHILD, PARENT], OBJECTS, [KEY]);
 
+  it('attaches indexes one at a time: two that come together would leave the whole one unfinished', () => {
+    const attaches = [3, 4].map((id) => object(`attach${id}`, 'INDEX ATTACH', { table: id }));
+    const tasks = plan([table(3, 'p3', [1]), table(4, 'p4', [1])], attaches);
+    const [first, second] = attaches.map(({ id }) => tasks.get(`object:${id}`)?.exclusive ?? []);
+    expect(first?.filter((thing) => second?.includes(thing))).not.toEqual([]);
+  });
+
   it('splits a table that holds most of the bytes, and loads others at once', () => {
     const loads = [...tasks.values()].filter(({ work }) => work.kind === 'rows');
     expect(loads.map(({ id }) => id)).toEqual(['rows:1:0', 'rows:1:1', 'rows:2:all']);
