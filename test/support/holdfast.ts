@@ -39,10 +39,15 @@ export function startHoldfast(args: readonly string[], environment: NodeJS.Proce
     });
   });
   const ready = new Promise<{ url: string; opsUrl: string }>((found, failed) => {
+    let isReady = false;
     const collect = (chunk: Buffer): void => {
       printed += chunk.toString();
+      // What it prints later may be much: it is not searched again and again.
+      if (isReady) return;
       const match = /^ready (\S+) ops (\S+)/m.exec(printed);
-      if (match?.[1] !== undefined && match[2] !== undefined) found({ url: match[1], opsUrl: match[2] });
+      if (match?.[1] === undefined || match[2] === undefined) return;
+      isReady = true;
+      found({ url: match[1], opsUrl: match[2] });
     };
     child.stdout.on('data', collect);
     child.stderr.on('data', collect);
