@@ -101,15 +101,17 @@ describeWith('mongodb', 'Fallback of a MongoDB server that cannot be reached wel
       const since = performance.now();
       let refused = 0;
       while (performance.now() - since < lastsMs) {
+        // One that is under way when the election begins may lose its connection; nobody knows of it then whether it was done.
+        const isKnown = bench.state === 'OPEN';
         let error: unknown;
         const ms = await timed(async () => {
-          const write = bench.things().insertOne({ _id: `during ${refused}` });
-          error = await write.then(() => 'COMMITTED', Object);
+          error = await bench
+            .things()
+            .insertOne({ _id: `during ${refused}` })
+            .then(() => 'COMMITTED', Object);
         });
-        // On a machine that stands still the refusal may come after the deadline, and then nobody knows it.
-        const refusal =
-          ms < 790 ? { code: 'DATABASE_UNAVAILABLE', details: { retryAfterMs: 1_000 } } : { retryable: true };
-        expect(error).toMatchObject(refusal);
+        const refusal = { code: 'DATABASE_UNAVAILABLE', details: { retryAfterMs: 1_000 } };
+        expect(error).toMatchObject(isKnown ? refusal : { retryable: true });
         expect(ms).toBeLessThan(800 + standstill.ms);
         refused += 1;
         await new Promise((resolve) => setTimeout(resolve, 100));
