@@ -112,7 +112,8 @@ describeWith('mongodb', 'Fallback of a MongoDB server that cannot be reached wel
         });
         const refusal = { code: 'DATABASE_UNAVAILABLE', details: { retryAfterMs: 1_000 } };
         expect(error).toMatchObject(isKnown ? refusal : { retryable: true });
-        expect(ms).toBeLessThan(800 + standstill.ms);
+        // Deadlines are looked at every 10 ms, and what ends there has its way to go.
+        expect(ms).toBeLessThan(850 + standstill.ms);
         refused += 1;
         await new Promise((resolve) => setTimeout(resolve, 100));
       }
