@@ -45,13 +45,14 @@ describeWith('mongodb', 'Fallback of a MongoDB server that cannot be reached wel
     bench.proxy.set();
     const backMs = await back(bench);
     const during = readers.reads.slice(0, seen + 1_000).filter(({ endedMs }) => endedMs > since);
-    expect(Math.max(...during.map(({ ms }) => ms))).toBeLessThan(420 + stoodMs);
+    expect(Math.max(...during.map(({ ms }) => ms))).toBeLessThan(450 + stoodMs);
     expect(during.filter(({ ms }) => ms > 200 + stoodMs).length).toBeLessThanOrEqual(READERS);
     expect(backMs).toBeLessThan(2_000 + 2 * stoodMs);
   });
 
   it('row 5: a connection reset in the middle of an answer: the read comes from the copy within 50 ms', async () => {
     await using bench = await openBench(server);
+    using standstill = new Standstill();
     const times: number[] = [];
     const connects: number[] = [];
     for (let resets = 0; resets < 5; resets++) {
@@ -66,7 +67,7 @@ describeWith('mongodb', 'Fallback of a MongoDB server that cannot be reached wel
     }
     // At their best: how long a server that is busy otherwise takes for a connection is not ours.
     expect(Math.min(...times)).toBeLessThan(50 + Math.min(...connects));
-    expect(Math.max(...times)).toBeLessThan(450);
+    expect(Math.max(...times)).toBeLessThan(450 + standstill.ms);
   });
 
   it('row 5: a write whose answer never comes: its outcome is not known, and by its key it is there once', async () => {
@@ -120,7 +121,7 @@ describeWith('mongodb', 'Fallback of a MongoDB server that cannot be reached wel
       bench.proxy.set();
       const backMs = await back(bench);
       await readers.stop();
-      expect(Math.max(...readers.reads.map(({ ms }) => ms))).toBeLessThan(420 + standstill.ms);
+      expect(Math.max(...readers.reads.map(({ ms }) => ms))).toBeLessThan(450 + standstill.ms);
       expect(refused).toBeGreaterThan(10);
       expect(backMs).toBeLessThan(1_000 + 2 * standstill.ms);
       expect(await bench.store.collection('things').countDocuments({ name: { $exists: false } })).toBe(0);
@@ -168,7 +169,7 @@ describeWith('mongodb', 'Fallback of a MongoDB server that cannot be reached wel
     await readers.stop();
     const times = reads.slice(before).map(({ ms }) => ms);
     expect(quantile(times, 0.99)).toBeLessThan(800 + standstill.ms);
-    expect(Math.max(...times)).toBeLessThan(420 + standstill.ms);
+    expect(Math.max(...times)).toBeLessThan(450 + standstill.ms);
     expect(bench.proxy.hits).toBeGreaterThan(0);
     await back(bench);
   });
