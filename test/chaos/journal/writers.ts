@@ -3,6 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { encodeValue } from '../../../src/model/document.ts';
 import { post } from '../../support/graphql.ts';
 import { seededRandom } from '../../support/random.ts';
+import { Gate } from '../gate.ts';
 
 const WRITERS = 8;
 export const COUNTERS = 6;
@@ -46,10 +47,7 @@ export class Writers {
   readonly #acknowledged = new Map<string, number>();
   readonly #end = new AbortController();
   #running: Promise<unknown> = Promise.resolve();
-  #gate: Promise<void> = Promise.resolve();
-  #open: () => void = () => {};
-  #busy = 0;
-  #whenIdle: () => void = () => {};
+  readonly #gate = new Gate();
 
   constructor(urls: readonly string[]) {
     this.#urls = urls;
@@ -67,19 +65,12 @@ export class Writers {
   }
 
   /** Resolves when every write that was begun has its answer. */
-  async pause(): Promise<void> {
-    this.#gate = new Promise((open) => {
-      this.#open = open;
-    });
-    if (this.#busy > 0) {
-      await new Promise<void>((idle) => {
-        this.#whenIdle = idle;
-      });
-    }
+  pause(): Promise<void> {
+    return this.#gate.close();
   }
 
   resume(): void {
-    this.#open();
+    this.#gate.open();
   }
 
   /** What was answered since the last time. */
@@ -91,19 +82,16 @@ export class Writers {
 
   async stop(): Promise<void> {
     this.#end.abort();
-    this.#open();
+    this.#gate.open();
     await this.#running;
   }
 
   async #write(writer: number, random: () => number): Promise<void> {
     const own: string[] = [];
     for (let number = 0; ; number++) {
-      await this.#gate;
+      await this.#gate.passed();
       if (this.#end.signal.aborted) return;
-      this.#busy += 1;
-      await this.#mutate(writer, `w${writer}-${number}`, own, random);
-      this.#busy -= 1;
-      if (this.#busy === 0) this.#whenIdle();
+      await this.#gate.through(() => this.#mutate(writer, `w${writer}-${number}`, own, random));
       await pause(BREATH_MS * random());
     }
   }

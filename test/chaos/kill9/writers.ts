@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { ask, post } from '../../support/graphql.ts';
 import { seededRandom } from '../../support/random.ts';
+import { Gate } from '../gate.ts';
 
 const WRITERS = 8;
 const COUNTERS = 12;
@@ -44,11 +45,7 @@ export class Writers {
   readonly #seats = new Map<string, number>();
   readonly #stop = new AbortController();
   #running: Promise<unknown> = Promise.resolve();
-  /** While it is pending, nobody begins a mutation. */
-  #gate: Promise<void> = Promise.resolve();
-  #open: () => void = () => {};
-  #busy = 0;
-  #whenIdle: () => void = () => {};
+  readonly #gate = new Gate();
 
   constructor(urls: readonly string[]) {
     this.#urls = urls;
@@ -66,25 +63,18 @@ export class Writers {
   }
 
   /** Resolves when what was begun has its answer; nothing is begun until {@link Writers.resume}. */
-  async pause(): Promise<void> {
-    this.#gate = new Promise((open) => {
-      this.#open = open;
-    });
-    if (this.#busy > 0) {
-      await new Promise<void>((idle) => {
-        this.#whenIdle = idle;
-      });
-    }
+  pause(): Promise<void> {
+    return this.#gate.close();
   }
 
   resume(): void {
-    this.#open();
+    this.#gate.open();
   }
 
   /** Ends them all, with what they wait for. */
   async stop(): Promise<void> {
     this.#stop.abort();
-    this.#open();
+    this.#gate.open();
     await this.#running;
   }
 
@@ -103,12 +93,9 @@ export class Writers {
 
   async #write(writer: number, random: () => number): Promise<void> {
     for (let number = 0; ; number++) {
-      await this.#gate;
+      await this.#gate.passed();
       if (this.#stop.signal.aborted) return;
-      this.#busy += 1;
-      await this.#mutate(writer, `w${writer}-${number}`, random);
-      this.#busy -= 1;
-      if (this.#busy === 0) this.#whenIdle();
+      await this.#gate.through(() => this.#mutate(writer, `w${writer}-${number}`, random));
     }
   }
 
