@@ -78,30 +78,12 @@ export interface JournalEntry extends JournalDraft {
   readonly endedAt: number | null;
 }
 
-/** An entry as it lies in the table. */
-export interface JournalRow {
-  readonly seq: number;
-  readonly key: string;
-  readonly digest: string;
-  readonly collection: string;
-  readonly id: DocumentText;
-  readonly method: JournalMethod;
-  readonly argument: DocumentText | null;
-  readonly baseVersion: number | null;
-  readonly after: number | null;
+/** An entry as it lies in the table, where truth is 0 or 1 and a reason is JSON. */
+export interface JournalRow extends Omit<JournalEntry, 'strict' | 'approved' | 'reason'> {
   readonly strict: number;
-  readonly base: DocumentText | null;
-  readonly image: DocumentText | null;
-  readonly principal: string;
-  readonly epoch: number;
-  readonly sdlHash: string;
-  readonly at: number;
-  readonly crc: number;
-  readonly state: JournalState;
   readonly approved: number;
-  readonly version: number | null;
   readonly reason: string | null;
-  readonly endedAt: number | null;
+  readonly crc: number;
 }
 
 /** Checksum (CRC-32) over everything of an entry that never changes. */
