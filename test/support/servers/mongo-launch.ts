@@ -112,7 +112,17 @@ function javaLaunch(): Launch | { readonly reason: string } {
           command: 'java',
           cwd: directory,
           args: [
-            ...['-Xmx1g', '-XX:+UseSerialGC', '-cp', classPath, 'DurableMongo', `${port}`, directory],
+            // The quick compiler alone: a server that is killed and started again and again never pays the other back.
+            ...[
+              '-Xmx1g',
+              '-XX:+UseSerialGC',
+              '-XX:TieredStopAtLevel=1',
+              '-cp',
+              classPath,
+              'DurableMongo',
+              `${port}`,
+              directory,
+            ],
             ...(fsync ? [] : ['--no-fsync']),
           ],
         }),
