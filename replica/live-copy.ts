@@ -52,10 +52,20 @@ interface Stored {
   readonly over: boolean;
   /** From this sequence on the rows are those of the log's position. */
   readonly settled: number;
+  /** Collections of which it has all: those it was complete with, and what was added since. Null: all that it was opened for. */
+  readonly known: readonly string[] | null;
 }
 
 const KEY = 'copy';
-const NOTHING: Stored = { joined: false, complete: false, loading: [], next: null, over: false, settled: 0 };
+const NOTHING: Stored = {
+  joined: false,
+  complete: false,
+  loading: [],
+  next: null,
+  over: false,
+  settled: 0,
+  known: null,
+};
 const PAGE_ROWS = 1_000;
 const PAGE_BYTES = 4 * 1024 * 1024;
 const READ_LIMITS = { maxChanges: 500, maxBytes: 4 * 1024 * 1024 };
@@ -112,6 +122,12 @@ export class LiveCopy {
   /** Whether it ever held the whole database; from then on it has what it has, through restarts and reloads. */
   get isComplete(): boolean {
     return this.#stored.complete;
+  }
+
+  /** Whether it has a collection whole: as {@link isComplete} for one that was not copied from the beginning. */
+  holds(collection: string): boolean {
+    const { complete, known } = this.#stored;
+    return complete && (known ?? this.#options.collections).includes(collection);
   }
 
   /** Whether its rows are exactly those of its log's position. */
@@ -186,6 +202,23 @@ export class LiveCopy {
     const theirs = await chainAt(source.log, sequence);
     // Trimmed between the two looks: the next try starts over.
     if (theirs !== undefined && theirs !== chain) throw forked(`change ${sequence} is not the one the copy holds`);
+    await this.#addCollections();
+  }
+
+  /** Collections that were not copied before are to be paged in; those that are copied no more are not kept up, and forgotten. */
+  async #addCollections(): Promise<void> {
+    const { database, collections } = this.#options;
+    const { loading, known } = this.#stored;
+    const kept = (known ?? collections).filter((name) => collections.includes(name));
+    const wanted = loading.filter((name) => collections.includes(name));
+    const added = collections.filter((name) => !kept.includes(name) && !wanted.includes(name));
+    if (known !== null && added.length === 0 && kept.length === known.length) return;
+    await database.transaction((transaction) => {
+      const next = wanted[0] === loading[0] ? this.#stored.next : null;
+      // Rows may be left of a time when it was copied.
+      const over = this.#stored.over || added.length > 0;
+      this.#save(transaction, { loading: [...wanted, ...added], next, over, known: kept });
+    });
   }
 
   /** Begins with a part of the source's history, and pages everything in; `over` what is here. */
@@ -195,7 +228,8 @@ export class LiveCopy {
     await database.transaction((transaction) => {
       log.reset(transaction, origin);
       const complete = this.#stored.complete && over;
-      this.#save(transaction, { joined: true, complete, loading: collections, next: null, over, settled: 0 });
+      const known = complete ? (this.#stored.known ?? collections) : [];
+      this.#save(transaction, { joined: true, complete, loading: collections, next: null, over, settled: 0, known });
     });
     this.#queue = [];
   }
@@ -266,8 +300,12 @@ export class LiveCopy {
       if (log.head().sequence < source.log.head().sequence) await this.#applyNext(source);
       else await this.#progress(20);
     }
-    if (this.#stored.complete) return;
-    await database.transaction((transaction) => this.#save(transaction, { complete: true, over: false }));
+    const { complete, known } = this.#stored;
+    const { collections } = this.#options;
+    if (complete && collections.every((name) => known?.includes(name))) return;
+    await database.transaction((transaction) => {
+      this.#save(transaction, { complete: true, over: false, known: collections });
+    });
   }
 
   async #applyNext(source: CopySource): Promise<void> {

@@ -20,6 +20,11 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   changelog: [...BASE, 'sqlite', 'protocol', 'store', 'pubsub'],
   pubsub: BASE,
   fallback: [...BASE, 'sqlite', 'mask', 'store'],
+  'fallback/live': [
+    ...[...BASE, 'sqlite', 'protocol', 'store', 'changelog', 'pubsub'],
+    ...['fallback', 'replication', 'service', 'replica'],
+  ],
+  'fallback/client': [...BASE, 'sqlite', 'store', 'service', 'fallback', 'fallback/live'],
   replication: [...BASE, 'protocol', 'store', 'changelog', 'pubsub'],
   service: [...BASE, 'sqlite', 'protocol', 'store', 'changelog', 'pubsub', 'fallback', 'replication'],
   api: [...BASE, 'protocol', 'store', 'service'],
@@ -40,7 +45,8 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   roots: [],
 };
 
-const ROOT_FILES = /^(src\/(gateway|main|index)\.ts|src\/gateway\/.+\.ts|src\/cli\/.+\.ts|replica\/(server|main)\.ts)$/;
+const ROOT_FILES =
+  /^(src\/(gateway|main|index|fallback\/index)\.ts|src\/gateway\/.+\.ts|src\/cli\/.+\.ts|replica\/(server|main)\.ts)$/;
 
 /** Packages with a home: the only files that may import them. */
 const HOMES: Readonly<Record<string, RegExp>> = {
@@ -85,8 +91,9 @@ function importsOf(file: string): string[] {
 
 function layerOf(file: string): string | undefined {
   if (ROOT_FILES.test(file)) return 'roots';
-  const part = /^src\/(dr\/[a-z]+)\//.exec(file)?.[1];
-  if (part !== undefined) return part in LAYERS ? part : undefined;
+  const part = /^src\/((?:dr|fallback)\/[a-z]+)\//.exec(file)?.[1];
+  if (part !== undefined && part in LAYERS) return part;
+  if (part?.startsWith('dr/')) return undefined;
   const name = /^(?:src\/)?([a-z]+)(?:\/|\.ts$)/.exec(file)?.[1] ?? '';
   return name in LAYERS ? name : undefined;
 }

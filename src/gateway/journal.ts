@@ -43,7 +43,7 @@ export interface OpenJournalOptions {
   readonly config: Config;
   readonly model: Model;
   /** The live copy: its state, log and documents. */
-  readonly copy: Pick<LiveCopy, 'isComplete' | 'reached'>;
+  readonly copy: Pick<LiveCopy, 'holds' | 'reached'>;
   readonly log: SqliteChangeLog;
   readonly store: SqliteStore;
   /** Asked when writes come, not before. */
@@ -112,7 +112,7 @@ function partsOf(
   const writes = new JournalWrites({
     ...{ journal, takes, uniquePaths, sdlHash: model.sdlHash, check: requireStorable },
     live: {
-      whole: (collection) => (copy.isComplete ? store.collection(collection) : undefined),
+      whole: (collection) => (copy.holds(collection) ? store.collection(collection) : undefined),
       rows: (collection, ids) => store.rows(collection, ids),
       entryOfKey: (key) => log.entryOfKey(key),
       position: () => log.head(),

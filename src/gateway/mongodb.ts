@@ -5,6 +5,7 @@ import { SqliteChangeLog } from '../changelog/sqlite-change-log.ts';
 import { dataDirectory } from '../config.ts';
 import { HoldfastError, isHoldfastError } from '../errors.ts';
 import type { Fallback } from '../fallback/fallback.ts';
+import { LiveTier } from '../fallback/live/live-tier.ts';
 import { RedisConnection } from '../pubsub/redis-connection.ts';
 import { DEFAULT_RETENTION, Retention } from '../replication/retention.ts';
 import { PrimarySource, SourceStage } from '../replication/source.ts';
@@ -29,7 +30,7 @@ import {
   startRetention,
 } from './data.ts';
 import { keepShapes, openDatasets } from './datasets.ts';
-import { LiveTier, openFallback } from './fallback.ts';
+import { openFallback } from './fallback.ts';
 import { fanOut, LateCache } from './fan-out.ts';
 import { Fencing } from './fencing.ts';
 import { openJournal } from './journal.ts';

@@ -70,13 +70,13 @@ class Original {
 async function place() {
   const directory = parts.use(await temporaryDirectory());
   const problems: unknown[] = [];
-  const open = async (source: CopySource) => {
+  const open = async (source: CopySource, collections: readonly string[] = COLLECTIONS) => {
     const database = Database.open({ directory: directory.path });
     try {
       const log = await SqliteChangeLog.open(database);
       const store = await SqliteStore.open({ database, outbox: log, collections: SPECS });
       const onProblem = (error: unknown): void => void problems.push(error);
-      const copy = await LiveCopy.open({ database, log, store, collections: COLLECTIONS, onProblem });
+      const copy = await LiveCopy.open({ database, log, store, collections, onProblem });
       const follow = () => copy.follow(source);
       const stop = async (): Promise<void> => {
         await copy.stop();
@@ -106,6 +106,25 @@ describe('a live copy', () => {
     await eventually('the copy is settled', () => copy.isSettled);
     expect(digests()).toEqual(original.digests());
     expect(copy.diverged).toBe(0);
+  });
+
+  it('pages in a collection that is copied from now on, and has it whole only then', async () => {
+    const original = await Original.open();
+    await original.insert('pupils', 0, 30);
+    await original.insert('teachers', 0, 30);
+    const { open } = await place();
+    const first = await open(original.source, ['teachers']);
+    await first.follow();
+    await eventually('the copy is settled', () => first.copy.isSettled);
+    expect(first.copy.holds('pupils')).toBe(false);
+    await original.insert('pupils', 30, 40);
+    await first.stop();
+    const second = await open(original.source);
+    expect(second.copy.holds('teachers')).toBe(true);
+    expect(second.copy.holds('pupils')).toBe(false);
+    await second.follow();
+    await eventually('it has the other one too', () => second.copy.holds('pupils'));
+    expect(second.digests()).toEqual(original.digests());
   });
 
   it('goes on after a restart where it stood, without loading again', async () => {
