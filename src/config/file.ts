@@ -1,7 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { extname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { parse as parseYaml } from 'yaml';
 import { HoldfastError } from '../errors.ts';
 
 const FILES = ['holdfast.config.yaml', 'holdfast.config.json', 'holdfast.config.ts'];
@@ -33,8 +32,10 @@ export async function readFile(file: string): Promise<unknown> {
   try {
     switch (extname(file)) {
       case '.yaml':
-      case '.yml':
-        return parseYaml(readFileSync(file, 'utf8')) ?? {};
+      case '.yml': {
+        const { parse } = await import('yaml');
+        return parse(readFileSync(file, 'utf8')) ?? {};
+      }
       case '.json':
         return JSON.parse(readFileSync(file, 'utf8'));
       case '.ts':

@@ -6,8 +6,6 @@ import type { Manifest } from './archive/manifest.ts';
 import { keyFor } from './archive/manifest-file.ts';
 import { openStorage } from './archive/open-storage.ts';
 import type { ArchiveStorage } from './archive/storage.ts';
-import { openMariadbTarget } from './dialect/mariadb-target.ts';
-import { openPostgresTarget } from './dialect/postgres-target.ts';
 import type { RestorePhase } from './dialect/postgres-target-plan.ts';
 import type { PreparedRestore, RestoreEvents, RestoreOrder, RestoreTarget } from './dialect/restore-target.ts';
 import { RestoreMode } from './dialect/restore-target.ts';
@@ -155,8 +153,12 @@ function orderOf(
 async function openTarget(target: SqlSource, order: RestoreOrder): Promise<RestoreTarget<PhasedTask, unknown>> {
   const { dialect } = order.manifest;
   const { driver } = openTargetUnconnected(target);
-  if (dialect === 'postgres' && driver === 'postgres') return openPostgresTarget(target, order);
-  if (dialect !== 'postgres' && driver === 'mysql') return openMariadbTarget(target, order);
+  if (dialect === 'postgres' && driver === 'postgres') {
+    return (await import('./dialect/postgres-target.ts')).openPostgresTarget(target, order);
+  }
+  if (dialect !== 'postgres' && driver === 'mysql') {
+    return (await import('./dialect/mariadb-target.ts')).openMariadbTarget(target, order);
+  }
   throw new HoldfastError(
     'DR_INCOMPATIBLE',
     `A backup of ${dialect} cannot be restored into a target of kind ${driver}.`,

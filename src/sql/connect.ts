@@ -55,6 +55,12 @@ const SCHEMES: Readonly<Record<string, SqlDriver>> = {
 const PORTS: Readonly<Record<SqlDriver, number>> = { postgres: 5432, mysql: 3306 };
 
 /**
+ * No value is parsed by sequelize, and a session sets what it needs by itself. Without these it would open a connection for the
+ * server's version, ask the next one for types, and set each one's time zone.
+ */
+const UNASKED: object = { databaseVersion: '0.0.1', keepDefaultTimezone: true };
+
+/**
  * Opens a database.
  * @throws CONFIG_INVALID for a source that is neither a URL of these kinds nor options with dialect and database
  */
@@ -69,6 +75,7 @@ export function openSql(source: SqlSource, options: SqlOptions): SqlConnections 
     dialect: driver,
     port: Number(given.port ?? PORTS[driver]),
     logging: false,
+    ...UNASKED,
     pool: { max: options.connections, min: 0, acquire: timeoutMs * 2, idle: 60_000 },
     dialectOptions: { ...given.dialectOptions, ...driverOptions(driver, options.applicationName, timeoutMs) },
   });
@@ -173,6 +180,7 @@ function driverOptions(driver: SqlDriver, applicationName: string, timeoutMs: nu
   }
   return {
     application_name: applicationName,
+    clientMinMessages: 'ignore',
     connectionTimeoutMillis: timeoutMs,
     keepAlive: true,
     stream: (config: { readonly ssl?: unknown }) => CopySocket.create(config.ssl),

@@ -2,7 +2,7 @@ import type { Client, QueryResult } from 'pg';
 import { HoldfastError } from '../errors.ts';
 import type { SqlConnections } from './connect.ts';
 import { type Tap, tap } from './copy-socket.ts';
-import { quotePostgres } from './identifiers.ts';
+import { literalPostgres, quotePostgres } from './identifiers.ts';
 import { copyIn, type Loaded, type LoadOptions } from './postgres-copy-in.ts';
 import { CopyFrames } from './postgres-frames.ts';
 
@@ -36,6 +36,14 @@ const PINNED: Readonly<Record<string, string>> = {
   transaction_timeout: '0',
 };
 
+/** What a session is, as it was before its settings are pinned; then they are. A database without an encoding is read byte by byte. */
+const FACTS_AND_PINS = `
+SELECT pg_backend_pid()::text AS pid, current_setting('server_version_num') AS version,
+  getdatabaseencoding()::text AS encoding, current_setting('search_path') AS search_path;
+SELECT count(set_config(s.name, p.value, false)) FROM pg_settings s
+  JOIN json_each_text(${literalPostgres(JSON.stringify(PINNED))}) AS p(key, value) ON lower(p.key) = lower(s.name);
+SELECT set_config('client_encoding', CASE getdatabaseencoding() WHEN 'SQL_ASCII' THEN 'SQL_ASCII' ELSE 'UTF8' END, false)`;
+
 /** Takes rows of COPY in the order the server sends them. The bytes are reused after the call, or after the promise it returns. */
 export type OnRows = (rows: Buffer) => Promise<void> | void;
 
@@ -67,18 +75,8 @@ export class PostgresSession implements AsyncDisposable {
   static async open(sql: SqlConnections): Promise<PostgresSession> {
     const client = (await sql.raw()) as Client;
     try {
-      const [facts] = await run(
-        client,
-        `SELECT pg_backend_pid()::text AS pid, current_setting('server_version_num') AS version,
-          getdatabaseencoding()::text AS encoding, current_setting('search_path') AS search_path`,
-      );
-      await run(
-        client,
-        'SELECT count(set_config(s.name, p.value, false)) FROM pg_settings s JOIN json_each_text($1::json) AS p(key, value) ON lower(p.key) = lower(s.name)',
-        [JSON.stringify(PINNED)],
-      );
-      const encoding = facts?.encoding === 'SQL_ASCII' ? 'SQL_ASCII' : 'UTF8';
-      await run(client, `SET client_encoding = '${encoding}'`);
+      // One message: several sessions are opened for every backup, and each waits for its answers.
+      const [[facts]] = (await results(client, FACTS_AND_PINS)) as [PostgresRow[]];
       return new PostgresSession(sql, client, facts ?? {});
     } catch (error) {
       await sql.release(client, true);
@@ -151,12 +149,21 @@ export function sqlState(error: unknown): string {
 const TEXT = { getTypeParser: () => (value: string) => value };
 
 async function run(client: Client, text: string, values?: readonly (string | number | null)[]): Promise<PostgresRow[]> {
+  return (await results(client, text, values)).at(-1) ?? [];
+}
+
+/** The rows of each statement. */
+async function results(
+  client: Client,
+  text: string,
+  values?: readonly (string | number | null)[],
+): Promise<PostgresRow[][]> {
   const query = { text, types: TEXT, ...(values === undefined ? {} : { values: [...values], queryMode: 'extended' }) };
   try {
     const result = (await client.query(query as never)) as unknown as
       | QueryResult<PostgresRow>
       | QueryResult<PostgresRow>[];
-    return (Array.isArray(result) ? result.at(-1)?.rows : result.rows) ?? [];
+    return [result].flat().map(({ rows }) => rows ?? []);
   } catch (error) {
     if (sqlState(error) !== '') throw error;
     throw new HoldfastError('DATABASE_UNAVAILABLE', `The connection to the database was lost: ${messageOf(error)}`, {

@@ -12,10 +12,13 @@ export interface CatalogColumn {
   readonly base: string;
 }
 
-export interface CatalogTable {
+export interface TableIdentity {
   readonly oid: number;
   readonly schema: string;
   readonly name: string;
+}
+
+export interface CatalogTable extends TableIdentity {
   /** `r` for a table with rows of its own, `p` for a partitioned one. */
   readonly kind: 'r' | 'p';
   /** The topmost partitioned table; its own oid for a table that is no partition. */
@@ -98,21 +101,38 @@ export const USER_SCHEMA = `n.nspname !~ '^pg_' AND n.nspname NOT IN ('informati
 export const NOT_OF_EXTENSION = (catalog: string, oid: string): string =>
   `NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = '${catalog}'::regclass AND e.objid = ${oid} AND e.deptype = 'e')`;
 
-/** The bottom of each type is found once, not for each of the many columns that have it. */
 /** No answer is given for what somebody has just dropped: it is for the locks to find that out. */
 const READABLE = (privilege: string): string =>
   `coalesce(${privilege}(c.oid, 'SELECT') AND has_schema_privilege(n.oid, 'USAGE'), true)`;
 
+/** The tables that hold rows of users. */
+const HELD = `
+  SELECT c.* FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+  WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND ${USER_SCHEMA}
+    AND (${NOT_OF_EXTENSION('pg_class', 'c.oid')} OR EXISTS (SELECT FROM pg_extension x WHERE c.oid = ANY (x.extconfig)))`;
+
+const IDENTITIES = `
+SELECT coalesce(json_agg(x ORDER BY x.schema COLLATE "C", x.name COLLATE "C"), '[]')::text AS json FROM (
+  SELECT c.oid::int8 AS oid, n.nspname AS schema, c.relname AS name FROM (${HELD}) c JOIN pg_namespace n ON n.oid = c.relnamespace
+) x`;
+
+/** The columns of all tables in one pass: asked for table by table they take many times as long. */
 const TABLES = `
-WITH bases AS MATERIALIZED (
-  SELECT u.type, b.base FROM (SELECT DISTINCT atttypid AS type FROM pg_attribute WHERE attnum > 0 AND NOT attisdropped) u, LATERAL (
-    WITH RECURSIVE d(oid, dims, depth) AS (
-      SELECT u.type, '', 0
-      UNION ALL
-      SELECT CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.typelem END, d.dims || CASE WHEN t.typtype = 'd' THEN '' ELSE '[]' END, depth + 1
-      FROM d JOIN pg_type t ON t.oid = d.oid
-      WHERE t.typtype = 'd' OR (t.typcategory = 'A' AND t.oid NOT IN ('int2vector'::regtype, 'oidvector'::regtype))
-    ) SELECT format_type(oid, NULL) || dims AS base FROM d ORDER BY depth DESC LIMIT 1) b
+WITH RECURSIVE held AS MATERIALIZED (${HELD}
+), attributes AS MATERIALIZED (
+  SELECT a.* FROM pg_attribute a JOIN held c ON c.oid = a.attrelid WHERE a.attnum > 0 AND NOT a.attisdropped
+), steps(type, oid, dims, depth) AS (
+  SELECT DISTINCT atttypid, atttypid, '', 0 FROM attributes
+  UNION ALL
+  SELECT s.type, CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.typelem END, s.dims || CASE WHEN t.typtype = 'd' THEN '' ELSE '[]' END, s.depth + 1
+  FROM steps s JOIN pg_type t ON t.oid = s.oid
+  WHERE t.typtype = 'd' OR (t.typcategory = 'A' AND t.oid NOT IN ('int2vector'::regtype, 'oidvector'::regtype))
+), bases AS MATERIALIZED (
+  SELECT DISTINCT ON (type) type, format_type(oid, NULL) || dims AS base FROM steps ORDER BY type, depth DESC
+), columns AS MATERIALIZED (
+  SELECT a.attrelid, json_agg(json_build_object('name', a.attname, 'type', format_type(a.atttypid, a.atttypmod),
+    'generated', a.attgenerated <> '', 'base', b.base) ORDER BY a.attnum) AS list
+  FROM attributes a JOIN bases b ON b.type = a.atttypid GROUP BY a.attrelid
 )
 SELECT coalesce(json_agg(x ORDER BY x.schema COLLATE "C", x.name COLLATE "C"), '[]')::text AS json FROM (
   SELECT c.oid::int8 AS oid, n.nspname AS schema, c.relname AS name, c.relkind AS kind,
@@ -125,13 +145,8 @@ SELECT coalesce(json_agg(x ORDER BY x.schema COLLATE "C", x.name COLLATE "C"), '
     ${READABLE('has_table_privilege')} AS readable,
     row_security_active(c.oid) AS "hidesRows",
     (SELECT coalesce(x.extcondition[array_position(x.extconfig, c.oid)], '') FROM pg_extension x WHERE c.oid = ANY (x.extconfig)) AS condition,
-    coalesce((SELECT json_agg(json_build_object('name', a.attname, 'type', format_type(a.atttypid, a.atttypmod),
-        'generated', a.attgenerated <> '', 'base', b.base) ORDER BY a.attnum)
-      FROM pg_attribute a JOIN bases b ON b.type = a.atttypid
-      WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped), '[]') AS columns
-  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-  WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND ${USER_SCHEMA}
-    AND (${NOT_OF_EXTENSION('pg_class', 'c.oid')} OR EXISTS (SELECT FROM pg_extension x WHERE c.oid = ANY (x.extconfig)))
+    coalesce(l.list, '[]') AS columns
+  FROM held c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN columns l ON l.attrelid = c.oid
 ) x`;
 
 const KEYS = `
@@ -140,7 +155,7 @@ SELECT coalesce(json_agg(x ORDER BY x.child, x.name COLLATE "C"), '[]')::text AS
     CASE k.confmatchtype WHEN 'f' THEN 'FULL' ELSE 'SIMPLE' END AS match,
     (SELECT json_agg(a.attname ORDER BY i) FROM unnest(k.conkey) WITH ORDINALITY u(n, i) JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.n) AS "childColumns",
     (SELECT json_agg(a.attname ORDER BY i) FROM unnest(k.confkey) WITH ORDINALITY u(n, i) JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.n) AS "parentColumns",
-    (SELECT json_agg(format('OPERATOR(%I.%s)', o.oprnamespace::regnamespace, o.oprname) ORDER BY i) FROM unnest(k.conpfeqop) WITH ORDINALITY u(op, i) JOIN pg_operator o ON o.oid = u.op) AS operators
+    (SELECT json_agg((SELECT format('OPERATOR(%I.%s)', o.oprnamespace::regnamespace, o.oprname) FROM pg_operator o WHERE o.oid = u.op) ORDER BY i) FROM unnest(k.conpfeqop) WITH ORDINALITY u(op, i)) AS operators
   FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
   WHERE k.contype = 'f' AND k.conparentid = 0 AND ${USER_SCHEMA}
 ) x`;
@@ -197,6 +212,11 @@ export async function readHolders(session: PostgresSession): Promise<PostgresHol
     largeObjects: await read(session, LARGE_OBJECTS),
     readsLargeObjects: await read(session, READS_LARGE_OBJECTS),
   };
+}
+
+/** Which tables there are, in the order of {@link readHolders}: all that tells whether one was created or dropped. */
+export function readIdentities(session: PostgresSession): Promise<readonly TableIdentity[]> {
+  return read(session, IDENTITIES);
 }
 
 async function read<T>(session: PostgresSession, text: string): Promise<T> {

@@ -3,11 +3,12 @@ import type { SqlConnections } from '../../sql/connect.ts';
 import { qualifiedPostgres } from '../../sql/identifiers.ts';
 import { PostgresSession, sqlState } from '../../sql/postgres-session.ts';
 import {
-  type CatalogTable,
   type PostgresCatalog,
   type PostgresHolders,
   readCatalog,
   readHolders,
+  readIdentities,
+  type TableIdentity,
 } from './postgres-catalog.ts';
 
 /** How long one lock is waited for. Whoever waits behind us for the same table waits no longer than that. */
@@ -36,20 +37,27 @@ export interface SnapshotOptions {
   readonly lockWaitMs?: number;
   /** Checks the catalog before anything is locked. */
   readonly check: (catalog: PostgresHolders) => Promise<void>;
-  /** More that must be read in the snapshot while tables are locked; when it fails for a lock, everything starts over. */
-  readonly alongside?: (snapshot: {
-    readonly name: string;
-    /** The coordinator, which does nothing else meanwhile. */
-    readonly session: PostgresSession;
-    readonly signal: AbortSignal;
-  }) => Promise<void>;
+  /**
+   * More that is read in the snapshot while the workers lock the tables: what it began is waited for, and when any of it fails for a
+   * lock, everything starts over.
+   */
+  readonly alongside?: (snapshot: BegunSnapshot) => readonly Promise<unknown>[];
+}
+
+/** A snapshot of which the workers do not hold the locks yet; the coordinator does. */
+export interface BegunSnapshot {
+  readonly name: string;
+  readonly coordinator: PostgresSession;
+  readonly catalog: Promise<PostgresCatalog>;
+  /** Aborts when another part has failed. */
+  readonly signal: AbortSignal;
 }
 
 /**
  * Takes a snapshot that N sessions share. The order matters: every table is locked first (ACCESS SHARE; LOCK takes no snapshot), so
  * that the snapshot is younger than the locks and no TRUNCATE or ALTER can come between: rows of a table that was rewritten after
- * the snapshot would be read as none. Then the catalog is read, and a table that appeared meanwhile starts it over. Each worker
- * locks every table as well, without waiting: a read without a lock of its own would hang behind an ALTER that waits for us.
+ * the snapshot would be read as none. Then the tables there are now are read, and one that appeared or is gone starts it over. Each
+ * worker locks every table as well, without waiting: a read without a lock of its own would hang behind an ALTER that waits for us.
  * @throws DR_LOCKED when others hold locks at each of three attempts
  */
 export async function takeSnapshot(sql: SqlConnections, options: SnapshotOptions): Promise<PostgresSnapshot> {
@@ -109,27 +117,26 @@ async function attemptSnapshot(sql: SqlConnections, options: SnapshotOptions): P
     await check(planned);
     await coordinator.query(`BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY`);
     await lockTables(coordinator, planned.tables, '');
-    const catalog = await readCatalog(coordinator);
-    if (identity(catalog) !== identity(planned)) throw new CatalogChanged('tables were created or dropped meanwhile');
+    if (identity(await readIdentities(coordinator)) !== identity(planned.tables)) {
+      throw new CatalogChanged('tables were created or dropped meanwhile');
+    }
     const [row] = await coordinator.query('SELECT pg_export_snapshot() AS name');
     const name = row?.name ?? '';
-    const failure = new AbortController();
     const opened = idle.map(async (connected) => {
       const worker = await connected;
       await worker.query(`BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT '${name}'`);
-      await lockTables(worker, catalog.tables, 'NOWAIT');
+      await lockTables(worker, planned.tables, 'NOWAIT');
       return worker;
     });
-    for (const worker of opened) worker.catch((error: unknown) => failure.abort(error));
-    const alongside = options.alongside?.({
-      name,
-      session: coordinator,
-      signal: AbortSignal.any([signal, failure.signal]),
-    });
+    const reading = readCatalog(coordinator);
+    const failure = new AbortController();
+    const begun = { name, coordinator, catalog: reading, signal: AbortSignal.any([signal, failure.signal]) };
+    const parts = [...opened, reading, ...(options.alongside?.(begun) ?? [])];
+    for (const part of parts) part.catch((error: unknown) => failure.abort(error));
     // All are waited for also when one fails: what one has begun must not go on behind our back.
-    const failed = (await Promise.allSettled([...opened, alongside])).find(({ status }) => status === 'rejected');
-    if (failed?.status === 'rejected') throw failed.reason;
-    const workers = await Promise.all(opened);
+    await Promise.allSettled(parts);
+    failure.signal.throwIfAborted();
+    const [workers, catalog] = [await Promise.all(opened), await reading];
     return {
       coordinator,
       workers,
@@ -147,7 +154,7 @@ async function attemptSnapshot(sql: SqlConnections, options: SnapshotOptions): P
 
 async function lockTables(
   session: PostgresSession,
-  tables: readonly CatalogTable[],
+  tables: readonly TableIdentity[],
   wait: 'NOWAIT' | '',
 ): Promise<void> {
   for (let from = 0; from < tables.length; from += LOCKED_AT_ONCE) {
@@ -156,6 +163,6 @@ async function lockTables(
   }
 }
 
-function identity(catalog: PostgresHolders): string {
-  return JSON.stringify(catalog.tables.map(({ oid, schema, name }) => [oid, schema, name]));
+function identity(tables: readonly TableIdentity[]): string {
+  return JSON.stringify(tables.map(({ oid, schema, name }) => [oid, schema, name]));
 }

@@ -1,29 +1,18 @@
 import { HoldfastError } from '../../errors.ts';
 import type { SqlConnections } from '../../sql/connect.ts';
-import { qualifiedPostgres } from '../../sql/identifiers.ts';
 import { PostgresSession, sqlState } from '../../sql/postgres-session.ts';
-import { Dialect, type SequenceValue } from '../archive/manifest.ts';
-import { ancestors, type ForeignKey, tableGraph } from '../graph/table-graph.ts';
-import { chunkBytes } from '../plan/page-ranges.ts';
-import type { BackupSource, SourceCheck, SourceFacts, SourceOptions, SourceTable } from './backup-source.ts';
-import {
-  type CatalogTable,
-  type PostgresCatalog,
-  type PostgresHolders,
-  readHolders,
-  readTableOfObjects,
-} from './postgres-catalog.ts';
-import { chooseFormat, columnsOf, holders, largeObjectRows, planChunks } from './postgres-chunks.ts';
+import { Dialect } from '../archive/manifest.ts';
+import { tableGraph } from '../graph/table-graph.ts';
+import type { BackupSource, SourceCheck, SourceFacts, SourceOptions } from './backup-source.ts';
+import { type PostgresCatalog, type PostgresHolders, readHolders } from './postgres-catalog.ts';
 import { targetError } from './postgres-errors.ts';
 import { largeObjects, objectsOf, refreshObjects, schemaObjects } from './postgres-objects.ts';
 import { choosePgDump } from './postgres-pg-dump.ts';
 import { readByCatalog, readByPgDump, type SourceSchema } from './postgres-schema.ts';
 import { type PostgresSnapshot, takeSnapshot } from './postgres-snapshot.ts';
-import { findSubset, prepareSuffixes, resolveSuffixes, type Subset } from './postgres-subset.ts';
-import { assertClosure, noSuchTable, readerOf } from './source-reader.ts';
-
-/** Sequences asked for in one statement. */
-const SEQUENCES_AT_ONCE = 200;
+import { planRows, type SourcePlan, tablesNamed } from './postgres-source-plan.ts';
+import { prepareSuffixes, resolveSuffixes } from './postgres-subset.ts';
+import { assertClosure, readerOf } from './source-reader.ts';
 
 /** Holds a PostgreSQL database still and plans what is read of it. @throws what `backup` names */
 export async function openPostgresSource(sql: SqlConnections, options: SourceOptions): Promise<BackupSource> {
@@ -66,7 +55,8 @@ async function openSource(sql: SqlConnections, options: SourceOptions): Promise<
   const choosing = choosePgDump(server.version, options.schemaExporter ?? 'auto', options.signal);
   choosing.catch(() => {});
   options.onPhase('locking');
-  let schema: SourceSchema = { entries: [], unsupported: [], notes: [] };
+  let schema: Promise<SourceSchema>;
+  let plan: Promise<SourcePlan>;
   const snapshot = await takeSnapshot(sql, {
     workers: options.workers,
     signal: options.signal,
@@ -74,17 +64,19 @@ async function openSource(sql: SqlConnections, options: SourceOptions): Promise<
       assertReadable(catalog);
       await prepareSuffixes(planner, resolveSuffixes(catalog, options.suffixes));
     },
-    alongside: async ({ name, session, signal }) => {
-      const tool = await choosing;
-      schema =
-        tool === null
-          ? await readByCatalog(session, options)
-          : await readByPgDump(tool, sql, { name, signal, encoding: server.encoding });
+    alongside: (snapshot) => {
+      const { name, signal } = snapshot;
+      plan = planRows(snapshot, server.version, options);
+      schema = choosing.then(async (tool) => {
+        if (tool !== null) return readByPgDump(tool, sql, { name, signal, encoding: server.encoding });
+        await plan;
+        return readByCatalog(snapshot.coordinator, options);
+      });
+      return [plan, schema];
     },
   });
   try {
-    options.onPhase('planning');
-    return await planSource(snapshot, schema, server, options);
+    return await sourceOf(snapshot, await plan!, await schema!, server, options);
   } catch (error) {
     await snapshot[Symbol.asyncDispose]();
     throw error;
@@ -142,31 +134,20 @@ function assertReadable(catalog: PostgresHolders): void {
   );
 }
 
-async function planSource(
+function sourceOf(
   snapshot: PostgresSnapshot,
+  plan: SourcePlan,
   schema: SourceSchema,
   server: ServerFacts,
   options: SourceOptions,
-): Promise<BackupSource> {
-  const { catalog, coordinator } = snapshot;
-  const ids = new Map(catalog.tables.map(({ oid }, index) => [oid, index + 1]));
-  const keys = catalog.keys
-    .filter(({ child, parent }) => ids.has(child) && ids.has(parent))
-    .map(
-      ({ operators: _, ...key }): ForeignKey => ({ ...key, child: ids.get(key.child)!, parent: ids.get(key.parent)! }),
-    );
-  const chosen = chooseTables(catalog, ids, keys, options.tables);
-  const tables = catalog.tables.filter(({ oid }) => chosen.has(ids.get(oid)!));
-  const rootOf = new Map(catalog.tables.map(({ oid, root }) => [ids.get(oid)!, ids.get(root) ?? ids.get(oid)!]));
-
-  const tableOf = await readTableOfObjects(coordinator);
+): BackupSource {
+  const { catalog } = snapshot;
+  const { ids, chosen, keys, largeObjects: withLargeObjects } = plan;
   const nameOf = new Map(catalog.tables.map(({ oid, name }) => [ids.get(oid)!, name]));
   const all = schemaObjects(schema.entries, {
-    tableOf: (object) => ids.get(tableOf.get(object) ?? 0) ?? null,
+    tableOf: (object) => ids.get(plan.tableOf.get(object) ?? 0) ?? null,
     tableName: (table) => nameOf.get(table)!,
   });
-  // Rows point to large objects by plain numbers: of a subset nobody can tell which ones belong to it.
-  const withLargeObjects = options.tables === null && !options.closure && catalog.largeObjects.length > 0;
   const objects =
     options.tables === null
       ? [...all, ...refreshObjects(catalog.views, all), ...(withLargeObjects ? largeObjects(catalog.largeObjects) : [])]
@@ -174,37 +155,7 @@ async function planSource(
   const named = new Set(
     objects.filter(({ kind }) => kind === 'SEQUENCE').map(({ schema, name }) => JSON.stringify([schema, name])),
   );
-  const sequences = catalog.sequences.filter(({ schema, name }) => named.has(JSON.stringify([schema, name])));
-
-  const selections = resolveSuffixes(catalog, options.suffixes);
-  if (selections.length > 0) options.onPhase('selecting rows');
-  const subset: Subset =
-    selections.length === 0 ? new Map() : await findSubset(coordinator, catalog, selections, options.closure);
-  const suffixOf = new Map(selections.map(({ table, suffix }) => [table.oid, suffix]));
-
-  const target = chunkBytes(
-    tables.reduce((sum, { bytes }) => sum + bytes, 0),
-    options.workers,
-  );
-  const planned: SourceTable[] = [];
-  for (const table of tables) {
-    const format = await chooseFormat(coordinator, table, options.format);
-    planned.push({
-      id: ids.get(table.oid)!,
-      schema: table.schema,
-      name: table.name,
-      columns: columnsOf(table),
-      format,
-      suffix: suffixOf.get(table.oid) ?? (subset.has(table.oid) ? 'closure' : null),
-      engine: null,
-      ...(table.scattered ? { scattered: true as const } : {}),
-      chunks: holders(table, catalog.tables).flatMap((holder) =>
-        planChunks(holder, { format, target, version: server.version, rows: subset.get(holder.oid) }),
-      ),
-    });
-  }
-  if (withLargeObjects) planned.push(await largeObjectRows(coordinator, catalog.tables.length + 1));
-
+  const rootOf = new Map(catalog.tables.map(({ oid, root }) => [ids.get(oid)!, ids.get(root) ?? ids.get(oid)!]));
   const facts: SourceFacts = {
     dialect: Dialect.POSTGRES,
     server: {
@@ -213,20 +164,20 @@ async function planSource(
       database: server.database,
       encoding: server.encoding,
     },
-    position: await readPosition(snapshot),
+    position: plan.position,
     consistency: { grade: 'A', notes: [...schema.notes, ...notesOf(catalog, withLargeObjects)] },
     graph: tableGraph(
-      planned.map(({ id }) => id),
+      plan.tables.map(({ id }) => id),
       keys,
       (table) => rootOf.get(table) ?? table,
     ),
     objects,
-    sequences: await readSequences(coordinator, sequences),
+    sequences: plan.sequences.filter(({ schema, name }) => named.has(JSON.stringify([schema, name]))),
     unsupported: schema.unsupported,
   };
   return {
     facts,
-    tables: planned,
+    tables: plan.tables,
     readers: snapshot.workers.map((session) => readerOf(session, session.copyOut.bind(session), sourceError)),
     extension: 'copy',
     [Symbol.asyncDispose]: () => snapshot[Symbol.asyncDispose](),
@@ -237,60 +188,6 @@ function notesOf(catalog: PostgresCatalog, withLargeObjects: boolean): string[] 
   return catalog.largeObjects.length > 0 && !withLargeObjects
     ? [`${catalog.largeObjects.length} large objects are left out: they belong to no table`]
     : [];
-}
-
-/** The tables asked for, with their partitions and those whose partitions they are, and every table they refer to. */
-function chooseTables(
-  catalog: PostgresCatalog,
-  ids: ReadonlyMap<number, number>,
-  keys: readonly ForeignKey[],
-  names: readonly string[] | null,
-): ReadonlySet<number> {
-  if (names === null) return new Set(ids.values());
-  const roots = new Set<number>();
-  for (const name of names) for (const { root } of tablesNamed(catalog, name)) roots.add(root);
-  const family = (of: ReadonlySet<number>): number[] =>
-    catalog.tables.filter(({ root }) => of.has(root)).map(({ oid }) => ids.get(oid)!);
-  const rootOf = new Map(catalog.tables.map(({ oid, root }) => [ids.get(oid)!, root]));
-  for (;;) {
-    const reached = ancestors(family(roots), keys);
-    const before = roots.size;
-    for (const id of reached) roots.add(rootOf.get(id)!);
-    if (roots.size === before) return new Set(family(roots));
-  }
-}
-
-/** The tables that `name` or `schema.name` means. @throws VALIDATION_FAILED for none */
-export function tablesNamed(catalog: PostgresHolders, name: string): readonly CatalogTable[] {
-  const found = catalog.tables.filter((table) => table.name === name || `${table.schema}.${table.name}` === name);
-  if (found.length > 0) return found;
-  throw noSuchTable(name);
-}
-
-/** Values of sequences are in no snapshot: they are at least those of its moment, and so give no number twice. */
-async function readSequences(
-  session: PostgresSession,
-  sequences: PostgresCatalog['sequences'],
-): Promise<SequenceValue[]> {
-  const values: SequenceValue[] = [];
-  for (let from = 0; from < sequences.length; from += SEQUENCES_AT_ONCE) {
-    const part = sequences.slice(from, from + SEQUENCES_AT_ONCE);
-    const selects = part.map(
-      (sequence, index) => `SELECT ${index} AS i, last_value, is_called FROM ${qualifiedPostgres(sequence)}`,
-    );
-    const rows = await session.query(`${selects.join(' UNION ALL ')} ORDER BY i`);
-    rows.forEach(({ last_value, is_called }, index) => {
-      const { schema, name } = part[index]!;
-      values.push({ schema, name, lastValue: last_value ?? '', isCalled: is_called === 't' });
-    });
-  }
-  return values;
-}
-
-async function readPosition(snapshot: PostgresSnapshot): Promise<Record<string, string>> {
-  const [row] = await snapshot.coordinator.query(`
-    SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END::text AS wal, pg_current_snapshot()::text AS snapshot`);
-  return { wal: row?.wal ?? '', snapshot: row?.snapshot ?? '', exported: snapshot.name };
 }
 
 /** What the server said, as an error of ours; other errors as they are. */
