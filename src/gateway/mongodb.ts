@@ -1,27 +1,23 @@
-import { Backoff } from '../../replica/backoff.ts';
 import { LiveCopy } from '../../replica/live-copy.ts';
-import { MongoChangeLog } from '../changelog/mongo-change-log.ts';
+import type { MongoChangeLog } from '../changelog/mongo-change-log.ts';
 import { SqliteChangeLog } from '../changelog/sqlite-change-log.ts';
 import { dataDirectory } from '../config.ts';
 import { HoldfastError, isHoldfastError } from '../errors.ts';
 import type { Fallback } from '../fallback/fallback.ts';
+import { followDatabase } from '../fallback/live/follow-database.ts';
+import { keepConnecting } from '../fallback/live/keep-connecting.ts';
 import { LiveTier } from '../fallback/live/live-tier.ts';
 import { RedisConnection } from '../pubsub/redis-connection.ts';
-import { DEFAULT_RETENTION, Retention } from '../replication/retention.ts';
+import { DEFAULT_RETENTION } from '../replication/retention.ts';
 import { PrimarySource, SourceStage } from '../replication/source.ts';
 import { ConflictPolicies } from '../service/conflict-policies.ts';
 import { exportDivergent } from '../service/divergence.ts';
 import { Fence } from '../service/fence.ts';
 import { PrimaryService } from '../service/primary.ts';
 import { connectMongo } from '../store/mongo-connection.ts';
-import { MongoRows } from '../store/mongo-rows.ts';
-import { MongoScrub } from '../store/mongo-scrub.ts';
-import { MongoStore } from '../store/mongo-store.ts';
-import { MongoSweeper } from '../store/mongo-sweeper.ts';
+import type { MongoStore } from '../store/mongo-store.ts';
 import { SqliteStore } from '../store/sqlite-store.ts';
 import { metricsOf } from '../telemetry/metrics.ts';
-import { systemClock } from '../util/clock.ts';
-import { pause } from '../util/pause.ts';
 import {
   collectionSpecs,
   type PrimaryData,
@@ -51,8 +47,6 @@ interface Reached extends AsyncDisposable {
 
 /** How long the copy may take to hold what a fenced primary has written, in ms. */
 const KEEP_WAIT_MS = 30_000;
-/** Idempotency keys are promised for seven days. */
-const KEY_RETENTION_MS = 8 * 24 * 3_600_000;
 
 /**
  * Documents and log on a MongoDB server, and an embedded copy of them that followers are served from: `src/store/SPEC.md` and
@@ -157,40 +151,6 @@ function stageOf(copy: LiveCopy): SourceStage {
   return copy.isSettled ? SourceStage.EQUAL : SourceStage.SETTLING;
 }
 
-/**
- * Tries until it works. Resolves after the first try, with a promise for the end of the others.
- * @throws what the first try throws, unless the database could only not be reached
- */
-async function keepConnecting(
-  attempt: () => Promise<void>,
-  problems: Problems,
-  signal: AbortSignal,
-): Promise<{ readonly ended: Promise<void> }> {
-  const what = 'the database cannot be used';
-  try {
-    await attempt();
-    return { ended: Promise.resolve() };
-  } catch (error) {
-    if (!isHoldfastError(error, 'DATABASE_UNAVAILABLE')) throw error;
-    problems.set(what, error);
-  }
-  const backoff = new Backoff({ baseMs: 250, maxMs: 2_000 });
-  const goOn = async (): Promise<void> => {
-    while (!signal.aborted) {
-      await pause(backoff.next(), signal);
-      if (signal.aborted) return;
-      try {
-        await attempt();
-        problems.set(what, null);
-        return;
-      } catch (error) {
-        problems.set(what, error);
-      }
-    }
-  };
-  return { ended: goOn() };
-}
-
 interface Local {
   readonly copy: LiveCopy;
   /** The copied log. */
@@ -206,67 +166,24 @@ interface Local {
 
 /** Connects and starts everything that needs the database. */
 async function reach(options: MongoDataOptions, local: Local): Promise<Reached> {
-  const { config, model, logger } = options;
+  const { config, model } = options;
   const { copy, problems } = local;
   await using parts = new AsyncDisposableStack();
   const connection = parts.use(await connectMongo(options.url));
   const cache = new LateCache();
-  const log = parts.use(
-    await MongoChangeLog.open({
-      ...{ database: connection.database, cache },
-      onTrouble: (error) => problems.set('the database does not answer', error),
-      onRecovered: () => problems.set('the database does not answer', null),
-    }),
-  );
-  const store = await MongoStore.open({
-    ...{ connection, log, collections: collectionSpecs(model) },
-    onTrouble: (error) => logger.warn({ err: error }, 'an index that makes reads faster could not be built'),
-  });
-  parts.adopt(store, (opened) => opened.close());
-  const rows = new MongoRows(store);
-  if (local.redis !== undefined) parts.use(fanOut(config, local.redis, log, cache));
-  const sweeper = parts.use(new MongoSweeper({ store, onTrouble: (error) => problems.warn('sweep', error) }));
-  parts.use(
-    new MongoScrub({
-      store,
-      baseline: local.store,
-      isSettled: () => copy.isSettled,
-      onScrubbed: ({ asOf }) => local.live.scrubbed(asOf).catch((error: unknown) => problems.warn('scrub', error)),
-      onTrouble: (error) => problems.warn('scrub', error),
-    }),
-  );
-  parts.use(
-    new Retention({
-      log,
-      // Those who follow are served from the copy, and resume there.
-      followers: { lowestApplied: () => null },
-      policy: { ...DEFAULT_RETENTION, ...config.changeLog.retention },
-      clock: systemClock,
-      prune: async (logFloor) => {
-        await sweeper.prune({ logFloor });
-        await log.pruneKeys(Date.now() - KEY_RETENTION_MS);
-      },
-      onError: (error) => problems.warn('trim', error),
-    }),
-  );
-  const beganAt = copy.isComplete ? undefined : Date.now();
-  // Last: what fails before is tried again with the same copy.
-  await copy
-    .follow({
-      log,
-      onEntries: (listener) => log.onEntries(({ entries }) => listener(entries)),
-      page: (...page) => rows.page(...page),
-      existing: (collection, ids) => rows.existing(collection, ids),
-    })
-    .catch((error: unknown) => {
+  const { redis } = local;
+  const { log, store } = parts.use(
+    await followDatabase({
+      ...{ connection, cache, copy, baseline: local.store, live: local.live, troubles: problems },
+      collections: collectionSpecs(model),
+      retention: { ...DEFAULT_RETENTION, ...config.changeLog.retention },
+      besides: redis && ((opened) => fanOut(config, redis, opened, cache)),
+    }).catch((error: unknown) => {
       if (!isHoldfastError(error, 'FORK')) throw error;
       // Nobody parted from anybody: the URL and the directory do not belong together.
       throw new HoldfastError('CONFIG_INVALID', error.message, { cause: error });
-    });
-  parts.defer(() => copy.stop());
-  local.live.follow(log);
-  // A copy that is paged in anew finds whatever was written before.
-  if (beganAt !== undefined) await local.live.scrubbed(beganAt);
+    }),
+  );
   local.fallback.attach({ store, ping: (signal) => connection.ping(signal) });
   parts.defer(connection.onAway((reason) => local.fallback.lost(reason)));
   const owned = parts.move();

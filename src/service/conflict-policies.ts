@@ -33,9 +33,12 @@ export interface ConflictPoliciesOptions {
   readonly decide: ReadonlyMap<string, DecideConflict>;
 }
 
+/** What of an entity says how late writes of it are settled. */
+export type LateEntity = Pick<Entity, 'name' | 'collection' | 'fields' | 'conflict'>;
+
 /** A write with `ifVersion` that found another version. */
 export interface LateWrite {
-  readonly entity: Entity;
+  readonly entity: LateEntity;
   readonly collection: Collection;
   readonly id: unknown;
   readonly ifVersion: number;
@@ -148,7 +151,7 @@ export class ConflictPolicies {
 }
 
 /** Stored fields that every writer sets: timestamps. */
-export function freeFields({ fields }: Entity): ReadonlySet<string> {
+export function freeFields({ fields }: Pick<Entity, 'fields'>): ReadonlySet<string> {
   return new Set(fields.filter(({ timestamp }) => timestamp !== undefined).map(({ storedName }) => storedName));
 }
 

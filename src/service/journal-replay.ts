@@ -2,10 +2,10 @@ import { HoldfastError, isHoldfastError } from '../errors.ts';
 import type { JournalEntry } from '../fallback/journal-entry.ts';
 import type { ReplayBase, ReplayedWrite } from '../fallback/replay.ts';
 import { type Document, type DocumentText, decodeDocument, decodeValue, encodeDocument } from '../model/document.ts';
-import { ConflictPolicy, type Entity } from '../model/entity.ts';
+import { ConflictPolicy } from '../model/entity.ts';
 import type { Position } from '../model/position.ts';
 import type { Collection, Store, WriteResult } from '../store/store.ts';
-import { type ConflictPolicies, freeFields, type LateWrite } from './conflict-policies.ts';
+import { type ConflictPolicies, freeFields, type LateEntity, type LateWrite } from './conflict-policies.ts';
 import { ConflictKind, type Conflicts } from './conflicts.ts';
 import type { Fence } from './fence.ts';
 import { isCommutative } from './merge.ts';
@@ -14,7 +14,7 @@ export interface JournalReplayOptions {
   /** The database itself. @throws DATABASE_UNAVAILABLE before it was reached */
   readonly store: () => Store;
   /** By collection. */
-  readonly entities: ReadonlyMap<string, Entity>;
+  readonly entities: Pick<ReadonlyMap<string, LateEntity>, 'get'>;
   readonly policies: ConflictPolicies;
   readonly conflicts: Conflicts;
   readonly fence?: Fence | undefined;
@@ -48,7 +48,7 @@ export class JournalReplay {
 
   async #made(collection: Collection, entry: JournalEntry, base: ReplayBase): Promise<Made> {
     const { key, digest, method, argument } = entry;
-    const entity = this.#options.entities.get(entry.collection) as Entity;
+    const entity = this.#options.entities.get(entry.collection) as LateEntity;
     const idempotency = { key, digest };
     if (method === 'insertOne') {
       return {
@@ -73,7 +73,7 @@ export class JournalReplay {
   async #changed(
     collection: Collection,
     entry: JournalEntry,
-    entity: Entity,
+    entity: LateEntity,
     ifVersion: number | undefined,
   ): Promise<WriteResult> {
     const { key, digest, method, argument, strict } = entry;

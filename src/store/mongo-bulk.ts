@@ -256,7 +256,7 @@ async function send(
   parts: readonly Part[],
 ): Promise<{ readonly outcomes: readonly Outcome[]; readonly lost?: HoldfastError }> {
   const doing = `write documents of "${table.name}"`;
-  const operations = parts.map(({ image }) => bulkOperation(setOperation(image)));
+  const operations = parts.map(({ image }) => bulkOperation(setOperation(image, table.tombstones)));
   const deadlineMs = writer.parts.deadlineMs + parts.length * DOCUMENT_MS;
   const outcomes: Outcome[] = parts.map(() => 'WRITTEN');
   try {

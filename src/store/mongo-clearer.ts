@@ -1,3 +1,4 @@
+import type { AnyBulkWriteOperation } from 'mongodb';
 import type { Hash } from '../model/change.ts';
 import type { Document, DocumentText } from '../model/document.ts';
 import { failpoint } from '../util/failpoint.ts';
@@ -16,6 +17,8 @@ export interface Logged {
   readonly version: number;
   /** Hash that the log has for it, where the document says another: a helper logged content that was changed beside the gateway. */
   readonly rehash?: Hash | undefined;
+  /** It is a tombstone that goes now, if it was made so. */
+  readonly remove?: boolean | undefined;
 }
 
 interface Queue {
@@ -88,7 +91,7 @@ async function clear({ raw, waiting }: Queue): Promise<void> {
     const batch = [...waiting.values()].slice(0, AT_ONCE);
     try {
       // Not waited for on disk: lost with the server, it is found again.
-      await raw.bulkWrite(batch.map(clearing), { ordered: false, writeConcern: { w: 1 } });
+      await raw.bulkWrite(batch.flatMap(clearing), { ordered: false, writeConcern: { w: 1 } });
       failpoint('clear.afterClear');
     } finally {
       for (const logged of batch) if (waiting.get(logged.id) === logged) waiting.delete(logged.id);
@@ -96,8 +99,10 @@ async function clear({ raw, waiting }: Queue): Promise<void> {
   }
 }
 
-function clearing({ _id, version, rehash }: Logged) {
+function clearing({ _id, version, rehash, remove }: Logged): AnyBulkWriteOperation<Document>[] {
+  const filter: Document = { _id, [`${METADATA}.version`]: version };
   const update: Document = { $unset: { [`${METADATA}.pending`]: 1 } };
   if (rehash !== undefined) update.$set = { [`${METADATA}.hash`]: rehash };
-  return { updateOne: { filter: { _id, [`${METADATA}.version`]: version } as Document, update } };
+  const clear = { updateOne: { filter, update } };
+  return remove === true ? [{ deleteOne: { filter: { ...filter, [`${METADATA}.brief`]: true } } }, clear] : [clear];
 }

@@ -31,6 +31,8 @@ export interface Metadata {
   /** Of the image of this version; none in a tombstone. */
   readonly hash?: Hash;
   readonly deleted?: true;
+  /** Of a tombstone that goes as soon as its entry is in the log. */
+  readonly brief?: true;
   /** ms since 1970. */
   readonly deletedAt?: number;
   readonly pending?: Pending;
@@ -87,8 +89,8 @@ export function pendingChange(collection: string, stored: Stored, pending: Pendi
 }
 
 /** Field for what a write of a version leaves beside the content. */
-export function metadataFor(version: number, hash: Hash | null, pending: Pending): Metadata {
-  if (hash === null) return { version, deleted: true, deletedAt: pending.at, pending };
+export function metadataFor(version: number, hash: Hash | null, pending: Pending, brief: boolean): Metadata {
+  if (hash === null) return { version, deleted: true, ...(brief && { brief }), deletedAt: pending.at, pending };
   return { version, hash, pending };
 }
 

@@ -76,6 +76,14 @@ export function storedAfter({ _id, id, version, document, text, hash, pending }:
   return { _id, id, version, document, text, hash, pending, touched: true, deletedAt };
 }
 
+/** How the tombstones of a collection are made. */
+export interface Tombstones {
+  /** They go as soon as their entry is in the log. */
+  readonly brief: boolean;
+  /** Paths of which each document must have another value, also those that have none: a tombstone gets one that nobody else has. */
+  readonly filled: readonly string[];
+}
+
 /** Step W of one document: an insert, or a compare-and-set on the version that was read. */
 export type SetOperation =
   | { readonly insert: Document }
@@ -87,12 +95,13 @@ export type SetOperation =
  * field meanwhile stays. The whole document is sent where names or the order of fields cannot be had by `$set` and `$unset`: the order is
  * part of what is hashed.
  */
-export function setOperation(image: Image): SetOperation {
+export function setOperation(image: Image, tombstones: Tombstones): SetOperation {
   const { base, document, _id } = image;
-  const metadata: Metadata = metadataFor(image.version, image.hash, image.pending);
-  if (base === null) return { insert: { ...(document ?? { _id }), [METADATA]: metadata } };
+  const metadata: Metadata = metadataFor(image.version, image.hash, image.pending, tombstones.brief);
+  const fields = document ?? { _id, ...fillerOf(image, tombstones) };
+  if (base === null) return { insert: { ...fields, [METADATA]: metadata } };
   const filter = unchangedSince(base);
-  if (document === null) return { filter, replacement: { _id, [METADATA]: metadata } };
+  if (document === null) return { filter, replacement: { ...fields, [METADATA]: metadata } };
   const before = base.document;
   const set = before === null ? undefined : differences(before, document);
   if (set === undefined) return { filter, replacement: { ...document, [METADATA]: metadata } };
@@ -100,6 +109,21 @@ export function setOperation(image: Image): SetOperation {
   const update: Document = { $set: { ...set, [METADATA]: metadata } };
   if (removed.length > 0) update.$unset = Object.fromEntries(removed.map((name) => [name, 1]));
   return { filter, update };
+}
+
+function fillerOf({ id, version }: Image, { filled }: Tombstones): Document {
+  const filler: Document = {};
+  for (const path of filled) {
+    const parts = path.split('.');
+    const last = parts.pop() as string;
+    let at = filler;
+    for (const part of parts) {
+      at[part] ??= {};
+      at = at[part] as Document;
+    }
+    at[last] = `${METADATA} ${version} ${id}`;
+  }
+  return filler;
 }
 
 /** The fields to set that make `after` of `before`; undefined when that cannot be done field by field. */

@@ -23,6 +23,8 @@ const OWN_INDEXES: readonly IndexDescription[] = [
 export interface PreparedIndexes {
   /** By the name that a unique index has on the server, its paths. */
   readonly uniqueIndexes: ReadonlyMap<string, readonly string[]>;
+  /** Paths in which two documents cannot both have nothing: the first of each unique index that is neither sparse nor partial. */
+  readonly filled: readonly string[];
   /** The indexes that only make reads faster, which are still being built. */
   readonly building: Promise<void>;
 }
@@ -49,7 +51,8 @@ export async function prepareIndexes(raw: Raw, { name, indexes }: CollectionSpec
     .filter(({ unique }) => !unique)
     .map((spec) => ({ name: spec.name, key: keyOf(spec) }));
   const own = OWN_INDEXES.filter(({ name: wanted }) => !present.some((index) => index.name === wanted));
-  return { uniqueIndexes, building: buildAll(raw, [...own, ...others]) };
+  const filled = present.filter(takesAbsence).map(({ key }) => Object.keys(key)[0] as string);
+  return { uniqueIndexes, filled, building: buildAll(raw, [...own, ...others]) };
 }
 
 async function buildAll(raw: Raw, indexes: readonly IndexDescription[]): Promise<void> {
@@ -81,6 +84,11 @@ async function presentIndexes(raw: Raw, name: string): Promise<IndexDescription[
 
 function keyOf({ paths }: IndexSpec): Record<string, 1> {
   return Object.fromEntries(paths.map((path) => [path, 1]));
+}
+
+/** Whether documents without a value count in a unique index. */
+function takesAbsence({ key, unique, sparse, partialFilterExpression }: IndexDescription): boolean {
+  return unique === true && sparse !== true && partialFilterExpression === undefined && Object.keys(key)[0] !== '_id';
 }
 
 function isIdOnly({ paths }: IndexSpec): boolean {

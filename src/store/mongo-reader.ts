@@ -37,6 +37,7 @@ export function mongoReader({ database }: MongoConnection): MongoReader {
         raw: database.collection<Document>(name),
         uniquePaths: [],
         uniqueIndexes: new Map(),
+        tombstones: { brief: false, filled: [] },
       };
       return {
         find: (filter, options = {}) => ({

@@ -82,6 +82,16 @@ export async function readPage(
   return { documents, next: null };
 }
 
+/** The documents and tombstones of some ids, with their metadata. */
+export async function readDocuments(table: MongoTable, ids: readonly unknown[]): Promise<Stored[]> {
+  try {
+    const found = await table.raw.find({ _id: { $in: ids } } as Document, READ_OPTIONS).toArray();
+    return found.map((raw) => storedOf(table.name, raw));
+  } catch (error) {
+    throw coded(error, `read documents of "${table.name}"`, 'READ');
+  }
+}
+
 /** Those of `ids` that a document or tombstone which matches `condition` has. */
 export async function idsThere(
   table: MongoTable,

@@ -1,17 +1,19 @@
 import { documentHash, type Hash } from '../model/change.ts';
-import { type DocumentText, decodeValue } from '../model/document.ts';
+import { type DocumentText, decodeValue, encodeValue } from '../model/document.ts';
 import type { Row } from '../protocol/sync-source.ts';
 import { type Clock, systemClock } from '../util/clock.ts';
 import { capture } from './mongo-bulk.ts';
 import { FIRST_VERSION, type Stored } from './mongo-document.ts';
 import type { Draft } from './mongo-image.ts';
-import { idsThere, readPage } from './mongo-rows.ts';
+import { idsThere, readDocuments, readPage } from './mongo-rows.ts';
 import type { MongoStore } from './mongo-store.ts';
 import type { MongoTable } from './mongo-writer.ts';
 
 /** Documents, and characters of text, looked at in one step. */
 const PAGE_ROWS = 200;
 const PAGE_BYTES = 1024 * 1024;
+/** How often documents are looked at again that others keep changing. */
+const TRIES = 10;
 
 /** What the log says is in the database: an embedded copy that follows it. */
 export interface Baseline {
@@ -30,6 +32,8 @@ export interface MongoScrubOptions {
   readonly baseline?: Baseline | undefined;
   /** Whether the baseline can be asked now: it holds everything up to the end of the log. Default: always. */
   readonly isSettled?: (() => boolean) | undefined;
+  /** Resolves when the baseline holds what is known to be in the log; false when it does not soon. Default: it always does. */
+  readonly caughtUp?: (() => Promise<boolean>) | undefined;
   /** Pause in ms between two scrubs. Default 60,000. */
   readonly everyMs?: number | undefined;
   /** Pause in ms between two pages of 200 documents. Default 100: 2,000 documents a second. */
@@ -80,16 +84,52 @@ export class MongoScrub implements AsyncDisposable {
     });
   }
 
-  /** Walks all collections once. @throws DATABASE_UNAVAILABLE, WRITE_OUTCOME_UNKNOWN */
-  async scrub(): Promise<Scrubbed> {
+  /** Walks collections once; left out: all. @throws DATABASE_UNAVAILABLE, WRITE_OUTCOME_UNKNOWN */
+  async scrub(names?: readonly string[]): Promise<Scrubbed> {
     const { store, clock = Date.now } = this.#options;
     const total = { asOf: clock(), checked: 0, created: 0, updated: 0, deleted: 0 };
-    for (const name of store.collections()) {
+    for (const name of names ?? store.collections()) {
       const table = store.table(name);
       await this.#walkDocuments(table, total);
       await this.#walkBaseline(table, total);
     }
     return total;
+  }
+
+  /**
+   * Captures what others did to some documents, now. False when that cannot be told yet, or others keep changing them: then the
+   * next scrub finds it. @throws DATABASE_UNAVAILABLE, WRITE_OUTCOME_UNKNOWN
+   */
+  async capture(collection: string, ids: readonly unknown[]): Promise<boolean> {
+    const table = this.#options.store.table(collection);
+    for (let next = 0; next < ids.length; next += PAGE_ROWS) {
+      if (!(await this.#captureSome(table, ids.slice(next, next + PAGE_ROWS)))) return false;
+    }
+    return true;
+  }
+
+  async #captureSome(table: MongoTable, ids: readonly unknown[]): Promise<boolean> {
+    const { store, caughtUp = async () => true } = this.#options;
+    const { writer } = store;
+    const texts = ids.map(encodeValue);
+    for (let tries = 0; tries < TRIES; tries++) {
+      const found = await writer.help(table, await readDocuments(table, ids));
+      const there = new Set(found.map(({ id }) => id));
+      const missing = texts.filter((id) => !there.has(id));
+      // What they were before is asked of the baseline.
+      const isNeeded = missing.length > 0 || found.some(({ touched }) => !touched);
+      if (isNeeded && !((await caughtUp()) && this.#baseline() !== undefined)) return false;
+      const drafts = [
+        ...found.flatMap((stored) => this.#examined(table, { ...stored, pending: undefined }) ?? []),
+        ...missing.flatMap((id) => this.#missing(table, id) ?? []),
+      ];
+      if (drafts.length === 0) return true;
+      const captured = await capture(writer, table, drafts);
+      // Who deleted a document may insert it again at once.
+      if (drafts.some(({ operation }) => operation === 'DELETED')) await writer.parts.clearer.flush();
+      if (captured === drafts.length) return true;
+    }
+    return false;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -25,6 +25,8 @@ export interface MongoStoreOptions {
   readonly timers?: Pick<Clock, 'after'> | undefined;
   /** Bound of each command of a write in ms; bulk writes get 10 ms more per document. Default 800. */
   readonly writeMs?: number | undefined;
+  /** Deletions leave their tombstone only until they are in the log: see SPEC.md. Default false. */
+  readonly briefTombstones?: boolean | undefined;
   /** Pause in ms before versions that were logged are cleared in their documents. Default 1,000. */
   readonly clearMs?: number | undefined;
   /**
@@ -64,7 +66,7 @@ export class MongoStore implements Store {
    */
   static async open(options: MongoStoreOptions): Promise<MongoStore> {
     const { connection, log, collections, clock = Date.now, timers = systemClock, step = failpoint } = options;
-    const { writeMs = 800, clearMs = 1_000, onTrouble = () => {} } = options;
+    const { writeMs = 800, clearMs = 1_000, briefTombstones: brief = false, onTrouble = () => {} } = options;
     const { database, capabilities } = connection;
     const memory = new MongoMemory(database, clock);
     await memory.prepare();
@@ -80,6 +82,7 @@ export class MongoStore implements Store {
         raw,
         uniquePaths: uniquePaths.filter((path) => path !== '_id'),
         uniqueIndexes: prepared.uniqueIndexes,
+        tombstones: { brief, filled: prepared.filled },
       });
     }
     const clearer = new MongoClearer((ms, task) => timers.after(ms, task), clearMs);
@@ -118,6 +121,11 @@ export class MongoStore implements Store {
     const table = this.#tables.get(name);
     if (table === undefined) throw unknownCollection(name);
     return table;
+  }
+
+  /** Versions given from now on are above `version`, which somebody else gave. */
+  raise(version: number): void {
+    this.#writer.parts.clock.raise(version);
   }
 
   /** Waits for indexes under construction, and clears what was logged. */

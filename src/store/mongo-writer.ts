@@ -20,6 +20,7 @@ import {
   type SetOperation,
   setOperation,
   storedAfter,
+  type Tombstones,
 } from './mongo-image.ts';
 import { type MongoMemory, requireSame } from './mongo-memory.ts';
 import { inTurns } from './mongo-turns.ts';
@@ -41,6 +42,8 @@ export interface MongoTable {
   readonly uniquePaths: readonly string[];
   /** By the name that a unique index has on the server, its paths. */
   readonly uniqueIndexes: ReadonlyMap<string, readonly string[]>;
+  /** How tombstones are made. */
+  readonly tombstones: Tombstones;
 }
 
 /** What marks one write, beside its document. */
@@ -269,7 +272,7 @@ export class MongoWriter {
   /** Step W. A HoldfastError is returned, not thrown, when a unique field refused the image. */
   async #compareAndSet(table: MongoTable, image: Image): Promise<'WRITTEN' | 'STALE' | HoldfastError> {
     const { deadlineMs } = this.#parts;
-    const operation = setOperation(image);
+    const operation = setOperation(image, table.tombstones);
     const doing = `write a document of "${table.name}"`;
     for (let sent = 1; ; sent++) {
       let lost: unknown;
@@ -328,7 +331,8 @@ export class MongoWriter {
 
   #logged(table: MongoTable, { _id, id, version, hash }: Stored | Image, entry: LogEntry): void {
     const rehash = entry.after !== hash && entry.after !== null ? entry.after : undefined;
-    this.#parts.clearer.add(table.raw, { _id, id, version, rehash });
+    const remove = table.tombstones.brief && hash === null;
+    this.#parts.clearer.add(table.raw, { _id, id, version, rehash, remove });
   }
 }
 
