@@ -1,10 +1,11 @@
-import { randomBytes } from 'node:crypto';
-import { constants, realpathSync } from 'node:fs';
+import { closeSync, constants, fsync, openSync, realpathSync } from 'node:fs';
 import { type FileHandle, link, lstat, open, readdir, rename, rm, unlink } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
+import { promisify } from 'node:util';
 import { HoldfastError } from '../../errors.ts';
 import { BufferPool } from '../../util/buffer-pool.ts';
 import { ensureDirectory } from '../../util/directory.ts';
+import { DirectorySink, unfinishedName, writeAll } from './directory-sink.ts';
 import { assertFileName } from './file-name.ts';
 import type { ArchiveStorage, FileSink, StoredFile } from './storage.ts';
 
@@ -13,6 +14,7 @@ const UNFINISHED = /\.[0-9a-f]{12}\.tmp$/;
 /** Files up to this size are synced at the end, close together: the disk takes many at once then, and no reader waits for it meanwhile. */
 const SYNCED_LATER_BYTES = 4 << 20;
 const SYNCED_AT_ONCE = 8;
+const sync = promisify(fsync);
 /** What files are read into, by whoever reads next. */
 const pieces = new BufferPool(1 << 20, 8);
 
@@ -33,45 +35,29 @@ export class DirectoryStorage implements ArchiveStorage {
 
   async create(name: string): Promise<FileSink> {
     const path = await this.#pathFor(name);
-    const unfinished = unfinishedName(path);
-    // Opened when there is something to write: of many small tables some are empty, and none has to wait for its file.
-    let opened: Promise<FileHandle> | undefined;
-    const file = (): Promise<FileHandle> => {
-      opened ??= open(unfinished, 'wx', 0o600);
-      return opened;
-    };
-    let written = 0;
+    const sink = new DirectorySink(path);
     return {
-      write: (bytes) => {
-        written += bytes.length;
-        return this.#do(`write ${name}`, async () => writeAll(await file(), bytes));
-      },
+      write: (bytes) => this.#do(`write ${name}`, () => sink.write(bytes)),
       commit: () =>
         this.#do(`write ${name}`, async () => {
-          const handle = await file();
-          const isLarge = written > SYNCED_LATER_BYTES;
-          await (isLarge ? syncAndClose(handle) : handle.close());
-          await rename(unfinished, path);
+          const isLarge = sink.bytes > SYNCED_LATER_BYTES;
+          await sink.commit(isLarge);
           if (!isLarge) this.#unsynced.add(path);
           this.#unsynced.add(dirname(path));
         }),
-      async abort() {
-        if (opened === undefined) return;
-        await opened.then((handle) => handle.close()).catch(() => undefined);
-        await rm(unfinished, { force: true });
-      },
+      abort: () => sink.abort(),
     };
   }
 
   async flush(): Promise<void> {
     const rest = this.#unsynced.values();
-    const sync = async (): Promise<void> => {
+    const syncRest = async (): Promise<void> => {
       for (const path of rest) {
         await this.#do(`sync ${path}`, () => syncPath(path));
         this.#unsynced.delete(path);
       }
     };
-    await Promise.all(Array.from({ length: SYNCED_AT_ONCE }, sync));
+    await Promise.all(Array.from({ length: SYNCED_AT_ONCE }, syncRest));
   }
 
   async createNew(name: string, bytes: Uint8Array): Promise<void> {
@@ -227,18 +213,6 @@ export function realDirectory(path: string): string {
   }
 }
 
-function unfinishedName(path: string): string {
-  return `${path}.${randomBytes(6).toString('hex')}.tmp`;
-}
-
-async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {
-  let offset = 0;
-  while (offset < bytes.length) {
-    const { bytesWritten } = await handle.write(bytes, offset, bytes.length - offset);
-    offset += bytesWritten;
-  }
-}
-
 async function syncAndClose(handle: FileHandle): Promise<void> {
   try {
     await handle.sync();
@@ -247,9 +221,14 @@ async function syncAndClose(handle: FileHandle): Promise<void> {
   }
 }
 
-/** Makes a file, or the names in a directory, durable. */
+/** Makes a file, or the names in a directory, durable. Only what waits for the disk is left to another thread. */
 async function syncPath(path: string): Promise<void> {
-  await syncAndClose(await open(path, constants.O_RDONLY));
+  const file = openSync(path, constants.O_RDONLY);
+  try {
+    await sync(file);
+  } finally {
+    closeSync(file);
+  }
 }
 
 function linkError(what: string): HoldfastError {
