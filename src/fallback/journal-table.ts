@@ -17,7 +17,7 @@ export const OPEN_STATES = "('WAITING', 'CONFLICT', 'HELD')";
 export const COUNT = `SELECT state, count(*) AS n, min(at) AS oldest,
   sum(300 + length(id) + coalesce(length(argument), 0) + coalesce(length(base), 0) + coalesce(length(image), 0)) AS bytes
   FROM entries WHERE state IN ${OPEN_STATES} GROUP BY state`;
-export const LIST = 'SELECT * FROM entries WHERE seq > ? AND (? IS NULL OR state = ?) ORDER BY seq LIMIT ?';
+export const LIST = 'SELECT * FROM entries WHERE seq > ? AND (? IS NULL OR state = ?) ORDER BY seq LIMIT +?';
 
 /** Inserts a waiting entry. @throws Error when the one it was made on is not there */
 export function insertEntry(transaction: Transaction, entry: JournalEntry): void {

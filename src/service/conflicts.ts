@@ -74,7 +74,7 @@ const COLUMNS =
   'id, kind, collection, document, at, base, baseVersion, current, currentVersion, proposed, outcome, resolvedAt';
 const INSERT = `INSERT OR IGNORE INTO conflicts (${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
 const LIST = `SELECT ${COLUMNS} FROM conflicts WHERE (outcome = 'OPEN' OR ?) AND number > coalesce((SELECT number FROM conflicts WHERE id = ?), 0)
-  ORDER BY number LIMIT ?`;
+  ORDER BY number LIMIT +?`;
 
 /** The conflicts that this node met, kept in its data directory until somebody has decided, and after. They are not replicated. */
 export class Conflicts {
