@@ -13,5 +13,7 @@ if (load === undefined) {
   process.stderr.write(`usage: npm run bench -- ${Object.keys(BENCHMARKS).join('|')}\n`);
   process.exitCode = 2;
 } else {
+  // By `exit`, at which whatever was started is ended as well.
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
   await (await load()).run();
 }

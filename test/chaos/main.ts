@@ -154,6 +154,8 @@ function print(rows: Readonly<Record<string, number>>): void {
   }
 }
 
+// By `exit`, at which whatever was started is ended as well.
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
 try {
   process.exitCode = await main();
 } catch (error) {
