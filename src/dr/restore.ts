@@ -11,7 +11,7 @@ import type { PreparedRestore, RestoreEvents, RestoreOrder, RestoreTarget } from
 import { RestoreMode } from './dialect/restore-target.ts';
 import type { OnProgress } from './progress.ts';
 import { selectTables } from './restore-selection.ts';
-import { runTasks } from './scheduler/run-tasks.ts';
+import { runBatches } from './scheduler/run-tasks.ts';
 import { type Task, TaskGraph } from './scheduler/task-graph.ts';
 import { ProgressTracker } from './track-progress.ts';
 
@@ -196,16 +196,17 @@ async function work<T extends PhasedTask, W>(
   const phases = new PhaseTeller(tracker);
   const graph = new TaskGraph(tasks, done);
   const workers = await target.openWorkers();
-  await runTasks(
+  await runBatches(
     graph,
     workers,
-    async (task, worker, stop) => {
+    (batch, task) => target.fits(batch, task),
+    async (tasks, worker, stop) => {
       // It may be in the middle of an index of many minutes: sessions are ended rather than waited for.
       const interrupt = (): void => void target.interrupt();
       stop.addEventListener('abort', interrupt, { once: true });
       try {
-        phases.tell(task.phase);
-        await target.run(task, worker, stop);
+        for (const { phase } of tasks) phases.tell(phase);
+        await target.run(tasks, worker, stop);
       } finally {
         stop.removeEventListener('abort', interrupt);
       }

@@ -96,7 +96,13 @@ export class MariadbTarget implements RestoreTarget<MariadbTask, MysqlSession> {
     return this.#workers;
   }
 
-  async run(task: MariadbTask, session: MysqlSession, signal: AbortSignal): Promise<void> {
+  /** What creates something ends a transaction, and small tables are planned together: see {@link planMariadbRestore}. */
+  fits(): boolean {
+    return false;
+  }
+
+  async run([task]: readonly MariadbTask[], session: MysqlSession, signal: AbortSignal): Promise<void> {
+    if (task === undefined) return;
     for (let tries = 1; ; tries++) {
       try {
         await this.#work(task, session, signal);

@@ -59,8 +59,10 @@ export interface RestoreTarget<T, W> extends AsyncDisposable {
    */
   prepare(): Promise<PreparedRestore<T>>;
   openWorkers(): Promise<readonly W[]>;
-  /** Does a task and records it, both or neither. */
-  run(task: T, worker: W, signal: AbortSignal): Promise<void>;
+  /** Whether a task can be done and recorded together with those of a batch; false for none. */
+  fits(batch: readonly T[], task: T): boolean;
+  /** Does a task, or a batch of those that fit, and records it, both or neither. */
+  run(tasks: readonly T[], worker: W, signal: AbortSignal): Promise<void>;
   /** Ends what the workers are doing in the server, at once. Never throws. */
   interrupt(): Promise<void>;
   /** Makes everything durable and removes the marks. */

@@ -5,10 +5,27 @@ import type { Task, TaskGraph } from './task-graph.ts';
  * task that finishes anywhere. The first failure, or `signal`, aborts the signal that every running task got; when all of
  * them have ended that failure (or the signal's reason) is thrown. Nothing runs any more when this returns or throws.
  */
-export async function runTasks<T extends Task, W>(
+export function runTasks<T extends Task, W>(
   graph: TaskGraph<T>,
   workers: readonly W[],
   run: (task: T, worker: W, signal: AbortSignal) => Promise<void>,
+  signal?: AbortSignal,
+): Promise<void> {
+  return runBatches(
+    graph,
+    workers,
+    () => false,
+    ([task], worker, stop) => run(task as T, worker, stop),
+    signal,
+  );
+}
+
+/** As {@link runTasks}, with several tasks on a worker at a time: see {@link TaskGraph.nextBatch}. */
+export async function runBatches<T extends Task, W>(
+  graph: TaskGraph<T>,
+  workers: readonly W[],
+  fits: (batch: readonly T[], task: T) => boolean,
+  run: (tasks: readonly T[], worker: W, signal: AbortSignal) => Promise<void>,
   signal?: AbortSignal,
 ): Promise<void> {
   const stop = new AbortController();
@@ -18,14 +35,14 @@ export async function runTasks<T extends Task, W>(
 
   async function work(worker: W): Promise<void> {
     while (graph.unfinished > 0 && !stopSignal.aborted) {
-      const task = graph.next();
-      if (task === undefined) {
+      const tasks = graph.nextBatch(fits);
+      if (tasks.length === 0) {
         if (graph.running === 0) throw new Error('tasks are left that nothing can start');
         await changed.promise;
         continue;
       }
-      await run(task, worker, stopSignal);
-      graph.finish(task.id);
+      await run(tasks, worker, stopSignal);
+      for (const { id } of tasks) graph.finish(id);
       wakeAll();
     }
   }

@@ -14,6 +14,12 @@ export interface Task {
   readonly exclusive?: readonly string[];
 }
 
+/** Things that a running task keeps from others; not those that an earlier one of its batch keeps. */
+interface Taken {
+  readonly shared: readonly string[];
+  readonly exclusive: readonly string[];
+}
+
 /**
  * Chooses what to run next: of the tasks whose dependencies are finished and whose things are free, the one with the longest
  * chain of work behind it (its own cost and that of the most expensive path of dependents). So the critical path is never
@@ -26,7 +32,8 @@ export class TaskGraph<T extends Task> {
   readonly #remainingCost = new Map<string, number>();
   /** Ids, longest remaining cost first; equals in the order given. */
   readonly #ready: string[] = [];
-  readonly #running = new Set<string>();
+  /** What running tasks have taken, by their ids. */
+  readonly #running = new Map<string, Taken>();
   /** Number of running tasks that share a thing; -1 when one has it for itself. */
   readonly #holders = new Map<string, number>();
   #unfinished: number;
@@ -74,22 +81,47 @@ export class TaskGraph<T extends Task> {
 
   /** Gives out the best task that can run now; undefined when each waits for a running one, or none is left. */
   next(): T | undefined {
-    const at = this.#ready.findIndex((id) => this.#isFree(this.#tasks.get(id) as T));
-    if (at < 0) return undefined;
-    const [id] = this.#ready.splice(at, 1) as [string];
-    const task = this.#tasks.get(id) as T;
-    for (const thing of task.shared ?? []) this.#holders.set(thing, (this.#holders.get(thing) ?? 0) + 1);
-    for (const thing of task.exclusive ?? []) this.#holders.set(thing, -1);
-    this.#running.add(id);
-    return task;
+    return this.nextBatch(() => false)[0];
+  }
+
+  /**
+   * As {@link next}, with further tasks that could run now, best first, for the same worker: those that `fits` takes. What one of a
+   * batch has for itself the ones after it may use as well. Each is finished by itself, but all before anything else is given out.
+   */
+  nextBatch(fits: (batch: readonly T[], task: T) => boolean): T[] {
+    const batch: T[] = [];
+    const own = new Set<string>();
+    for (let at = 0; at < this.#ready.length; ) {
+      const task = this.#tasks.get(this.#ready[at] as string) as T;
+      if ((batch.length > 0 && !fits(batch, task)) || !this.#isFree(task, own)) {
+        at += 1;
+        continue;
+      }
+      this.#ready.splice(at, 1);
+      this.#take(task, own);
+      batch.push(task);
+    }
+    return batch;
+  }
+
+  #take(task: T, own: Set<string>): void {
+    const others = (things: readonly string[] = []): readonly string[] => things.filter((thing) => !own.has(thing));
+    const [shared, exclusive] = [others(task.shared), others(task.exclusive)];
+    for (const thing of shared) this.#holders.set(thing, (this.#holders.get(thing) ?? 0) + 1);
+    for (const thing of exclusive) {
+      this.#holders.set(thing, -1);
+      own.add(thing);
+    }
+    this.#running.set(task.id, { shared, exclusive });
   }
 
   /** A task given out by {@link next} is done: its things are free, and what waited for it may run. */
   finish(id: string): void {
-    if (!this.#running.delete(id)) throw new Error(`task ${id} is not running`);
-    const task = this.#tasks.get(id) as T;
-    for (const thing of task.shared ?? []) this.#holders.set(thing, (this.#holders.get(thing) ?? 1) - 1);
-    for (const thing of task.exclusive ?? []) this.#holders.set(thing, 0);
+    const taken = this.#running.get(id);
+    if (taken === undefined) throw new Error(`task ${id} is not running`);
+    this.#running.delete(id);
+    for (const thing of taken.shared) this.#holders.set(thing, (this.#holders.get(thing) ?? 1) - 1);
+    for (const thing of taken.exclusive) this.#holders.set(thing, 0);
     this.#unfinished -= 1;
     for (const next of this.#dependents.get(id) ?? []) {
       const open = this.#waitingFor.get(next);
@@ -99,10 +131,11 @@ export class TaskGraph<T extends Task> {
     }
   }
 
-  #isFree(task: T): boolean {
+  /** @param own things that the batch at hand has for itself */
+  #isFree(task: T, own: ReadonlySet<string>): boolean {
     return (
-      (task.shared ?? []).every((thing) => (this.#holders.get(thing) ?? 0) >= 0) &&
-      (task.exclusive ?? []).every((thing) => (this.#holders.get(thing) ?? 0) === 0)
+      (task.shared ?? []).every((thing) => own.has(thing) || (this.#holders.get(thing) ?? 0) >= 0) &&
+      (task.exclusive ?? []).every((thing) => own.has(thing) || (this.#holders.get(thing) ?? 0) === 0)
     );
   }
 

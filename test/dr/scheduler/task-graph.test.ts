@@ -45,6 +45,22 @@ describe('TaskGraph', () => {
     expect(graph.next()?.id).toBe('key');
   });
 
+  it('gives one worker several that fit, which may use what one of them has for itself', () => {
+    const graph = new TaskGraph([
+      task('a key', 3, [], { exclusive: ['t'] }),
+      task('an index', 2, [], { shared: ['t'] }),
+      task('a large one', 2),
+      task('a key of both', 1, [], { exclusive: ['t', 'u'] }),
+      task('after all', 0, ['a key', 'an index', 'a key of both'], { exclusive: ['t'] }),
+    ]);
+    const small = (batch: readonly Task[], { id }: Task): boolean => batch.length < 3 && id !== 'a large one';
+    const batch = graph.nextBatch(small).map(({ id }) => id);
+    expect(batch).toEqual(['a key', 'an index', 'a key of both']);
+    expect(graph.nextBatch(small).map(({ id }) => id)).toEqual(['a large one']);
+    for (const id of batch) graph.finish(id);
+    expect(graph.next()?.id).toBe('after all');
+  });
+
   it('goes on behind what an earlier run has finished', () => {
     const graph = new TaskGraph([task('a', 1), task('b', 1, ['a']), task('c', 1, ['b'])], new Set(['a', 'b']));
     expect(graph.unfinished).toBe(1);
@@ -75,8 +91,9 @@ describe('TaskGraph', () => {
       fc.property(
         fc.array(shape, { maxLength: 30 }),
         fc.integer({ min: 1, max: 4 }),
+        fc.integer({ min: 1, max: 3 }),
         fc.infiniteStream(fc.nat()),
-        (shapes, workers, picks) => {
+        (shapes, workers, together, picks) => {
           const tasks = shapes.map(({ cost, back, things, alone }, index) =>
             task(
               String(index),
@@ -86,26 +103,31 @@ describe('TaskGraph', () => {
             ),
           );
           const graph = new TaskGraph(tasks);
-          const running: Task[] = [];
+          const running: Task[][] = [];
           const finished = new Set<string>();
           while (graph.unfinished > 0) {
             while (running.length < workers) {
-              const next = graph.next();
-              if (next === undefined) break;
-              expect(next.dependsOn.every((id) => finished.has(id))).toBe(true);
-              for (const other of running) {
-                const taken = [...(other.exclusive ?? []), ...(next.exclusive ? (other.shared ?? []) : [])];
-                expect(
-                  [...(next.exclusive ?? []), ...(next.shared ?? [])].filter((thing) => taken.includes(thing)),
-                ).toEqual([]);
+              const batch = graph.nextBatch(({ length }) => length < together);
+              if (batch.length === 0) break;
+              expect(batch.length).toBeLessThanOrEqual(together);
+              for (const next of batch) {
+                expect(next.dependsOn.every((id) => finished.has(id))).toBe(true);
+                for (const other of running.flat()) {
+                  const taken = [...(other.exclusive ?? []), ...(next.exclusive ? (other.shared ?? []) : [])];
+                  expect(
+                    [...(next.exclusive ?? []), ...(next.shared ?? [])].filter((thing) => taken.includes(thing)),
+                  ).toEqual([]);
+                }
               }
-              running.push(next);
+              running.push(batch);
             }
             expect(running.length).toBeGreaterThan(0);
-            const [ended] = running.splice((picks.next().value as number) % running.length, 1) as [Task];
-            expect(finished.has(ended.id)).toBe(false);
-            finished.add(ended.id);
-            graph.finish(ended.id);
+            const [ended] = running.splice((picks.next().value as number) % running.length, 1) as [Task[]];
+            for (const { id } of ended) {
+              expect(finished.has(id)).toBe(false);
+              finished.add(id);
+              graph.finish(id);
+            }
           }
           expect(finished.size).toBe(tasks.length);
         },
