@@ -8,6 +8,9 @@ const BUCKET_BYTES = 20;
 const LIMBS = 4;
 /** One more than the largest limb. */
 const LIMB = 2 ** 32;
+/** What buckets in which nothing ever was share: a server of many collections keeps little for those without documents. */
+const NO_SUMS = new Uint32Array(SIZE * LIMBS);
+const NO_COUNTS = new Uint32Array(SIZE);
 
 /**
  * The bucket of a document, 0…4095, by its id. CRC-32 spreads ids evenly and is the cheapest hash at hand; the strength of
@@ -26,17 +29,12 @@ export class Buckets {
   static readonly SIZE = SIZE;
 
   /** Four limbs per bucket, least significant first. */
-  readonly #sums: Uint32Array;
-  readonly #counts: Uint32Array;
-
-  constructor() {
-    this.#sums = new Uint32Array(SIZE * LIMBS);
-    this.#counts = new Uint32Array(SIZE);
-  }
+  #sums: Uint32Array = NO_SUMS;
+  #counts: Uint32Array = NO_COUNTS;
 
   /** A document with this hash came into the bucket. */
   add(bucket: number, hash: Hash): void {
-    const sums = this.#sums;
+    const sums = this.#own();
     let carry = 0;
     for (let limb = 0; limb < LIMBS; limb++) {
       const at = bucket * LIMBS + limb;
@@ -49,7 +47,7 @@ export class Buckets {
 
   /** A document with this hash left the bucket; the inverse of {@link add}. */
   subtract(bucket: number, hash: Hash): void {
-    const sums = this.#sums;
+    const sums = this.#own();
     let borrow = 0;
     for (let limb = 0; limb < LIMBS; limb++) {
       const at = bucket * LIMBS + limb;
@@ -63,8 +61,9 @@ export class Buckets {
   /** A copy that changes on its own. */
   clone(): Buckets {
     const copy = new Buckets();
-    copy.#sums.set(this.#sums);
-    copy.#counts.set(this.#counts);
+    if (this.#sums === NO_SUMS) return copy;
+    copy.#sums = this.#sums.slice();
+    copy.#counts = this.#counts.slice();
     return copy;
   }
 
@@ -137,6 +136,15 @@ export class Buckets {
     return buckets;
   }
 
+  /** The sums, from now on its own. */
+  #own(): Uint32Array {
+    if (this.#sums === NO_SUMS) {
+      this.#sums = new Uint32Array(SIZE * LIMBS);
+      this.#counts = new Uint32Array(SIZE);
+    }
+    return this.#sums;
+  }
+
   #write(bucket: number, bytes: Buffer, offset: number): void {
     for (let limb = 0; limb < LIMBS; limb++) {
       bytes.writeUInt32BE(this.#sums[bucket * LIMBS + limb] as number, offset + 12 - limb * 4);
@@ -145,8 +153,9 @@ export class Buckets {
   }
 
   #read(bucket: number, bytes: Buffer, offset: number): void {
+    const sums = this.#own();
     for (let limb = 0; limb < LIMBS; limb++) {
-      this.#sums[bucket * LIMBS + limb] = bytes.readUInt32BE(offset + 12 - limb * 4);
+      sums[bucket * LIMBS + limb] = bytes.readUInt32BE(offset + 12 - limb * 4);
     }
     this.#counts[bucket] = bytes.readUInt32BE(offset + 16);
   }
