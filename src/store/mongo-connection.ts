@@ -25,6 +25,10 @@ export interface MongoConnectionOptions {
   readonly reachMs?: number | undefined;
   /** Longest silence of a server that has an operation, in ms. Default 10,000. */
   readonly silenceMs?: number | undefined;
+  /** Default: the one that the URL names. */
+  readonly databaseName?: string | undefined;
+  /** How somebody else reaches the server whose URL it is: credentials, certificates, topology. */
+  readonly access?: MongoClientOptions | undefined;
 }
 
 /** A connection to one database of a MongoDB server. */
@@ -48,6 +52,7 @@ export interface MongoConnection extends AsyncDisposable {
 export async function connectMongo(url: string, options: MongoConnectionOptions = {}): Promise<MongoConnection> {
   const { appName = 'holdfast', poolSize = 32, reachMs = 600, silenceMs = 10_000 } = options;
   const client = clientOf(url, {
+    ...options.access,
     ...{ appName, maxPoolSize: poolSize, retryWrites: false, retryReads: true },
     ...{ serverSelectionTimeoutMS: reachMs, waitQueueTimeoutMS: reachMs, socketTimeoutMS: silenceMs },
     ...{ connectTimeoutMS: CONNECT_MS, heartbeatFrequencyMS: HEARTBEAT_MS },
@@ -62,7 +67,7 @@ export async function connectMongo(url: string, options: MongoConnectionOptions 
     longestAwaitedMs: CONNECT_MS + HEARTBEAT_MS,
   });
   try {
-    const database = client.db(hasDatabase(url) ? undefined : DEFAULT_DATABASE);
+    const database = client.db(options.databaseName ?? (hasDatabase(url) ? undefined : DEFAULT_DATABASE));
     const hello = await greeted(client, database, options.reachMs === undefined);
     const close = (): Promise<void> => {
       endWatch();

@@ -8,14 +8,17 @@ import { Calls, type DatabaseAnswer, type DeadlinesMs, isOfDatabase, unavailable
 import { classify } from '../classify.ts';
 import { Guard, type GuardState } from '../guard.ts';
 import { type Incident, Incidents } from '../incidents.ts';
+import { overlaid } from '../overlay.ts';
 import type { Question } from '../question.ts';
 import { ReadRequest } from '../read-request.ts';
 import { type TierAnswer, Tiers } from '../tiers.ts';
 import { openCopies } from './copies.ts';
 import { told } from './fallback-error.ts';
 import { Home } from './home.ts';
+import type { JournalForm } from './journal-forms.ts';
+import { ClientLive, type ClientLiveStatus, type Connect } from './live.ts';
 import type { Plan } from './plan.ts';
-import { deadlinesOf, type FallbackSettings } from './settings.ts';
+import { changeLogOf, deadlinesOf, type FallbackSettings } from './settings.ts';
 import { type BsonOptions, storedForm } from './values.ts';
 
 /** The database as the fallback of a client asks about it. */
@@ -34,6 +37,8 @@ export interface ClientStatus {
   readonly scopes: readonly ScopeStatus[];
   /** The newest first. */
   readonly incidents: readonly Incident[];
+  /** The live copy and the journal; null without `changeLog`. */
+  readonly live: ClientLiveStatus | null;
 }
 
 /** What a read of a driver is. */
@@ -48,9 +53,19 @@ export interface DriverRead<D> {
   readonly ask?: ((signal: AbortSignal) => Promise<D>) | undefined;
 }
 
+/** An answer of a copy; `isMixed`: with what waits in the journal. */
+export type CopiedAnswer = TierAnswer<readonly Document[]> & { readonly isMixed: boolean };
+
+/** A write that may wait in the journal. */
+export interface Journalable<R> extends JournalForm {
+  /** The driver's result, marked as one that waits. */
+  readonly waits: (result: object) => R;
+}
+
 interface Parts {
   /** Whether anything could answer in the database's place. */
   readonly hasCopies: boolean;
+  readonly live: ClientLive | undefined;
   readonly guard: Guard;
   readonly calls: Calls;
   readonly incidents: Incidents;
@@ -64,14 +79,26 @@ const DOCUMENT_MS = 10;
 /** Decides for a client of the driver where its calls go. */
 export class ClientFallback {
   readonly home: Home;
+  /** Whether what is written is captured at all. */
+  readonly captures: boolean;
   readonly #end = new AsyncDisposableStack();
   readonly #opening: Promise<Parts>;
   #parts: Parts | undefined;
 
-  /** `urlDatabase`: the one that the URL names. What is wrong with the settings is told by {@link ready} and every call. */
-  constructor(asked: Asked, settings: FallbackSettings | Promise<FallbackSettings>, urlDatabase: string | undefined) {
+  /**
+   * `urlDatabase`: the one that the URL names. `connect`: reaches the database for who captures what is written.
+   * What is wrong with the settings is told by {@link ready} and every call.
+   */
+  constructor(
+    asked: Asked,
+    settings: FallbackSettings | Promise<FallbackSettings>,
+    urlDatabase: string | undefined,
+    connect?: Connect,
+  ) {
     this.home = new Home(urlDatabase);
-    this.#opening = this.#open(asked, settings);
+    // The configuration has no change log for a client.
+    this.captures = !(settings instanceof Promise) && changeLogOf(settings) !== undefined;
+    this.#opening = this.#open(asked, settings, connect);
     this.#opening.catch(() => undefined);
   }
 
@@ -86,14 +113,42 @@ export class ClientFallback {
     this.#parts?.guard.lost(cause);
   }
 
+  /** Who captures what is written to a namespace; undefined when nobody does. */
+  async capturing(namespace: string): Promise<ClientLive | undefined> {
+    const { live } = this.#parts ?? (await this.ready());
+    return live?.isOf(namespace) === true ? live : undefined;
+  }
+
+  /** Whether documents of a namespace may have what a capture leaves in them; asked by who has waited for {@link ready}. */
+  hides(namespace: string): boolean {
+    return this.#parts?.live?.isOf(namespace) === true;
+  }
+
   /** The driver's answer, or documents of a copy, as a store has them. @throws FallbackError; what the driver throws otherwise */
-  async read<D>(read: DriverRead<D>): Promise<DatabaseAnswer<D> | TierAnswer<readonly Document[]>> {
-    const { calls, deadlineMs, clock } = this.#parts ?? (await this.ready());
-    const { signal, ask } = read;
+  async read<D>(read: DriverRead<D>): Promise<DatabaseAnswer<D> | CopiedAnswer> {
+    const { calls, guard, live, deadlineMs, clock } = this.#parts ?? (await this.ready());
+    const { namespace, signal, ask } = read;
     const { question, isAnswerable } = questionOf(read);
-    const request = new ReadRequest({ signal, budgetMs: deadlineMs.read, now: () => clock.now() });
+    const asking = (asked: typeof question, database: typeof ask) => {
+      const request = new ReadRequest({ signal, budgetMs: deadlineMs.read, now: () => clock.now() });
+      return calls.read({
+        ...{ question: asked, request, longMs: Number.POSITIVE_INFINITY, isAnswerable, ask: database },
+      });
+    };
+    const overlay = live?.overlay(namespace);
+    let isMixed = false;
     try {
-      return await calls.read({ question, request, longMs: Number.POSITIVE_INFINITY, isAnswerable, ask });
+      if (overlay === undefined) return marked(await asking(question, ask), false);
+      const over = overlaid(question, overlay, () => {
+        isMixed = true;
+      });
+      try {
+        // The database does not have what this process wrote last.
+        return marked(await asking(over, undefined), isMixed);
+      } catch (error) {
+        if (signal?.aborted === true || !guard.admits(namespace, 'READ')) throw error;
+        return marked(await asking(question, ask), false);
+      }
     } catch (error) {
       throw answered(error);
     }
@@ -117,13 +172,29 @@ export class ClientFallback {
     }
   }
 
-  /** `documents`: how many beside the first; Infinity: not known, it takes what it takes. @throws FallbackError DATABASE_UNAVAILABLE, WRITE_OUTCOME_UNKNOWN; what the driver throws otherwise */
-  async write<R>(namespace: string, documents: number, run: () => Promise<R>): Promise<R> {
-    const { calls, incidents, deadlineMs } = this.#parts ?? (await this.ready());
+  /**
+   * `documents`: how many beside the first; Infinity: not known, it takes what it takes. `form`: what waits in the journal when
+   * the database certainly did not take it. @throws FallbackError DATABASE_UNAVAILABLE, WRITE_OUTCOME_UNKNOWN, JOURNAL_FULL; what the driver throws otherwise
+   */
+  async write<R>(namespace: string, documents: number, run: () => Promise<R>, form?: Journalable<R>): Promise<R> {
+    const { calls, live, incidents, deadlineMs } = this.#parts ?? (await this.ready());
     const ms = deadlineMs.write + documents * DOCUMENT_MS;
-    const attempt = await calls.attempt({ collection: namespace, ms, run });
+    const attempt = live?.holds(namespace, form)
+      ? { error: unavailable(`write to "${namespace}": earlier writes to the same documents wait in the journal`) }
+      : await calls.attempt({ collection: namespace, ms, run });
     if ('result' in attempt) return attempt.result;
-    const error = answered(attempt.error);
+    let error = answered(attempt.error);
+    if (form !== undefined && isHoldfastError(error, 'DATABASE_UNAVAILABLE')) {
+      try {
+        const taken = await live?.take(namespace, form, error);
+        if (taken !== undefined) {
+          incidents.countWrite('journaled');
+          return form.waits(form.answer(taken));
+        }
+      } catch (thrown) {
+        error = told(thrown);
+      }
+    }
     if (isHoldfastError(error)) {
       incidents.countWrite(error.code === 'WRITE_OUTCOME_UNKNOWN' ? 'unknown' : 'refused');
     }
@@ -131,8 +202,11 @@ export class ClientFallback {
   }
 
   async status(): Promise<ClientStatus> {
-    const { guard, incidents } = await this.ready();
-    return { state: guard.state, scopes: guard.status(), incidents: incidents.list() };
+    const { guard, incidents, live } = await this.ready();
+    return {
+      ...{ state: guard.state, scopes: guard.status(), incidents: incidents.list() },
+      live: live?.status() ?? null,
+    };
   }
 
   async force(scope: Scope, state: 'OPEN' | 'CLOSED'): Promise<void> {
@@ -148,27 +222,42 @@ export class ClientFallback {
     await this.#end.disposeAsync();
   }
 
-  async #open(asked: Asked, given: FallbackSettings | Promise<FallbackSettings>): Promise<Parts> {
+  async #open(
+    asked: Asked,
+    given: FallbackSettings | Promise<FallbackSettings>,
+    connect: Connect | undefined,
+  ): Promise<Parts> {
     const settings = await given;
     if (settings.database !== undefined) this.home.name(settings.database);
     const { breaker, clock = systemClock, logger } = settings;
     const deadlineMs = deadlinesOf(settings);
     const copies = this.#end.use(await openCopies(settings, this.home));
     const incidents = new Incidents({ logger: logger as Logger | undefined, now: Date.now });
-    const tiers = new Tiers(copies.tiers, (namespace) => copies.rules(namespace));
-    const guard = new Guard({
+    const live = await ClientLive.open(settings, this.home, connect, (namespace) => guard.admits(namespace, 'WRITE'));
+    const tiers = new Tiers([...(live?.tiers ?? []), ...copies.tiers], (namespace) => copies.rules(namespace));
+    const guard: Guard = new Guard({
       probe: async ({ collection, operation }, signal) => {
         const peek = collection === undefined || operation === 'WRITE' ? undefined : asked.peek(collection, signal);
         await Promise.all([asked.ping(signal), peek]);
       },
-      ...{ breaker, clock },
+      ...{ breaker, clock, recover: (scope: Scope) => live?.recover(scope) ?? Promise.resolve() },
       onOpened: ({ scope, cause, sinceMs }) => incidents.opened(scope, cause, clock.now() - sinceMs),
       onClosed: (scope) => incidents.closed(scope),
     });
+    if (live !== undefined) this.#end.use(live);
     this.#end.defer(() => guard.stop());
+    live?.start();
     const calls = new Calls({ guard, tiers, incidents, deadlineMs, now: () => clock.now() });
-    return { hasCopies: copies.tiers.length > 0, guard, calls, incidents, deadlineMs, clock };
+    const hasCopies = copies.tiers.length > 0 || live?.isComplete === true;
+    return { hasCopies, live, guard, calls, incidents, deadlineMs, clock };
   }
+}
+
+function marked<D>(
+  found: DatabaseAnswer<D> | TierAnswer<readonly Document[]>,
+  isMixed: boolean,
+): DatabaseAnswer<D> | CopiedAnswer {
+  return found.tier === undefined ? found : { ...found, isMixed };
 }
 
 /** The question that copies are asked. One that they cannot be asked is refused by them, and until then not hurried. */

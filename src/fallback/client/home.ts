@@ -25,6 +25,11 @@ export class Home {
     if (!OF_SERVERS.has(database)) this.#used.add(database);
   }
 
+  /** The database itself; undefined when nobody knows. */
+  get database(): string | undefined {
+    return this.#database();
+  }
+
   /** Name of the collection of a namespace (`database.collection`); undefined when it lies elsewhere. */
   collectionOf(namespace: string): string | undefined {
     const dot = namespace.indexOf('.');

@@ -5,8 +5,9 @@ import {
   type MongoClientOptions as DriverOptions,
   MongoNotConnectedError,
 } from 'mongodb';
+import type { JournalService } from '../../service/journal-service.ts';
 import { watchAbsence } from '../../store/mongo-absence.ts';
-import { hasDatabase } from '../../store/mongo-connection.ts';
+import { connectMongo, hasDatabase } from '../../store/mongo-connection.ts';
 import { watchGreetings } from '../../store/mongo-greetings.ts';
 import { systemClock } from '../../util/clock.ts';
 import type { Scope } from '../breaker.ts';
@@ -34,6 +35,12 @@ const WAITS = {
   connectTimeoutMS: CONNECT_MS,
 } as const satisfies DriverOptions;
 
+/** Options that say how a server is reached, and as whom. */
+const ACCESS =
+  /^(auth|tls|ssl|srv|proxy|replicaSet|directConnection|loadBalanced|compressors|family|lookup|serverApi|ca$|cert$|key$|pfx$|passphrase$|checkServerIdentity|localAddress)/;
+/** Connections of who captures what is written. */
+const POOL = 8;
+
 /**
  * The driver's client, with the same classes, types and results, for a database that may be away: then reads are answered from
  * copies, as far as they can know the answer, and everything else is refused at once with a coded error (`FallbackError`); a write
@@ -42,6 +49,8 @@ const WAITS = {
 export class MongoClient extends DriverClient {
   readonly #url: string;
   readonly #settings: FallbackSettings | undefined;
+  /** How the caller reaches the server. */
+  readonly #access: DriverOptions;
   #fallback: ClientFallback | undefined;
   #endWatch: () => void = () => {};
   /** The driver could not connect, and does not try again by itself. */
@@ -53,6 +62,7 @@ export class MongoClient extends DriverClient {
     if (fallback !== undefined) checkSettings(fallback);
     super(url, { ...waits(url), ...given });
     this.#url = url;
+    this.#access = Object.fromEntries(Object.entries(given).filter(([name]) => ACCESS.test(name)));
     this.#settings = fallback;
   }
 
@@ -73,15 +83,17 @@ export class MongoClient extends DriverClient {
     // The driver connects by itself before its first command, and must hear that it could not.
     const { __skipPingOnConnect: isOfDriver = false } = this.options as { readonly __skipPingOnConnect?: boolean };
     const fallback = this[FALLBACK];
-    const { hasCopies } = await fallback.ready();
+    const { hasCopies, live } = await fallback.ready();
     try {
-      return await super.connect();
+      await super.connect();
     } catch (error) {
       this.#isUnconnected = true;
       if (isOfDriver || !hasCopies || !isOfDatabase(error)) throw error;
       fallback.lost('the database could not be reached at the start');
       return this;
     }
+    if (!isOfDriver) await live?.started();
+    return this;
   }
 
   override async close(force?: boolean): Promise<void> {
@@ -111,6 +123,11 @@ export class MongoClient extends DriverClient {
     return this[FALLBACK].release(scope);
   }
 
+  /** Writes that wait for the database, and those that somebody has to decide; undefined unless `writes` is JOURNAL. */
+  async fallbackJournal(): Promise<JournalService | undefined> {
+    return (await this[FALLBACK].ready()).live?.journal;
+  }
+
   #start(): ClientFallback {
     const admin = super.db('admin');
     const fallback = new ClientFallback(
@@ -129,6 +146,11 @@ export class MongoClient extends DriverClient {
       },
       this.#settings ?? configuredSettings(),
       hasDatabase(this.#url) ? this.options.dbName : undefined,
+      Object.assign(
+        (databaseName: string) =>
+          connectMongo(this.#url, { appName: 'holdfast-client', poolSize: POOL, databaseName, access: this.#access }),
+        { hosts: this.options.hosts.join() },
+      ),
     );
     const { connectTimeoutMS, heartbeatFrequencyMS } = this.options;
     const endAbsence = watchAbsence(this, (reason) => fallback.lost(reason));

@@ -2,6 +2,8 @@ import { Collection, type CollectionOptions, Db, type Document, type MongoClient
 import { keyOf } from '../../store/key.ts';
 import { valuesAt } from '../../store/path.ts';
 import type { ClientFallback } from './client-fallback.ts';
+import { alive } from './hidden.ts';
+import { type DriverWrite, type Method, writeCaptured, writeInSession } from './mongo-captured.ts';
 import { guardCursor, ON_COPIED } from './mongo-cursor.ts';
 import { type Plan, planFind } from './plan.ts';
 import { mark, type Provenance, provenanceOf } from './results.ts';
@@ -42,7 +44,6 @@ function guarded<T extends Document>(collection: Collection<T>): Collection<T> {
   return Object.setPrototypeOf(collection, GuardedCollection.prototype);
 }
 
-type Method = (this: Collection, ...args: unknown[]) => unknown;
 type CallOptions = Readonly<Record<string | symbol, unknown>> | undefined;
 
 function original(name: keyof Collection): Method {
@@ -114,7 +115,10 @@ function readOnce<T>(collection: Collection, options: CallOptions, { plan, ask, 
 const distinct = original('distinct');
 define('distinct', function (path, filter = {}, options = {}) {
   const given = options as CallOptions;
-  const ask = (): Promise<unknown[]> => distinct.call(this, path, filter, options) as Promise<unknown[]>;
+  const ask = (): Promise<unknown[]> => {
+    const asked = fallbackOf(this).hides(this.namespace) ? alive(filter) : filter;
+    return distinct.call(this, path, asked, options) as Promise<unknown[]>;
+  };
   if (isOfSession(given)) return ask();
   return readOnce(this, given, {
     plan: () => planFind(filter, given ?? {}),
@@ -162,8 +166,17 @@ const WRITES: Readonly<Partial<Record<keyof Collection, { at: number; more: (inp
 for (const [name, { at, more }] of Object.entries(WRITES)) {
   const method = original(name as keyof Collection);
   define(name as keyof Collection, function (...args) {
+    const fallback = fallbackOf(this);
+    const isOfItsSession = isOfSession(args[at] as CallOptions);
     const run = (): Promise<unknown> => method.apply(this, args) as Promise<unknown>;
-    return isOfSession(args[at] as CallOptions) ? run() : fallbackOf(this).write(this.namespace, more(args[0]), run);
+    const plainly = (): Promise<unknown> =>
+      isOfItsSession ? run() : fallback.write(this.namespace, more(args[0]), run);
+    if (!fallback.captures) return plainly();
+    const write: DriverWrite = { collection: this, name, method, args, at, more: more(args[0]) };
+    return fallback.capturing(this.namespace).then((live) => {
+      if (live === undefined) return plainly();
+      return isOfItsSession ? writeInSession(live, write) : writeCaptured(fallback, live, write);
+    });
   });
 }
 

@@ -2,6 +2,7 @@ import { type AbstractCursor, type ClientSession, Long } from 'mongodb';
 import { isHoldfastError } from '../../errors.ts';
 import type { Document } from '../../model/document.ts';
 import type { ClientFallback } from './client-fallback.ts';
+import { alive, hiddenPipeline, hiding, stripped } from './hidden.ts';
 import { LightSignal } from './light-signal.ts';
 import { type DriverFind, type Plan, planFind, planPipeline } from './plan.ts';
 import { mark, type Provenance, provenanceOf } from './results.ts';
@@ -19,9 +20,9 @@ interface Initial {
  * down to `_initialize` for the first batch and `getMore` for each other.
  */
 interface Inner {
-  readonly cursorFilter?: unknown;
-  readonly findOptions?: DriverFind;
-  readonly pipeline?: readonly unknown[];
+  cursorFilter?: unknown;
+  findOptions?: DriverFind;
+  pipeline?: readonly unknown[];
   readonly aggregateOptions?: object;
   readonly cursorOptions: BsonOptions & { readonly tailable?: boolean };
   readonly initialized: boolean;
@@ -52,6 +53,12 @@ export function guardCursor<C extends AbstractCursor>(cursor: C, options: Guarde
   const getMore = inner.getMore.bind(inner);
   const toArray = inner.toArray.bind(inner);
   const clone = inner.clone.bind(inner);
+  const begin = async (session: ClientSession): Promise<Initial> => {
+    if (!fallback.hides(namespace)) return initialize(session);
+    const initial = await withHidden(inner, () => initialize(session));
+    strip(inner, initial.response);
+    return initial;
+  };
   let isWhole = false;
   let isAnew = false;
   let lostBatch: unknown;
@@ -63,7 +70,7 @@ export function guardCursor<C extends AbstractCursor>(cursor: C, options: Guarde
       plan: () => planOf(inner),
       bson: inner.cursorOptions,
       signal: inner.signal,
-      ask: isAnew ? undefined : (ended) => withSignal(inner, LightSignal.of(ended), () => initialize(session)),
+      ask: isAnew ? undefined : (ended) => withSignal(inner, LightSignal.of(ended), () => begin(session)),
     });
     if (found.tier === undefined) return found.answer;
     from = provenanceOf(found, Date.now());
@@ -73,7 +80,9 @@ export function guardCursor<C extends AbstractCursor>(cursor: C, options: Guarde
   };
   inner.getMore = async () => {
     try {
-      return await fallback.goOn(namespace, isWhole, getMore);
+      const response = await fallback.goOn(namespace, isWhole, getMore);
+      if (fallback.hides(namespace)) strip(inner, response);
+      return response;
     } catch (error) {
       lostBatch = error;
       throw error;
@@ -120,6 +129,31 @@ function withSignal<T>(inner: Inner, signal: AbortSignal, work: () => T): T {
   } finally {
     inner.signal = own;
   }
+}
+
+/** The driver reads what it asks when it makes the command, before anything is waited for. */
+function withHidden<T>(inner: Inner, work: () => T): T {
+  const { cursorFilter, findOptions, pipeline } = inner;
+  try {
+    if (pipeline !== undefined) inner.pipeline = hiddenPipeline(pipeline as readonly Document[]);
+    else {
+      const { projection } = hiding(findOptions?.projection);
+      inner.cursorFilter = alive(cursorFilter);
+      if (projection !== undefined) inner.findOptions = { ...findOptions, projection };
+    }
+    return work();
+  } finally {
+    if (pipeline !== undefined) inner.pipeline = pipeline;
+    else Object.assign(inner, { cursorFilter, findOptions });
+  }
+}
+
+/** Takes out of an answer what could not be kept out of it. */
+function strip({ pipeline, findOptions }: Inner, response: unknown): void {
+  if (pipeline !== undefined || !hiding(findOptions?.projection).strips) return;
+  const answer = response as { shift(options: BsonOptions): Document | null };
+  const shift = answer.shift.bind(answer);
+  answer.shift = (options) => stripped(shift(options));
 }
 
 /** Documents of a copy in the form of a server's answer that is complete (the driver's `CursorResponse`). */

@@ -3,14 +3,18 @@ import type { TierAnswer } from '../tiers.ts';
 
 /** Where a result came from. */
 export interface Provenance {
-  readonly source: Exclude<AnswerSource, 'LIVE' | 'JOURNAL'>;
+  /** JOURNAL: a write that waits. MIXED: what this process wrote and the database does not have yet is in it. */
+  readonly source: AnswerSource | 'MIXED';
   /** ISO 8601: everything written before is in it. Null: now, from the database; from a dataset, not known. */
   readonly asOf: string | null;
-  /** Whether the database did not answer. */
+  /** Whether the database did not answer, or not alone. */
   readonly degraded: boolean;
   /** Fields whose values are null because the copy does not have the real ones; left out when there are none. */
   readonly masked?: readonly string[];
 }
+
+/** Of a write that waits in the journal. */
+export const JOURNALED: Provenance = { source: 'JOURNAL', asOf: null, degraded: true };
 
 const FROM_DATABASE: Provenance = { source: 'DATABASE', asOf: null, degraded: false };
 
@@ -34,10 +38,13 @@ export function mark<T>(result: T, from: Provenance | undefined): T {
   return result;
 }
 
-/** What is remembered of a tier's answer. `now`: ms since 1970. */
-export function provenanceOf({ tier, stalenessMs, masked }: TierAnswer<unknown>, now: number): Provenance {
+/** What is remembered of a tier's answer. `now`: ms since 1970. `isMixed`: what waits in the journal is in it. */
+export function provenanceOf(
+  { tier, stalenessMs, masked, isMixed }: TierAnswer<unknown> & { readonly isMixed?: boolean },
+  now: number,
+): Provenance {
   return {
-    source: tier.source as Provenance['source'],
+    source: isMixed === true ? 'MIXED' : tier.source,
     asOf: Number.isFinite(stalenessMs) ? new Date(now - stalenessMs).toISOString() : null,
     degraded: true,
     ...(masked.length > 0 && { masked }),

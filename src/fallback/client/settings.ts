@@ -22,6 +22,16 @@ export interface DescribedDataset {
 
 export type GivenDataset = DatasetDocuments | DescribedDataset;
 
+/** How the database's changes are captured and copied. */
+export interface ChangeLogSettings {
+  /** Where copy and journal lie; one process at a time. Default `.holdfast/client` in the working directory. */
+  readonly directory?: string | undefined;
+  /** Collections to copy. Default: all of the database. */
+  readonly collections?: readonly string[] | undefined;
+  /** Nobody writes to the database but clients with a change log and gateways: then the copy is as fresh as the last write. Default false. */
+  readonly exclusiveWriter?: boolean | undefined;
+}
+
 /** What a client does while its database is away. */
 export interface FallbackSettings {
   /** Hand-written documents by collection; read once, when the client connects. */
@@ -32,10 +42,16 @@ export interface FallbackSettings {
   readonly database?: string | undefined;
   /** How long the database is waited for; a number is that of reads. Default 400 ms for reads, 800 ms for writes. */
   readonly deadlineMs?: number | Partial<DeadlinesMs> | undefined;
-  /** REJECT: writes are refused while the database is away. Nothing else is offered here; a gateway has a journal. */
-  readonly writes?: 'REJECT' | undefined;
-  /** false: a live copy that follows a change log is what a gateway has. */
-  readonly changeLog?: false | undefined;
+  /**
+   * REJECT, the default: writes are refused while the database is away. JOURNAL: `insertOne`, and `updateOne`, `replaceOne` and `deleteOne`
+   * by `_id`, wait on this machine's disk until it is back; needs `changeLog`.
+   */
+  readonly writes?: 'REJECT' | 'JOURNAL' | undefined;
+  /**
+   * Captures what is written in a log beside the documents, and follows it with a copy on this machine that answers first. Adds the field
+   * `_holdfast` to documents that are written, and collections named `holdfast_…`. Default false.
+   */
+  readonly changeLog?: boolean | ChangeLogSettings | undefined;
   /** When the database is given up. The defaults are {@link DEFAULT_BREAKER}. */
   readonly breaker?: Partial<BreakerSettings> | undefined;
   /** Told of outages. Default: nobody. */
@@ -47,22 +63,38 @@ const KEYS: readonly string[] = [
   ...['datasets', 'snapshots', 'database', 'deadlineMs', 'writes', 'changeLog', 'breaker', 'logger', 'clock'],
 ];
 
-/** @throws CONFIG_INVALID for a key there is not, or what only a gateway can do */
+const CHANGE_LOG_KEYS: readonly string[] = ['directory', 'collections', 'exclusiveWriter'];
+
+/** @throws CONFIG_INVALID for a key or value there is not */
 export function checkSettings(settings: FallbackSettings): void {
   const unknown = Object.keys(settings).find((key) => !KEYS.includes(key));
   if (unknown !== undefined) throw invalid(`there is no fallback.${unknown}; there are ${KEYS.join(', ')}`);
   const { writes, changeLog } = settings as { readonly writes?: unknown; readonly changeLog?: unknown };
-  if (writes !== undefined && writes !== 'REJECT') {
-    throw invalid('fallback.writes can only be REJECT in the library: a gateway (`holdfast start`) has a journal');
+  if (writes !== undefined && writes !== 'REJECT' && writes !== 'JOURNAL') {
+    throw invalid('fallback.writes is REJECT or JOURNAL');
   }
-  if (changeLog !== undefined && changeLog !== false) {
-    throw invalid('fallback.changeLog is not offered by the library: a gateway (`holdfast start`) keeps a live copy');
+  if (changeLog !== undefined && typeof changeLog !== 'boolean') checkChangeLog(changeLog);
+  if (writes === 'JOURNAL' && changeLogOf(settings) === undefined) {
+    throw invalid('fallback.writes: JOURNAL needs fallback.changeLog: true, by which a write is known to be made once');
   }
   for (const [collection, dataset] of Object.entries(settings.datasets ?? {})) {
     const { from } = described(dataset);
     const isKnown = Array.isArray(from) || typeof from === 'string' || typeof from === 'function';
     if (!isKnown) throw invalid(`fallback.datasets.${collection} is neither documents, nor a file, nor a function`);
   }
+}
+
+function checkChangeLog(given: unknown): void {
+  if (typeof given !== 'object' || given === null) throw invalid('fallback.changeLog is true, false or an object');
+  const unknown = Object.keys(given).find((key) => !CHANGE_LOG_KEYS.includes(key));
+  if (unknown === undefined) return;
+  throw invalid(`there is no fallback.changeLog.${unknown}; there are ${CHANGE_LOG_KEYS.join(', ')}`);
+}
+
+/** Undefined: there is none. */
+export function changeLogOf({ changeLog }: FallbackSettings): ChangeLogSettings | undefined {
+  if (changeLog === undefined || changeLog === false) return undefined;
+  return changeLog === true ? {} : changeLog;
 }
 
 export function described(dataset: GivenDataset): DescribedDataset {

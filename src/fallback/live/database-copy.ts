@@ -1,0 +1,316 @@
+import { join } from 'node:path';
+import { LiveCopy } from '../../../replica/live-copy.ts';
+import { SqliteChangeLog } from '../../changelog/sqlite-change-log.ts';
+import { ConflictPolicy } from '../../model/entity.ts';
+import { DEFAULT_RETENTION, Retention } from '../../replication/retention.ts';
+import { ConflictPolicies } from '../../service/conflict-policies.ts';
+import { Conflicts } from '../../service/conflicts.ts';
+import { Database } from '../../sqlite/database.ts';
+import { listCollections } from '../../store/mongo-collections.ts';
+import type { MongoConnection } from '../../store/mongo-connection.ts';
+import { SqliteStore } from '../../store/sqlite-store.ts';
+import type { CollectionSpec } from '../../store/store.ts';
+import { systemClock } from '../../util/clock.ts';
+import type { Tier } from '../tiers.ts';
+import { Captures } from './captures.ts';
+import { copied, readKnown, withoutIndexes, writeKnown } from './collection-list.ts';
+import { type FollowedDatabase, followDatabase, type Troubles } from './follow-database.ts';
+import { type JournalParts, openJournalParts, unreached } from './journal-parts.ts';
+import { keepConnecting } from './keep-connecting.ts';
+import { LiveTier } from './live-tier.ts';
+import { MissedWrites } from './missed-writes.ts';
+
+export interface DatabaseCopyOptions {
+  /** Of its own; the copy and the journal lie there. */
+  readonly directory: string;
+  /** Where the database is: hosts and name, without credentials. */
+  readonly source: string;
+  readonly connect: () => Promise<MongoConnection>;
+  /** Collections to copy. Default: all. */
+  readonly collections?: readonly string[] | undefined;
+  /** Nobody writes to the database but who captures what he writes. */
+  readonly exclusiveWriter: boolean;
+  /** Whether writes may wait in a journal. */
+  readonly journals: boolean;
+  /** Whether writes to a collection go to the database now. */
+  readonly admits: (collection: string) => boolean;
+  readonly troubles: Troubles;
+}
+
+/** The copy on this machine. */
+interface Local {
+  readonly collections: readonly CollectionSpec[];
+  readonly store: SqliteStore;
+  readonly copy: LiveCopy;
+  readonly tier: LiveTier;
+}
+
+/** Longest that a write waits for its capture, in ms. */
+const CAPTURE_MS = 800;
+/** Longest that a replayed write is waited for in the copy, in ms. */
+const COPIED_MS = 200;
+
+/**
+ * A copy of a database that others write to as well: it follows the change log into which it captures what is written. A directory
+ * belongs to one process. SPEC.md of the client, section "The change log".
+ */
+export class DatabaseCopy implements AsyncDisposable {
+  readonly #options: DatabaseCopyOptions;
+  readonly #database: Database;
+  readonly #log: SqliteChangeLog;
+  readonly #captures: Captures;
+  readonly #missed: MissedWrites;
+  readonly #end = new AbortController();
+  #local: Local;
+  /** Whether what is here is of the database that is asked for. */
+  #isOfSource: boolean;
+  #connection: MongoConnection | undefined;
+  #followed: FollowedDatabase | undefined;
+  #connecting: Promise<void> | undefined;
+  /** The end of what replaces `#local` and `#followed`. */
+  #changing: Promise<void> = Promise.resolve();
+  #journal: JournalParts | undefined;
+  readonly #parts = new AsyncDisposableStack();
+
+  private constructor(options: DatabaseCopyOptions, database: Database, log: SqliteChangeLog) {
+    this.#options = options;
+    this.#database = database;
+    this.#log = log;
+    this.#isOfSource = false;
+    this.#captures = new Captures({ capture: (collection, ids) => this.#capture(collection, ids) });
+    this.#missed = new MissedWrites({
+      look: (collections) => this.#scrub(collections),
+      ...{ clock: systemClock, now: Date.now },
+    });
+    // Replaced before anybody sees it.
+    this.#local = undefined as unknown as Local;
+  }
+
+  /** Opens what there is; the database need not be there. @throws DATA_LOCKED, DATA_UNWRITABLE */
+  static async open(options: DatabaseCopyOptions): Promise<DatabaseCopy> {
+    await using parts = new AsyncDisposableStack();
+    const database = parts.adopt(Database.open({ directory: options.directory }), (opened) => opened.close());
+    const log = await SqliteChangeLog.open(database);
+    const copy = new DatabaseCopy(options, database, log);
+    const known = await readKnown(database);
+    copy.#isOfSource = known?.source === options.source;
+    copy.#local = await copy.#open(known?.collections ?? []);
+    for (const { name } of copy.#local.collections) copy.#missed.add(name, copy.#local.tier.scrubbedAt);
+    if (options.journals) await copy.#openJournal();
+    copy.#parts.use(copy.#trimming());
+    copy.#parts.adopt(parts.move(), (opened) => opened.disposeAsync());
+    return copy;
+  }
+
+  /** The copy as a tier; collections by name. */
+  get tier(): Tier {
+    const local = (): Local => this.#local;
+    return {
+      source: 'LIVE',
+      get store() {
+        return local().store;
+      },
+      coverage: (name) => (this.#isOfSource && this.follows(name) ? local().tier.coverage(name) : 'NONE'),
+      stalenessMs: () => local().tier.stalenessMs(),
+      position: () => local().tier.position(),
+      reached: (sequence, timeoutMs) => local().tier.reached(sequence, timeoutMs),
+    };
+  }
+
+  /** Undefined: writes do not wait here. */
+  get journal(): JournalParts | undefined {
+    return this.#journal;
+  }
+
+  /** Whether it has every document of what it copies, as of some moment. */
+  get isComplete(): boolean {
+    return this.#isOfSource && this.#local.copy.isComplete;
+  }
+
+  /** Whether the database is followed now. */
+  get isFollowing(): boolean {
+    return this.#followed !== undefined;
+  }
+
+  /** Whether a collection is copied. */
+  follows(collection: string): boolean {
+    return this.#local.collections.some(({ name }) => name === collection);
+  }
+
+  /** Paths whose values belong to one document of a collection each. */
+  uniquePaths(collection: string): readonly string[] {
+    const spec = this.#local.collections.find(({ name }) => name === collection);
+    return spec?.indexes.flatMap(({ unique, paths }) => (unique && paths.length === 1 ? paths : [])) ?? [];
+  }
+
+  /** Connects; resolves after the first try, and tries on. @throws what will not be better by itself: CONFIG_INVALID, FORK */
+  async start(): Promise<void> {
+    const { ended } = await keepConnecting(() => this.#reach(), this.#options.troubles, this.#end.signal);
+    this.#connecting = ended;
+  }
+
+  /** Copies a collection from now on that is about to be written to for the first time. Never rejects. */
+  include(collection: string): Promise<void> {
+    const { collections, troubles } = this.#options;
+    const isWanted = collections?.includes(collection) ?? !/^(system\.|holdfast_)/.test(collection);
+    if (!isWanted || this.follows(collection) || this.#followed === undefined) return Promise.resolve();
+    return this.#exchange(async () => {
+      if (this.follows(collection)) return;
+      await this.#follow([...this.#local.collections, { name: collection, indexes: [] }]);
+    }).catch((error: unknown) => troubles.warn(`copying of "${collection}"`, error));
+  }
+
+  /**
+   * Captures what was written to these documents since `since` (ms since 1970); undefined: to some. What cannot be captured soon is looked
+   * for later. Never rejects.
+   */
+  async captured(collection: string, ids: readonly unknown[] | undefined, since: number): Promise<void> {
+    if (ids?.length === 0 || !this.follows(collection)) return;
+    const isCaptured = ids === undefined ? false : await this.#inTime(this.#captures.capture(collection, ids));
+    if (!isCaptured) this.#missed.add(collection, since);
+  }
+
+  /** A write of a collection cannot be captured, and may become visible until `until` (both ms since 1970). */
+  missed(collection: string, since: number, until?: number): void {
+    if (this.follows(collection)) this.#missed.add(collection, since, until);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#end.abort();
+    this.#missed.stop();
+    await this.#connecting;
+    await this.#changing;
+    await this.#journal?.stop();
+    await this.#leave();
+    await this.#connection?.close();
+    await this.#journal?.[Symbol.asyncDispose]();
+    await this.#parts.disposeAsync();
+  }
+
+  async #open(collections: readonly CollectionSpec[]): Promise<Local> {
+    const { exclusiveWriter, troubles } = this.#options;
+    const [database, log] = [this.#database, this.#log];
+    const store = await SqliteStore.open({ database, outbox: log, collections: copied(collections) });
+    const copy = await LiveCopy.open({
+      ...{ database, log, store, collections: collections.map(({ name }) => name) },
+      onProblem: (error) => troubles.set('the local copy of the database stands still', error),
+    });
+    const uncapturedSince = (): number | undefined => this.#missed.since;
+    const tier = new LiveTier({ copy, log, store, database, exclusiveWriter, uncapturedSince });
+    return { collections, store, copy, tier };
+  }
+
+  async #reach(): Promise<void> {
+    this.#connection ??= await this.#options.connect();
+    const found = await listCollections(this.#connection.database);
+    const { collections: wanted } = this.#options;
+    await this.#exchange(() =>
+      this.#follow(wanted === undefined ? found : found.filter(({ name }) => wanted.includes(name))),
+    );
+    this.#journal?.run();
+  }
+
+  /** Follows the database with these collections from now on. */
+  async #follow(collections: readonly CollectionSpec[]): Promise<void> {
+    const { source, troubles } = this.#options;
+    const connection = this.#connection as MongoConnection;
+    await this.#leave();
+    const before = this.#local;
+    this.#local = await this.#open(collections);
+    const { copy, store, tier } = this.#local;
+    this.#followed = await followDatabase({
+      ...{ connection, copy, baseline: store, live: tier, troubles, retention: DEFAULT_RETENTION },
+      ...{ collections: withoutIndexes(collections), briefTombstones: true },
+      onScrubbed: (asOf) => this.#missed.found(names(collections), asOf),
+    });
+    await writeKnown(this.#database, { source, collections });
+    this.#isOfSource = true;
+    // What was there before the first look may have been written by anybody.
+    const added = collections.filter(({ name }) => !before.collections.some((known) => known.name === name));
+    for (const { name } of added) this.#missed.add(name, tier.scrubbedAt);
+  }
+
+  async #leave(): Promise<void> {
+    const followed = this.#followed;
+    this.#followed = undefined;
+    await followed?.[Symbol.asyncDispose]();
+    await this.#local.copy.stop();
+  }
+
+  /** One after the other. */
+  #exchange(work: () => Promise<void>): Promise<void> {
+    const done = this.#changing.then(work);
+    this.#changing = done.catch(() => undefined);
+    return done;
+  }
+
+  async #capture(collection: string, ids: readonly unknown[]): Promise<boolean> {
+    await this.#changing;
+    return (await this.#followed?.scrub.capture(collection, ids)) === true;
+  }
+
+  async #inTime(work: Promise<boolean>): Promise<boolean> {
+    const late = Promise.withResolvers<boolean>();
+    const callOff = systemClock.after(CAPTURE_MS, () => late.resolve(false));
+    try {
+      return await Promise.race([work, late.promise]);
+    } finally {
+      callOff();
+    }
+  }
+
+  /** Looks for writes that were not captured; undefined when that would not find all. */
+  async #scrub(collections: readonly string[]): Promise<number | undefined> {
+    await this.#changing;
+    const followed = this.#followed;
+    if (followed === undefined || !this.#local.copy.isSettled) return undefined;
+    const wanted = collections.filter((name) => this.follows(name));
+    const { asOf } = await followed.scrub.scrub(wanted);
+    if (!this.#local.copy.isSettled || this.#followed !== followed) return undefined;
+    if (wanted.length === this.#local.collections.length) await this.#local.tier.scrubbed(asOf);
+    return asOf;
+  }
+
+  /** The copied log is trimmed as the database's is. */
+  #trimming(): Retention {
+    return new Retention({
+      log: this.#log,
+      followers: { lowestApplied: () => null },
+      ...{ policy: DEFAULT_RETENTION, clock: systemClock },
+      prune: (logFloor) => this.#local.store.prune({ now: Date.now(), logFloor }),
+      onError: (error) => this.#options.troubles.warn('trimming', error),
+    });
+  }
+
+  async #openJournal(): Promise<void> {
+    const { directory, admits, troubles } = this.#options;
+    const log = this.#log;
+    await log.indexKeys();
+    const conflicts = await Conflicts.open(this.#database);
+    this.#journal = await openJournalParts({
+      ...{ directory: join(directory, 'journal'), conflicts, troubles, sdlHash: '' },
+      takes: (collection) => this.#isOfSource && this.follows(collection),
+      uniquePaths: (collection) => this.uniquePaths(collection),
+      live: {
+        whole: (name) => (this.#local.copy.holds(name) ? this.#local.store.collection(name) : undefined),
+        rows: (name, ids) => this.#local.store.rows(name, ids),
+        entryOfKey: (key) => log.entryOfKey(key),
+        position: () => log.head(),
+      },
+      entities: {
+        get: (collection) =>
+          this.follows(collection)
+            ? { name: collection, collection, fields: [], conflict: ConflictPolicy.REJECT }
+            : undefined,
+      },
+      policies: new ConflictPolicies({ conflicts, history: log, decide: new Map() }),
+      store: () => this.#followed?.store ?? unreached(),
+      admits: (collection) => this.#followed !== undefined && admits(collection),
+      copied: (_, { sequence }) => this.#local.copy.reached(sequence, COPIED_MS),
+    });
+  }
+}
+
+function names(collections: readonly CollectionSpec[]): string[] {
+  return collections.map(({ name }) => name);
+}
