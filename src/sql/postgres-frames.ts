@@ -35,6 +35,18 @@ export class CopyFrames {
     let stop = 0;
     while (at < end) {
       if (this.#left === 0) {
+        // Nearly all there is are rows that came whole: a step for each of them, and no call but the one that moves it.
+        while (this.#headerBytes === 0 && at + HEADER <= end && bytes[at] === COPY_DATA) {
+          const row = at + HEADER;
+          const length = (bytes[at + 1]! << 24) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 8) | bytes[at + 4]!;
+          const next = at + 1 + length;
+          if (next > end) break;
+          if (start === stop) start = stop = row;
+          else bytes.copyWithin(stop, row, next);
+          stop += next - row;
+          at = next;
+        }
+        if (at === end) break;
         const next = this.#readHeader(bytes, at);
         if (next < 0) break;
         at = next;
