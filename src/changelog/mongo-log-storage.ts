@@ -20,8 +20,9 @@ const PARTS = 'holdfast_log_parts';
 const KEYS = 'holdfast_keys';
 const META = 'holdfast_meta';
 
-/** Id of the one document of `holdfast_meta` that is ours. */
+/** Ids of the documents of `holdfast_meta` that are ours: what is known of the log, and one that is only there to be written. */
 const FACTS = 'log';
+const BARRIER = 'barrier';
 
 /** Durable on a majority, and in the journal: what is acknowledged survives the loss of any server. */
 const WRITE_CONCERN = { w: 'majority', j: true };
@@ -56,8 +57,10 @@ export class MongoLogStorage implements LogStorage {
   readonly #database: Db;
   readonly #timeoutMs: number;
   readonly #newLogId: string;
-  /** Readers see what is durable on a majority; a server alone knows no such level. */
+  /** Readers see what is durable on a majority; a server alone knows no such level, and shows what a crash may take back. */
   #readConcern: 'majority' | 'local' = 'majority';
+  /** Entries up to this sequence are known to outlive a crash of a server alone. */
+  #durable = 0;
 
   constructor({ database, timeoutMs, newLogId }: MongoLogStorageOptions) {
     this.name = `database ${database.databaseName}`;
@@ -91,6 +94,9 @@ export class MongoLogStorage implements LogStorage {
   async newest(count: number): Promise<readonly LogEntry[]> {
     const cursor = this.#log.find({}, { ...this.#options(), projection: { image: 0, parts: 0 } });
     const documents = await this.#inTime(cursor.sort({ _id: -1 }).limit(count).toArray());
+    // It may be another history than before.
+    this.#durable = 0;
+    await this.#settled(documents[0]?._id);
     return documents.reverse().map((document) => decodeEntry(document));
   }
 
@@ -115,21 +121,26 @@ export class MongoLogStorage implements LogStorage {
       // Nobody waits for it: the server may be gone.
       cursor.close().catch(() => undefined);
     }
+    await this.#settled(entries.at(-1)?.sequence);
     return entries;
   }
 
   async chainAt(sequence: number): Promise<Hash | undefined> {
     const options = { ...this.#options(), projection: { chain: 1 } };
-    return (await this.#inTime(this.#log.findOne({ _id: sequence }, options)))?.chain;
+    const found = await this.#inTime(this.#log.findOne({ _id: sequence }, options));
+    await this.#settled(found?._id);
+    return found?.chain;
   }
 
   async ofVersion(collection: string, id: string, version: number): Promise<LogEntry | undefined> {
     const document = await this.#inTime(this.#log.findOne({ collection, id, version }, this.#options()));
+    await this.#settled(document?._id);
     return document === null ? undefined : this.#entry(document);
   }
 
   async ofKeys(keys: readonly string[]): Promise<readonly KeyedEntry[]> {
     const documents = await this.#inTime(this.#log.find({ key: anyOf(keys) }, this.#options()).toArray());
+    await this.#settled(documents.reduce((highest, { _id }) => Math.max(highest, _id), 0));
     const entries = documents.map(async (document) => {
       const entry = await this.#entry(document);
       if (entry === undefined) return [];
@@ -156,10 +167,13 @@ export class MongoLogStorage implements LogStorage {
       if (refusal !== undefined && !isDuplicateKey(refusal.error)) throw refusal.error;
       failpoint('log.afterPart');
     }
-    return this.#insert(
+    const refusal = await this.#insert(
       LOG,
       encoded.map(({ document }) => document),
     );
+    const taken = refusal === undefined ? entries : entries.slice(0, refusal.index);
+    this.#durable = Math.max(this.#durable, taken.at(-1)?.sequence ?? 0);
+    return refusal;
   }
 
   async keepKeys(from: number, to: number): Promise<void> {
@@ -203,6 +217,18 @@ export class MongoLogStorage implements LogStorage {
     const refusal = refusalIn(reply);
     if (refusal !== undefined) throw refusal.error;
     return reply.n as number;
+  }
+
+  /**
+   * Resolves when entries that were read, up to `sequence`, outlive a crash: a server alone shows a write before it is in the
+   * journal, and a journaled write of our own comes after it there.
+   */
+  async #settled(sequence: number | undefined): Promise<void> {
+    if (this.#readConcern === 'majority' || sequence === undefined || sequence <= this.#durable) return;
+    const update = { q: { _id: BARRIER }, u: { $inc: { writes: 1 } }, upsert: true };
+    const refusal = await this.#write({ update: META, updates: [update] });
+    if (refusal !== undefined && !isDuplicateKey(refusal.error)) throw refusal.error;
+    this.#durable = Math.max(this.#durable, sequence);
   }
 
   get #log(): Collection<EntryDocument> {

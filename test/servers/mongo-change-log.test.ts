@@ -1,3 +1,4 @@
+import { MongoClient } from 'mongodb';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { EntryBatch } from '../../src/changelog/log-following.ts';
 import { MongoChangeLog } from '../../src/changelog/mongo-change-log.ts';
@@ -83,6 +84,36 @@ describeWith('mongodb', 'the change log on MongoDB', ({ killable }) => {
   }
 
   changeLogContract('MongoChangeLog', open);
+
+  it('believes what others appended only when it outlives a crash of the server', async () => {
+    await using logs = await mongoLogs(server.url);
+    const log = await logs.open();
+    await log.append([keyed(changeOf(1)), keyed(changeOf(2))]);
+    await using client = new MongoClient(server.url, { monitorCommands: true });
+    const database = client.db(logs.database.databaseName);
+    const storage = new MongoLogStorage({ database, timeoutMs: 20_000, newLogId: 'b'.repeat(32) });
+    await storage.prepare();
+    const isSet = (await database.command({ hello: 1 })).setName !== undefined;
+
+    const commands: { readonly name: string; readonly concern: unknown }[] = [];
+    client.on('commandStarted', ({ commandName: name, command }) => {
+      commands.push({ name, concern: command.writeConcern ?? command.readConcern?.level });
+    });
+    const asked = async (read: () => Promise<unknown>) => {
+      commands.length = 0;
+      await read();
+      return commands.filter(({ name }) => name !== 'getMore').map(({ name, concern }) => ({ name, concern }));
+    };
+    const read = { name: 'find', concern: isSet ? 'majority' : 'local' };
+    const barrier = isSet ? [] : [{ name: 'update', concern: { w: 'majority', j: true } }];
+
+    expect(await asked(() => storage.read(0, 1, ALL))).toEqual([read, ...barrier]);
+    expect(await asked(() => storage.read(0, 1, ALL))).toEqual([read]);
+    expect(await asked(() => storage.chainAt(2))).toEqual([read, ...barrier]);
+    expect(await asked(() => storage.ofVersion('things', changeOf(2).id, changeOf(2).version))).toEqual([read]);
+    // Perhaps another history.
+    expect(await asked(() => storage.newest(10))).toEqual([read, ...barrier]);
+  });
 
   describe('of several primaries', () => {
     it('has one identity, whoever opens it first', async () => {
@@ -321,15 +352,19 @@ describeWith('mongodb', 'the change log on MongoDB', ({ killable }) => {
         onRecovered: () => troubles.push('up'),
       };
       const opened = await Promise.all([logs.open(options), logs.open()]);
+      // Looks all the time, so that it sees what is not durable yet if it can.
+      const follower = await logs.open({ tailMs: 1 });
+      const followed: LogEntry[] = [];
+      follower.onEntries(({ entries }) => followed.push(...entries));
       let stopped = false;
       const writing = Promise.all(
         Array.from({ length: 8 }, (_, writer) =>
           write(opened[writer % 2] as MongoChangeLog, writer * 100_000, () => stopped),
         ),
       );
-      for (let round = 0; round < 3; round++) {
+      for (let round = 0; round < Number(process.env.ROUNDS ?? 5); round++) {
         const before = opened[0]?.head().sequence ?? 0;
-        await eventually('some appends', () => (opened[0]?.head().sequence ?? 0) > before + 50, 60_000);
+        await eventually('some appends', () => (opened[0]?.head().sequence ?? 0) > before + 20, 60_000);
         await own.kill();
         await own.restart();
       }
@@ -337,8 +372,11 @@ describeWith('mongodb', 'the change log on MongoDB', ({ killable }) => {
       await eventually('appends after the last start', () => (opened[0]?.head().sequence ?? 0) > before + 20, 60_000);
       stopped = true;
       const sent = (await writing).flat();
-      expectOutcomes(await verified(logs), sent);
+      const entries = await verified(logs);
+      expectOutcomes(entries, sent);
       expect(troubles.slice(0, 2)).toEqual(['down', 'up']);
+      expect(followed.length).toBeGreaterThan(0);
+      for (const entry of followed) expect(entries[entry.sequence - 1]).toEqual(entry);
     });
 
     it('says that it does not know when the server hangs, and finds out when it is asked again', async () => {
