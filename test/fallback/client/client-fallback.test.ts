@@ -141,8 +141,10 @@ describe('ClientFallback', () => {
 
   it.each<[string, FallbackSettings]>([
     ['fallback.datsets', { datsets: {} } as FallbackSettings],
-    ['fallback.writes', { writes: 'JOURNAL' as 'REJECT' }],
-    ['fallback.changeLog', { changeLog: true as false }],
+    ['fallback.writes', { writes: 'LATER' as 'REJECT' }],
+    ['needs fallback.changeLog', { writes: 'JOURNAL' }],
+    ['fallback.changeLog.directry', { changeLog: { directry: '.' } as FallbackSettings['changeLog'] }],
+    ['fallback.changeLog', { changeLog: 5 as unknown as boolean }],
     ['fallback.datasets.teachers', { datasets: { teachers: 5 as unknown as string } }],
     ['no-such-file', { datasets: { teachers: './no-such-file.jsonl' } }],
     ['is no document', { datasets: { teachers: [null as unknown as Document] } }],
