@@ -43,9 +43,9 @@ export async function createMariadbProgress(session: MysqlSession, binding: Rest
   ]);
 }
 
-/** Records a finished task; in the transaction that did its work, where that can be. */
-export async function markMariadbDone(session: MysqlSession, task: string): Promise<void> {
-  await session.run(`INSERT IGNORE INTO ${DONE} VALUES (?)`, [task]);
+/** Records finished tasks; in the transaction that did their work, where that can be. */
+export async function markMariadbDone(session: MysqlSession, tasks: readonly string[]): Promise<void> {
+  await session.run(`INSERT IGNORE INTO ${DONE} VALUES ${tasks.map(() => '(?)').join(', ')}`, tasks);
 }
 
 /** Removes the marks of a restore, first of all what makes them one. */

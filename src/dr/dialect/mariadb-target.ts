@@ -1,10 +1,11 @@
 import { HoldfastError } from '../../errors.ts';
 import type { SqlSource } from '../../sql/connect.ts';
-import { literalMysql, quoteMysql } from '../../sql/identifiers.ts';
+import { quoteMysql } from '../../sql/identifiers.ts';
 import { type MysqlSession, mysqlErrorName } from '../../sql/mysql-session.ts';
 import { failpoint } from '../../util/failpoint.ts';
 import type { ManifestTable, SchemaObject } from '../archive/manifest.ts';
 import type { ForeignKey } from '../graph/table-graph.ts';
+import { isSmall } from '../scheduler/task-graph.ts';
 import { isDenied, isLostRaceInMariadb, mariadbError } from './mariadb-errors.ts';
 import { type Flavour, readFlavour } from './mariadb-flavour.ts';
 import { loadChunk } from './mariadb-load.ts';
@@ -17,6 +18,7 @@ import {
   readMariadbJournal,
   readMariadbProgress,
 } from './mariadb-progress.ts';
+import { runStatements, withoutDefiner } from './mariadb-statements.ts';
 import {
   assertMariadbVersion,
   assertMayRestore,
@@ -37,6 +39,7 @@ import {
 } from './mariadb-target-plan.ts';
 import { MARIADB_TARGET_SESSIONS } from './mariadb-target-sessions.ts';
 import type { RestoreBinding } from './postgres-progress.ts';
+import { RestorePhase } from './postgres-target-plan.ts';
 import type { PreparedRestore, RestoreOrder, RestoreTarget } from './restore-target.ts';
 import { TargetSessions } from './target-sessions.ts';
 
@@ -96,25 +99,27 @@ export class MariadbTarget implements RestoreTarget<MariadbTask, MysqlSession> {
     return this.#workers;
   }
 
-  /** What creates something ends a transaction, and small tables are planned together: see {@link planMariadbRestore}. */
-  fits(): boolean {
-    return false;
+  /** What changes small tables is recorded together; a run that goes on looks which of it is there. Small chunks are planned together. */
+  fits(batch: readonly MariadbTask[], task: MariadbTask): boolean {
+    const changes = ({ work, phase }: MariadbTask): boolean =>
+      work.kind === 'objects' && (phase === RestorePhase.INDEX || phase === RestorePhase.CHECK);
+    return batch.every(changes) && changes(task) && isSmall(batch, task);
   }
 
-  async run([task]: readonly MariadbTask[], session: MysqlSession, signal: AbortSignal): Promise<void> {
-    if (task === undefined) return;
+  async run(tasks: readonly MariadbTask[], session: MysqlSession, signal: AbortSignal): Promise<void> {
     for (let tries = 1; ; tries++) {
       try {
-        await this.#work(task, session, signal);
+        for (const task of tasks) await this.#work(task, session, signal);
+        await this.#record(tasks, session);
         break;
       } catch (error) {
         await session.run('ROLLBACK').catch(() => undefined);
         if (signal.aborted) throw signal.reason;
-        const isRetried = task.work.kind === 'rows' && isLostRaceInMariadb(error) && tries < TRIES;
+        const isRetried = tasks.every(isRows) && isLostRaceInMariadb(error) && tries < TRIES;
         if (!isRetried) throw mariadbError(`restore into ${this.location}`, error);
       }
     }
-    this.#tellDone(task.work, false);
+    for (const { work } of tasks) this.#tellDone(work, false);
   }
 
   interrupt(): Promise<void> {
@@ -246,8 +251,14 @@ export class MariadbTarget implements RestoreTarget<MariadbTask, MysqlSession> {
           await this.#create({ kind: 'TRIGGER', name, statements }, session, true);
         }
     }
+  }
+
+  /** Rows are recorded in the transaction that loads them. */
+  async #record(tasks: readonly MariadbTask[], session: MysqlSession): Promise<void> {
+    const ids = tasks.filter((task) => !isRows(task)).map(({ id }) => id);
+    if (ids.length === 0) return;
     failpoint('restore.beforeCommit');
-    await attempt('record what is done', () => markMariadbDone(session, id));
+    await attempt('record what is done', () => markMariadbDone(session, ids));
     failpoint('restore.afterCommit');
   }
 
@@ -289,7 +300,7 @@ export class MariadbTarget implements RestoreTarget<MariadbTask, MysqlSession> {
     }
     await session.run('START TRANSACTION');
     for (const load of loads) await this.#loadOne(load, session, signal);
-    await markMariadbDone(session, id);
+    await markMariadbDone(session, [id]);
     failpoint('restore.beforeCommit');
     await session.run('COMMIT');
     failpoint('restore.afterCommit');
@@ -342,42 +353,8 @@ export class MariadbTarget implements RestoreTarget<MariadbTask, MysqlSession> {
   }
 }
 
-const CONTEXT = /^SET SESSION /;
-const CLIENT_CHARSET = /character_set_client = '(\w+)'/;
-/** What the session's own statements are written in, after those of an object. */
-const OWN_CONTEXT = `SET SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES', time_zone = '+00:00',
-  character_set_client = 'utf8mb4', collation_connection = 'utf8mb4_general_ci'`;
-
-/** Runs statements, those after a context in the character set that it names: the server keeps their text in it. */
-async function runStatements(session: MysqlSession, statements: readonly string[], database: string): Promise<void> {
-  const [first = '', ...rest] = statements;
-  if (!CONTEXT.test(first)) {
-    for (const statement of statements) await session.run(statement);
-    return;
-  }
-  const charset = CLIENT_CHARSET.exec(first)?.[1] ?? 'utf8mb4';
-  const encoded: Buffer[] = [];
-  for (const statement of rest) encoded.push(await encode(session, statement, charset));
-  // A session writes the collation that the database had when it was chosen into what it creates; choosing it again changes nothing.
-  await session.run('USE information_schema');
-  await session.run(`USE ${quoteMysql(database)}`);
-  try {
-    await session.run(first);
-    for (const statement of encoded) await session.runBytes(statement);
-  } finally {
-    await session.run(OWN_CONTEXT);
-  }
-}
-
-/** The server converts what is not the same in its character set and in ours. */
-async function encode(session: MysqlSession, text: string, charset: string): Promise<Buffer> {
-  if (/^(utf8|utf8mb3|utf8mb4|binary)$/.test(charset) || /^[\t\n\r\x20-\x7e]*$/.test(text)) return Buffer.from(text);
-  const [row] = await session.query(`SELECT HEX(CONVERT(${literalMysql(text)} USING ${charset})) AS bytes`);
-  return Buffer.from(row?.bytes ?? '', 'hex');
-}
-
-function withoutDefiner(statement: string): string {
-  return statement.replace(/^(CREATE (?:OR REPLACE )?(?:ALGORITHM=\w+ )?)DEFINER=\S+@\S+ /, '$1');
+function isRows({ work }: MariadbTask): boolean {
+  return work.kind === 'rows';
 }
 
 /** Runs a step whose error names it. */

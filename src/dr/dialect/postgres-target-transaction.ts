@@ -4,6 +4,7 @@ import { PostgresSession, sqlState } from '../../sql/postgres-session.ts';
 import { failpoint } from '../../util/failpoint.ts';
 import { readChunk } from '../archive/chunk-reader.ts';
 import type { SchemaObject } from '../archive/manifest.ts';
+import { isSmall } from '../scheduler/task-graph.ts';
 import { isLostRace, targetError } from './postgres-errors.ts';
 import { markDone } from './postgres-progress.ts';
 import { RestorePhase, type RowLoad, type TargetTask } from './postgres-target-plan.ts';
@@ -11,9 +12,6 @@ import type { RestoreOrder } from './restore-target.ts';
 
 /** Times that a transaction is tried which loses a deadlock; meanwhile the other one has finished. */
 const TRIES = 5;
-/** Tasks of one transaction, and how much they cost together: a restore that is killed does no more than that again. */
-const TASKS_TOGETHER = 50;
-const COST_TOGETHER = 4 << 20;
 /** Phases whose tasks are known to be small when their tables are. */
 const TOGETHER = new Set<RestorePhase>([RestorePhase.LOAD, RestorePhase.INDEX, RestorePhase.CHECK]);
 /** From this size on it pays to empty a table in order to write its rows frozen: emptying looks through the server's whole cache. */
@@ -42,10 +40,9 @@ export interface TransactionWorker {
 export function fitsTogether(batch: readonly TargetTask[], task: TargetTask): boolean {
   const [first] = batch;
   return (
-    batch.length < TASKS_TOGETHER &&
+    isSmall(batch, task) &&
     first?.phase === task.phase &&
     TOGETHER.has(task.phase) &&
-    batch.reduce((sum, { cost }) => sum + cost, task.cost) <= COST_TOGETHER &&
     [first, task].every(({ work }) => work.kind !== 'rows' || !work.deferred)
   );
 }
