@@ -39,6 +39,8 @@ export interface TargetTask {
 
 /** Objects created in one transaction: few enough for the server's lock table, enough to make transactions cheap. */
 const BATCH = 200;
+/** As {@link BATCH}, for what must be there before rows are: the first tables are filled while the next are created. */
+const EARLY_BATCH = 50;
 /** Work of a task besides its rows, in bytes loaded in the same time. */
 const BASE_COST = 64 << 10;
 /** Bytes loaded in the time in which an index over one byte of rows is built, a key is checked, a table is sampled. */
@@ -64,6 +66,8 @@ const INDEX_KINDS = /^(INDEX|CONSTRAINT|INDEX ATTACH)$/;
 const ATTACH = 'INDEX ATTACH';
 const REFRESH = 'MATERIALIZED VIEW DATA';
 const FOREIGN_KEY = 'FK CONSTRAINT';
+/** Kinds that run no code of users. A function may read tables that it is not known to depend on, when a row is checked. */
+const WITHOUT_CODE = /^(SCHEMA|TABLE|TABLE ATTACH|SEQUENCE|SEQUENCE OWNED BY|DEFAULT|TYPE|DOMAIN|COLLATION|VIEW)$/;
 /** They may stand anywhere in the archive, for objects that are created late too. */
 const LATE = /^(ACL|DEFAULT ACL|COMMENT|SECURITY LABEL)$/;
 const LAST = 'EVENT TRIGGER';
@@ -97,10 +101,14 @@ class FullPlan {
     const isEarly = ({ section, kind }: SchemaObject): boolean =>
       section === 'PRE_DATA' && !LATE.test(kind) && kind !== LAST;
 
-    const created = this.#batches('create', RestorePhase.CREATE, objects.filter(isEarly), []);
+    const early = objects.filter(isEarly);
+    const created = this.#batches('create', RestorePhase.CREATE, early, [], EARLY_BATCH);
+    const ready = early.every(({ kind }) => WITHOUT_CODE.test(kind))
+      ? this.#lastOf(early)
+      : new Map<number, string[]>();
     const allBytes = tables.reduce((sum, { bytes }) => sum + bytes, 0);
     const wholeBytes = Math.min(WHOLE_BYTES, allBytes * WHOLE_SHARE);
-    for (const table of tables) this.#loadRows(table, wholeBytes, created);
+    for (const table of tables) this.#loadRows(table, wholeBytes, ready.get(table.id) ?? created);
     const loaded = [...created, ...[...this.#loads.values()].flat()];
 
     const later = objects.filter((object) => !isEarly(object));
@@ -162,14 +170,27 @@ class FullPlan {
     phase: RestorePhase,
     objects: readonly SchemaObject[],
     after: readonly string[],
+    size = BATCH,
   ): readonly string[] {
     let last = after;
-    for (let from = 0; from < objects.length; from += BATCH) {
-      const batch = objects.slice(from, from + BATCH);
+    for (let from = 0; from < objects.length; from += size) {
+      const batch = objects.slice(from, from + size);
       const work = { kind: 'objects', objects: batch } as const;
-      const id = this.#add({ id: `${name}:${from / BATCH}`, phase, work, cost: BASE_COST, dependsOn: last });
+      const id = this.#add({ id: `${name}:${from / size}`, phase, work, cost: BASE_COST, dependsOn: last });
       for (const object of batch) this.#taskOf.set(object.id, id);
       last = [id];
+    }
+    return last;
+  }
+
+  /** By table the task that creates the last of these objects that belongs to it or is made of it; each task waits for the one before. */
+  #lastOf(objects: readonly SchemaObject[]): ReadonlyMap<number, readonly string[]> {
+    const tableOf = new Map(objects.map(({ id, kind, table }) => [id, kind === 'TABLE' ? table : null]));
+    const last = new Map<number, readonly string[]>();
+    for (const { id, table, dependsOn } of objects) {
+      for (const of of [table, ...dependsOn.map((other) => tableOf.get(other))]) {
+        if (of != null) last.set(of, this.#tasksOf([id]));
+      }
     }
     return last;
   }
@@ -194,7 +215,7 @@ class FullPlan {
   #buildIndex(object: SchemaObject, created: readonly string[]): void {
     const table = this.#tables.get(object.table ?? -1);
     const loads = this.#loads.get(object.table ?? -1) ?? [];
-    const dependsOn = [...(loads.length > 0 ? loads : created), ...this.#tasksOf(object.dependsOn)];
+    const dependsOn = [...created, ...loads, ...this.#tasksOf(object.dependsOn)];
     const bytes = table?.bytes ?? 0;
     const thing = [`${object.table ?? `object ${object.id}`}`];
     const cost = BASE_COST + bytes * INDEX_COST;

@@ -101,6 +101,22 @@ describe('planFullRestore', () => {
     expect(many.get('rows:1:all')?.work).toMatchObject({ loads: [{ whole: true }, { whole: true }] });
   });
 
+  it('fills a table while others are created, but none that is still being changed', () => {
+    const names = Array.from({ length: 120 }, (_, index) => `t${index}`);
+    const made = names.map((name, index) => object(name, 'TABLE', { table: index + 1 }));
+    const numbered = object('numbers', 'SEQUENCE', { section: 'PRE_DATA', dependsOn: ['t1'] });
+    const large = table(200, 'pg_largeobject', [1]);
+    const tasks = plan([...names.map((name, index) => table(index + 1, name, [1])), large], [...made, numbered]);
+    expect(tasks.get('rows:1:all')?.dependsOn).toEqual(['create:0']);
+    expect(tasks.get('rows:2:all')?.dependsOn).toEqual(['create:2']);
+    expect(tasks.get('rows:120:all')?.dependsOn).toEqual(['create:2']);
+    expect(tasks.get('rows:200:all')?.dependsOn).toEqual(['create:2']);
+    expect(tasks.get('create:1')?.dependsOn).toEqual(['create:0']);
+    const reads = object('reads', 'FUNCTION', { section: 'PRE_DATA' });
+    const careful = plan([table(1, 't0', [1])], [...made, reads]);
+    expect(careful.get('rows:1:all')?.dependsOn).toEqual(['create:2']);
+  });
+
   it('builds indexes of a table as soon as its own rows are in', () => {
     expect(earlierThan(tasks, 'object:i1')).toEqual(new Set(['create:0', 'rows:1:0', 'rows:1:1']));
     expect(earlierThan(tasks, 'object:pk2')).toEqual(new Set(['create:0', 'rows:2:all']));
