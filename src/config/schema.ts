@@ -135,6 +135,9 @@ export function configSchema(role: Role) {
           .strictObject({
             failures: count.default(3).describe('failures in a row after which the database is left alone'),
             maxProbeMs: count.default(450).describe('longest pause between two looks whether it is back'),
+            holdMs: count
+              .default(10_000)
+              .describe('how long it is left alone when it went away four times, each within 5 s of its return'),
           })
           .prefault({}),
         deadlineMs: z

@@ -35,6 +35,8 @@ export async function startCluster({ store, redis: withRedis }: ClusterOptions):
   const redis = withRedis ? parts.use(await startRedis()) : undefined;
   const url = mongodb?.urlOf('chaos');
   const environment = {
+    // A database that is killed again and again would be left alone most of the time.
+    HOLDFAST_FALLBACK_BREAKER_HOLD_MS: '1',
     ...(url === undefined ? {} : { HOLDFAST_STORE_URL: url }),
     ...(redis === undefined ? {} : { HOLDFAST_CHANGE_LOG_REDIS: redis.url }),
   };
