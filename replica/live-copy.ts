@@ -33,7 +33,7 @@ export interface LiveCopyOptions {
   readonly store: RowStore;
   /** Collections to copy. */
   readonly collections: readonly string[];
-  /** Told when the copy cannot go on, once per incident, and with null when it does again. */
+  /** Told when the copy cannot go on, again when the reason is another one, and with null when it goes on. */
   readonly onProblem: (error: unknown) => void;
   readonly clock?: Clock;
 }
@@ -89,7 +89,8 @@ export class LiveCopy {
   #queue: LogEntry[] = [];
   #stored: Stored;
   #running: Promise<void> | undefined;
-  #broken = false;
+  /** What was told of last; null while nothing is wrong. */
+  #problem: string | null = null;
   #diverged = 0;
 
   private constructor(options: LiveCopyOptions, stored: Stored) {
@@ -371,14 +372,15 @@ export class LiveCopy {
   }
 
   #failed(error: unknown): void {
-    if (this.#broken) return;
-    this.#broken = true;
+    const problem = error instanceof Error ? error.message : String(error);
+    if (problem === this.#problem) return;
+    this.#problem = problem;
     this.#options.onProblem(error);
   }
 
   #mended(): void {
-    if (!this.#broken) return;
-    this.#broken = false;
+    if (this.#problem === null) return;
+    this.#problem = null;
     this.#options.onProblem(null);
   }
 

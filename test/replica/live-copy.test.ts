@@ -196,6 +196,22 @@ describe('a live copy', () => {
     expect(problems).toEqual([expect.any(Error), null]);
   });
 
+  it('tells what a try finds out that the one before did not', async () => {
+    const original = await Original.open();
+    await original.insert('teachers', 0, 5);
+    const failures = ['no answer', 'no answer', 'another history'];
+    const page: CopySource['page'] = async (...args) => {
+      const failure = failures.shift();
+      if (failure !== undefined) throw new Error(failure);
+      return original.source.page(...args);
+    };
+    const { open, problems } = await place();
+    const { follow } = await open({ ...original.source, page });
+    await follow();
+    await eventually('all were told', () => problems.length === 3);
+    expect(problems).toEqual([new Error('no answer'), new Error('another history'), null]);
+  });
+
   it('refuses to follow another history', async () => {
     const { open } = await place();
     const one = await Original.open();
