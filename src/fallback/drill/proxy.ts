@@ -1,6 +1,7 @@
 import { createServer, connect as dial, type Server, type Socket } from 'node:net';
 import { type Clock, systemClock } from '../../util/clock.ts';
 import { type Fault, FaultKind, meets } from './fault.ts';
+import { resetSocket } from './reset.ts';
 import { type Command, errorReply, MessageSplitter, readCommand, repliesTo, replyMessage } from './wire.ts';
 
 const DELAY_MS = 1_000;
@@ -45,7 +46,7 @@ export class DrillProxy implements AsyncDisposable {
     let proxy: DrillProxy | undefined;
     const server = createServer((client) => {
       if (proxy === undefined || proxy.#refuses()) {
-        client.resetAndDestroy();
+        resetSocket(client);
         return;
       }
       const started = proxy;
@@ -131,7 +132,7 @@ class Session {
 
   /** Ends both sides as a crash would. */
   reset(): void {
-    this.#client.resetAndDestroy();
+    resetSocket(this.#client);
     this.#end();
   }
 
