@@ -123,10 +123,10 @@ export class MongoScrub implements AsyncDisposable {
         ...found.flatMap((stored) => this.#examined(table, { ...stored, pending: undefined }) ?? []),
         ...missing.flatMap((id) => this.#missing(table, id) ?? []),
       ];
-      if (drafts.length === 0) return true;
       const captured = await capture(writer, table, drafts);
       // Who deleted a document may insert it again at once.
-      if (drafts.some(({ operation }) => operation === 'DELETED')) await writer.parts.clearer.flush();
+      const hasTombstones = found.some(({ document }) => document === null);
+      if (hasTombstones || drafts.some(({ operation }) => operation === 'DELETED')) await writer.parts.clearer.flush();
       if (captured === drafts.length) return true;
     }
     return false;

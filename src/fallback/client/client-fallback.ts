@@ -1,6 +1,5 @@
 import { isHoldfastError } from '../../errors.ts';
 import type { Document } from '../../model/document.ts';
-import type { Collection } from '../../store/store.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import { type Clock, systemClock } from '../../util/clock.ts';
 import type { Scope, ScopeStatus } from '../breaker.ts';
@@ -9,17 +8,15 @@ import { classify } from '../classify.ts';
 import { Guard, type GuardState } from '../guard.ts';
 import { type Incident, Incidents } from '../incidents.ts';
 import { overlaid } from '../overlay.ts';
-import type { Question } from '../question.ts';
 import { ReadRequest } from '../read-request.ts';
 import { type TierAnswer, Tiers } from '../tiers.ts';
 import { openCopies } from './copies.ts';
+import { type DriverRead, questionOf } from './copy-question.ts';
 import { told } from './fallback-error.ts';
 import { Home } from './home.ts';
 import type { JournalForm } from './journal-forms.ts';
 import { ClientLive, type ClientLiveStatus, type Connect } from './live.ts';
-import type { Plan } from './plan.ts';
 import { changeLogOf, deadlinesOf, type FallbackSettings } from './settings.ts';
-import { type BsonOptions, storedForm } from './values.ts';
 
 /** The database as the fallback of a client asks about it. */
 export interface Asked {
@@ -39,18 +36,6 @@ export interface ClientStatus {
   readonly incidents: readonly Incident[];
   /** The live copy and the journal; null without `changeLog`. */
   readonly live: ClientLiveStatus | null;
-}
-
-/** What a read of a driver is. */
-export interface DriverRead<D> {
-  /** `database.collection` */
-  readonly namespace: string;
-  /** What copies are asked; throws UNSUPPORTED_OPERATOR when they cannot be. */
-  readonly plan: () => Plan;
-  readonly bson: BsonOptions;
-  readonly signal?: AbortSignal | undefined;
-  /** Asks the database; left out: only copies are asked. */
-  readonly ask?: ((signal: AbortSignal) => Promise<D>) | undefined;
 }
 
 /** An answer of a copy; `isMixed`: with what waits in the journal. */
@@ -258,46 +243,6 @@ function marked<D>(
   isMixed: boolean,
 ): DatabaseAnswer<D> | CopiedAnswer {
   return found.tier === undefined ? found : { ...found, isMixed };
-}
-
-/** The question that copies are asked. One that they cannot be asked is refused by them, and until then not hurried. */
-function questionOf({ namespace, plan, bson }: DriverRead<unknown>): {
-  readonly question: Question<readonly Document[]>;
-  readonly isAnswerable: boolean;
-} {
-  const common = {
-    collection: namespace,
-    groups: (documents: readonly Document[]) => [documents],
-    map: (documents: readonly Document[], change: (document: Document) => Document) => documents.map(change),
-  };
-  let planned: Plan;
-  try {
-    planned = plan();
-  } catch (error) {
-    const ask = (): Promise<never> => Promise.reject(error);
-    return { question: { ...common, filter: {}, count: false, skip: 0, ask }, isAnswerable: false };
-  }
-  const { filter, sort, skip, count } = planned;
-  return {
-    question: {
-      ...{ ...common, filter, sort, skip, count: count !== undefined },
-      ask: (collection, signal) => askCopy(collection, planned, bson, signal),
-    },
-    isAnswerable: true,
-  };
-}
-
-async function askCopy(
-  collection: Collection,
-  { filter, sort, skip, limit, projection, count }: Plan,
-  bson: BsonOptions,
-  signal: AbortSignal | undefined,
-): Promise<readonly Document[]> {
-  const asked = storedForm(filter, bson);
-  if (count === undefined) return collection.find(asked, { sort, skip, limit, projection, signal }).toArray();
-  const found = Math.max(0, (await collection.countDocuments(asked, { signal })) - skip);
-  const counted = Math.min(found, limit ?? found);
-  return counted === 0 ? [] : [count(counted)];
 }
 
 /** What the database itself answered stays the driver's error. */

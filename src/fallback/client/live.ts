@@ -114,6 +114,11 @@ export class ClientLive implements AsyncDisposable {
     await this.#copy.captured(this.#nameOf(namespace), ids, since);
   }
 
+  /** Ends deletions that a killed process did not. */
+  async finish(namespace: string, ids: readonly unknown[]): Promise<void> {
+    await this.#copy.finish(this.#nameOf(namespace), ids);
+  }
+
   /** Something was written that others may see until `until` only later. */
   missed(namespace: string, since: number, until?: number): void {
     this.#copy.missed(this.#nameOf(namespace), since, until);

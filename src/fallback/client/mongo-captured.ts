@@ -1,5 +1,6 @@
 import { type AnyBulkWriteOperation, Collection, type Document, MongoServerError } from 'mongodb';
 import { isHoldfastError } from '../../errors.ts';
+import { METADATA } from '../../store/mongo-document.ts';
 import type { ClientFallback } from './client-fallback.ts';
 import { alive, stripped } from './hidden.ts';
 import { journalForm } from './journal-forms.ts';
@@ -26,6 +27,8 @@ export interface DriverWrite {
 
 /** Documents of one write whose ids are looked up before it; those of a larger one are looked for after it. */
 const MOST_FOUND = 10_000;
+/** Of the server, for a value that another document has. */
+const DUPLICATE = 11000;
 /** A write that nobody waits for any more may be made for so long, in ms. */
 const LATE_MS = 10_000;
 /** A transaction that is open longer is ended by the server, in ms. */
@@ -48,7 +51,7 @@ export async function writeCaptured(fallback: ClientFallback, live: ClientLive, 
   const form = journalForm(name, args, bson);
   const waits = (result: object): unknown => mark(result, JOURNALED);
   try {
-    return await fallback.write(namespace, more, () => run(write, touched), form && { ...form, waits });
+    return await fallback.write(namespace, more, () => runTwice(live, write, touched), form && { ...form, waits });
   } catch (error) {
     if (isHoldfastError(error, 'WRITE_OUTCOME_UNKNOWN')) live.missed(namespace, since, Date.now() + LATE_MS);
     throw isHoldfastError(error, 'ALREADY_EXISTS') ? duplicate(namespace, error.details.fields) : error;
@@ -70,6 +73,25 @@ export async function writeInSession(
   } finally {
     live.missed(collection.namespace, since, isOpen ? Date.now() + TRANSACTION_MS : undefined);
   }
+}
+
+/** A second time when what stood in its way was only the rest of a deletion. */
+async function runTwice(live: ClientLive, write: DriverWrite, touched: Touched): Promise<unknown> {
+  try {
+    return await run(write, touched);
+  } catch (error) {
+    const { collection } = write;
+    if ((error as { readonly code?: unknown }).code !== DUPLICATE || !(await isBeingDeleted(collection, touched)))
+      throw error;
+    await live.finish(collection.namespace, touched.ids as readonly unknown[]);
+    return run(write, touched);
+  }
+}
+
+async function isBeingDeleted(collection: Collection, { ids }: Touched): Promise<boolean> {
+  if (ids?.length !== 1) return false;
+  const rest = { _id: ids[0], [`${METADATA}.brief`]: true } as Document;
+  return (await Collection.prototype.find.call(collection, rest, { limit: 1 }).toArray()).length > 0;
 }
 
 async function run(write: DriverWrite, touched: Touched): Promise<unknown> {
@@ -237,7 +259,7 @@ function duplicate(namespace: string, fields: unknown): MongoServerError {
   const names = Array.isArray(fields) ? fields.map(String) : [];
   return new MongoServerError({
     message: `E11000 duplicate key error collection: ${namespace} index: ${names.join('_')}_`,
-    code: 11000,
+    code: DUPLICATE,
     keyPattern: Object.fromEntries(names.map((name) => [name, 1])),
   });
 }

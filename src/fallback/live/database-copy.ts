@@ -1,10 +1,7 @@
 import { join } from 'node:path';
 import { LiveCopy } from '../../../replica/live-copy.ts';
 import { SqliteChangeLog } from '../../changelog/sqlite-change-log.ts';
-import { ConflictPolicy } from '../../model/entity.ts';
 import { DEFAULT_RETENTION, Retention } from '../../replication/retention.ts';
-import { ConflictPolicies } from '../../service/conflict-policies.ts';
-import { Conflicts } from '../../service/conflicts.ts';
 import { Database } from '../../sqlite/database.ts';
 import { listCollections } from '../../store/mongo-collections.ts';
 import type { MongoConnection } from '../../store/mongo-connection.ts';
@@ -14,8 +11,9 @@ import { systemClock } from '../../util/clock.ts';
 import type { Tier } from '../tiers.ts';
 import { Captures } from './captures.ts';
 import { copied, readKnown, withoutIndexes, writeKnown } from './collection-list.ts';
+import { openCopyJournal } from './copy-journal.ts';
 import { type FollowedDatabase, followDatabase, type Troubles } from './follow-database.ts';
-import { type JournalParts, openJournalParts, unreached } from './journal-parts.ts';
+import type { JournalParts } from './journal-parts.ts';
 import { keepConnecting } from './keep-connecting.ts';
 import { LiveTier } from './live-tier.ts';
 import { MissedWrites } from './missed-writes.ts';
@@ -47,8 +45,6 @@ interface Local {
 
 /** Longest that a write waits for its capture, in ms. */
 const CAPTURE_MS = 800;
-/** Longest that a replayed write is waited for in the copy, in ms. */
-const COPIED_MS = 200;
 
 /**
  * A copy of a database that others write to as well: it follows the change log into which it captures what is written. A directory
@@ -96,7 +92,17 @@ export class DatabaseCopy implements AsyncDisposable {
     copy.#isOfSource = known?.source === options.source;
     copy.#local = await copy.#open(known?.collections ?? []);
     for (const { name } of copy.#local.collections) copy.#missed.add(name, copy.#local.tier.scrubbedAt);
-    if (options.journals) await copy.#openJournal();
+    if (options.journals) {
+      copy.#journal = await openCopyJournal({
+        ...{ database, log, directory: join(options.directory, 'journal'), troubles: options.troubles },
+        local: () => copy.#local,
+        store: () => copy.#followed?.store,
+        takes: (collection) => copy.#isOfSource && copy.follows(collection),
+        follows: (collection) => copy.follows(collection),
+        uniquePaths: (collection) => copy.uniquePaths(collection),
+        admits: options.admits,
+      });
+    }
     copy.#parts.use(copy.#trimming());
     copy.#parts.adopt(parts.move(), (opened) => opened.disposeAsync());
     return copy;
@@ -168,6 +174,11 @@ export class DatabaseCopy implements AsyncDisposable {
     if (ids?.length === 0 || !this.follows(collection)) return;
     const isCaptured = ids === undefined ? false : await this.#inTime(this.#captures.capture(collection, ids));
     if (!isCaptured) this.#missed.add(collection, since);
+  }
+
+  /** Sees to it that deletions of these documents are over, of which a killed process left the tombstone. Never rejects. */
+  async finish(collection: string, ids: readonly unknown[]): Promise<void> {
+    await this.#inTime(this.#captures.capture(collection, ids));
   }
 
   /** A write of a collection cannot be captured, and may become visible until `until` (both ms since 1970). */
@@ -279,34 +290,6 @@ export class DatabaseCopy implements AsyncDisposable {
       ...{ policy: DEFAULT_RETENTION, clock: systemClock },
       prune: (logFloor) => this.#local.store.prune({ now: Date.now(), logFloor }),
       onError: (error) => this.#options.troubles.warn('trimming', error),
-    });
-  }
-
-  async #openJournal(): Promise<void> {
-    const { directory, admits, troubles } = this.#options;
-    const log = this.#log;
-    await log.indexKeys();
-    const conflicts = await Conflicts.open(this.#database);
-    this.#journal = await openJournalParts({
-      ...{ directory: join(directory, 'journal'), conflicts, troubles, sdlHash: '' },
-      takes: (collection) => this.#isOfSource && this.follows(collection),
-      uniquePaths: (collection) => this.uniquePaths(collection),
-      live: {
-        whole: (name) => (this.#local.copy.holds(name) ? this.#local.store.collection(name) : undefined),
-        rows: (name, ids) => this.#local.store.rows(name, ids),
-        entryOfKey: (key) => log.entryOfKey(key),
-        position: () => log.head(),
-      },
-      entities: {
-        get: (collection) =>
-          this.follows(collection)
-            ? { name: collection, collection, fields: [], conflict: ConflictPolicy.REJECT }
-            : undefined,
-      },
-      policies: new ConflictPolicies({ conflicts, history: log, decide: new Map() }),
-      store: () => this.#followed?.store ?? unreached(),
-      admits: (collection) => this.#followed !== undefined && admits(collection),
-      copied: (_, { sequence }) => this.#local.copy.reached(sequence, COPIED_MS),
     });
   }
 }

@@ -52,9 +52,17 @@ export async function isClosed(client: MongoClient): Promise<void> {
   await eventually('it is back', async () => (await client.fallbackStatus()).state === 'CLOSED', 20_000);
 }
 
-export async function staleness(client: MongoClient): Promise<number> {
-  const { live } = await client.fallbackStatus();
-  return live?.stalenessMs ?? Number.POSITIVE_INFINITY;
+/** Resolves when the copy has what was written until now. */
+export async function copied(client: MongoClient): Promise<void> {
+  const writtenAt = Date.now();
+  await eventually(
+    'the copy has it',
+    async () => {
+      const { live } = await client.fallbackStatus();
+      return live !== null && live.stalenessMs < Date.now() - writtenAt;
+    },
+    30_000,
+  );
 }
 
 /** Another service with a change log on the same database. */
