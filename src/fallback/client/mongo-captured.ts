@@ -1,6 +1,7 @@
 import { type AnyBulkWriteOperation, Collection, type Document, MongoServerError } from 'mongodb';
 import { isHoldfastError } from '../../errors.ts';
 import { METADATA } from '../../store/mongo-document.ts';
+import { coded } from '../../store/mongo-errors.ts';
 import type { ClientFallback } from './client-fallback.ts';
 import { alive, stripped } from './hidden.ts';
 import { journalForm } from './journal-forms.ts';
@@ -242,8 +243,13 @@ async function idsFound(
   const cursor = Collection.prototype.find.call(collection, alive(filter), {
     ...{ ...given, limit, projection: { _id: 1 }, promoteValues: false, promoteLongs: false, raw: false },
   });
-  const found: Document[] = await cursor.toArray();
-  return found.map(({ _id }) => _id);
+  try {
+    return (await cursor.toArray()).map(({ _id }) => _id);
+  } catch (error) {
+    // Nothing was sent yet but a read.
+    const refusal = coded(error, `find what to write in "${collection.namespace}"`, 'READ');
+    throw refusal.code === 'DATABASE_UNAVAILABLE' ? refusal : error;
+  }
 }
 
 /** Gives a document its id as the driver does, so that it is the same wherever the document goes. */

@@ -1,21 +1,19 @@
 import { join } from 'node:path';
-import { LiveCopy } from '../../../replica/live-copy.ts';
 import { SqliteChangeLog } from '../../changelog/sqlite-change-log.ts';
 import { DEFAULT_RETENTION, Retention } from '../../replication/retention.ts';
 import { Database } from '../../sqlite/database.ts';
 import { listCollections } from '../../store/mongo-collections.ts';
 import type { MongoConnection } from '../../store/mongo-connection.ts';
-import { SqliteStore } from '../../store/sqlite-store.ts';
 import type { CollectionSpec } from '../../store/store.ts';
 import { systemClock } from '../../util/clock.ts';
 import type { Tier } from '../tiers.ts';
 import { Captures } from './captures.ts';
-import { copied, readKnown, withoutIndexes, writeKnown } from './collection-list.ts';
+import { readKnown, withoutIndexes, writeKnown } from './collection-list.ts';
 import { openCopyJournal } from './copy-journal.ts';
 import { type FollowedDatabase, followDatabase, type Troubles } from './follow-database.ts';
 import type { JournalParts } from './journal-parts.ts';
 import { keepConnecting } from './keep-connecting.ts';
-import { LiveTier } from './live-tier.ts';
+import { type Local, openLocal } from './local-copy.ts';
 import { MissedWrites } from './missed-writes.ts';
 
 export interface DatabaseCopyOptions {
@@ -35,16 +33,9 @@ export interface DatabaseCopyOptions {
   readonly troubles: Troubles;
 }
 
-/** The copy on this machine. */
-interface Local {
-  readonly collections: readonly CollectionSpec[];
-  readonly store: SqliteStore;
-  readonly copy: LiveCopy;
-  readonly tier: LiveTier;
-}
-
-/** Longest that a write waits for its capture, in ms. */
+/** Longest that a write waits for its capture, in ms; ten more for each of its documents. */
 const CAPTURE_MS = 800;
+const DOCUMENT_MS = 10;
 
 /**
  * A copy of a database that others write to as well: it follows the change log into which it captures what is written. A directory
@@ -63,23 +54,31 @@ export class DatabaseCopy implements AsyncDisposable {
   #connection: MongoConnection | undefined;
   #followed: FollowedDatabase | undefined;
   #connecting: Promise<void> | undefined;
+  /** Collections that are to be copied as well. */
+  readonly #wanted = new Set<string>();
   /** The end of what replaces `#local` and `#followed`. */
   #changing: Promise<void> = Promise.resolve();
   #journal: JournalParts | undefined;
   readonly #parts = new AsyncDisposableStack();
 
-  private constructor(options: DatabaseCopyOptions, database: Database, log: SqliteChangeLog) {
+  private constructor(
+    options: DatabaseCopyOptions,
+    database: Database,
+    log: SqliteChangeLog,
+    local: Local,
+    isOfSource: boolean,
+  ) {
     this.#options = options;
     this.#database = database;
     this.#log = log;
-    this.#isOfSource = false;
+    this.#local = local;
+    this.#isOfSource = isOfSource;
     this.#captures = new Captures({ capture: (collection, ids) => this.#capture(collection, ids) });
     this.#missed = new MissedWrites({
       look: (collections) => this.#scrub(collections),
+      onTrouble: (error) => options.troubles.set('writes are not captured', error),
       ...{ clock: systemClock, now: Date.now },
     });
-    // Replaced before anybody sees it.
-    this.#local = undefined as unknown as Local;
   }
 
   /** Opens what there is; the database need not be there. @throws DATA_LOCKED, DATA_UNWRITABLE */
@@ -87,10 +86,10 @@ export class DatabaseCopy implements AsyncDisposable {
     await using parts = new AsyncDisposableStack();
     const database = parts.adopt(Database.open({ directory: options.directory }), (opened) => opened.close());
     const log = await SqliteChangeLog.open(database);
-    const copy = new DatabaseCopy(options, database, log);
     const known = await readKnown(database);
-    copy.#isOfSource = known?.source === options.source;
-    copy.#local = await copy.#open(known?.collections ?? []);
+    const uncapturedSince = (): number | undefined => copy.#missed.since;
+    const local = await openLocal({ ...options, uncapturedSince }, database, log, known?.collections ?? []);
+    const copy: DatabaseCopy = new DatabaseCopy(options, database, log, local, known?.source === options.source);
     for (const { name } of copy.#local.collections) copy.#missed.add(name, copy.#local.tier.scrubbedAt);
     if (options.journals) {
       copy.#journal = await openCopyJournal({
@@ -156,14 +155,27 @@ export class DatabaseCopy implements AsyncDisposable {
   }
 
   /** Copies a collection from now on that is about to be written to for the first time. Never rejects. */
-  include(collection: string): Promise<void> {
+  async include(collection: string): Promise<void> {
     const { collections, troubles } = this.#options;
     const isWanted = collections?.includes(collection) ?? !/^(system\.|holdfast_)/.test(collection);
-    if (!isWanted || this.follows(collection) || this.#followed === undefined) return Promise.resolve();
-    return this.#exchange(async () => {
-      if (this.follows(collection)) return;
-      await this.#follow([...this.#local.collections, { name: collection, indexes: [] }]);
-    }).catch((error: unknown) => troubles.warn(`copying of "${collection}"`, error));
+    if (!isWanted || this.follows(collection) || this.#followed === undefined) return;
+    this.#wanted.add(collection);
+    const included = this.#exchange(async () => {
+      const added = [...this.#wanted].filter((name) => !this.follows(name));
+      this.#wanted.clear();
+      if (added.length === 0) return;
+      await this.#follow([...this.#local.collections, ...added.map((name) => ({ name, indexes: [] }))]);
+    });
+    await this.#inTime(
+      CAPTURE_MS,
+      included.then(
+        () => true,
+        (error: unknown) => {
+          troubles.warn(`copying of "${collection}"`, error);
+          return false;
+        },
+      ),
+    );
   }
 
   /**
@@ -172,13 +184,15 @@ export class DatabaseCopy implements AsyncDisposable {
    */
   async captured(collection: string, ids: readonly unknown[] | undefined, since: number): Promise<void> {
     if (ids?.length === 0 || !this.follows(collection)) return;
-    const isCaptured = ids === undefined ? false : await this.#inTime(this.#captures.capture(collection, ids));
+    const isCaptured =
+      ids !== undefined &&
+      (await this.#inTime(CAPTURE_MS + ids.length * DOCUMENT_MS, this.#captures.capture(collection, ids)));
     if (!isCaptured) this.#missed.add(collection, since);
   }
 
   /** Sees to it that deletions of these documents are over, of which a killed process left the tombstone. Never rejects. */
   async finish(collection: string, ids: readonly unknown[]): Promise<void> {
-    await this.#inTime(this.#captures.capture(collection, ids));
+    await this.#inTime(CAPTURE_MS, this.#captures.capture(collection, ids));
   }
 
   /** A write of a collection cannot be captured, and may become visible until `until` (both ms since 1970). */
@@ -198,17 +212,10 @@ export class DatabaseCopy implements AsyncDisposable {
     await this.#parts.disposeAsync();
   }
 
-  async #open(collections: readonly CollectionSpec[]): Promise<Local> {
+  #open(collections: readonly CollectionSpec[]): Promise<Local> {
     const { exclusiveWriter, troubles } = this.#options;
-    const [database, log] = [this.#database, this.#log];
-    const store = await SqliteStore.open({ database, outbox: log, collections: copied(collections) });
-    const copy = await LiveCopy.open({
-      ...{ database, log, store, collections: collections.map(({ name }) => name) },
-      onProblem: (error) => troubles.set('the local copy of the database stands still', error),
-    });
     const uncapturedSince = (): number | undefined => this.#missed.since;
-    const tier = new LiveTier({ copy, log, store, database, exclusiveWriter, uncapturedSince });
-    return { collections, store, copy, tier };
+    return openLocal({ exclusiveWriter, uncapturedSince, troubles }, this.#database, this.#log, collections);
   }
 
   async #reach(): Promise<void> {
@@ -232,7 +239,11 @@ export class DatabaseCopy implements AsyncDisposable {
     this.#followed = await followDatabase({
       ...{ connection, copy, baseline: store, live: tier, troubles, retention: DEFAULT_RETENTION },
       ...{ collections: withoutIndexes(collections), briefTombstones: true },
-      onScrubbed: (asOf) => this.#missed.found(names(collections), asOf),
+      onScrubbed: (asOf) =>
+        this.#missed.found(
+          collections.map(({ name }) => name),
+          asOf,
+        ),
     });
     await writeKnown(this.#database, { source, collections });
     this.#isOfSource = true;
@@ -260,9 +271,9 @@ export class DatabaseCopy implements AsyncDisposable {
     return (await this.#followed?.scrub.capture(collection, ids)) === true;
   }
 
-  async #inTime(work: Promise<boolean>): Promise<boolean> {
+  async #inTime(ms: number, work: Promise<boolean>): Promise<boolean> {
     const late = Promise.withResolvers<boolean>();
-    const callOff = systemClock.after(CAPTURE_MS, () => late.resolve(false));
+    const callOff = systemClock.after(ms, () => late.resolve(false));
     try {
       return await Promise.race([work, late.promise]);
     } finally {
@@ -292,8 +303,4 @@ export class DatabaseCopy implements AsyncDisposable {
       onError: (error) => this.#options.troubles.warn('trimming', error),
     });
   }
-}
-
-function names(collections: readonly CollectionSpec[]): string[] {
-  return collections.map(({ name }) => name);
 }

@@ -3,6 +3,8 @@ import type { Clock } from '../../util/clock.ts';
 export interface MissedWritesOptions {
   /** Looks for what was missed in collections; resolves with the time at which it began, undefined when it could not look. */
   readonly look: (collections: readonly string[]) => Promise<number | undefined>;
+  /** Told why a look failed, and null when one did not. */
+  readonly onTrouble: (error: unknown) => void;
   readonly clock: Clock;
   /** Milliseconds since 1970. */
   readonly now: () => number;
@@ -10,7 +12,8 @@ export interface MissedWritesOptions {
 
 /** Before it is looked for what was missed, in ms: more may come. */
 const SOON_MS = 250;
-const RETRY_MS = 1_000;
+const RETRY_MS = 500;
+const MOST_RETRY_MS = 60_000;
 
 interface Missed {
   /** When the first such write began, in ms since 1970. */
@@ -25,6 +28,7 @@ export class MissedWrites {
   readonly #missed = new Map<string, Missed>();
   #callOff: (() => void) | undefined;
   #isLooking = false;
+  #retryMs = RETRY_MS;
   #ended = false;
 
   constructor(options: MissedWritesOptions) {
@@ -72,9 +76,17 @@ export class MissedWrites {
   async #look(): Promise<void> {
     this.#isLooking = true;
     const collections = [...this.#missed.keys()];
-    const asOf = await this.#options.look(collections).catch(() => undefined);
-    if (asOf !== undefined) this.found(collections, asOf);
+    const { look, onTrouble } = this.#options;
+    try {
+      const asOf = await look(collections);
+      onTrouble(null);
+      this.#retryMs = RETRY_MS;
+      if (asOf !== undefined) this.found(collections, asOf);
+    } catch (error) {
+      onTrouble(error);
+      this.#retryMs = Math.min(2 * this.#retryMs, MOST_RETRY_MS);
+    }
     this.#isLooking = false;
-    if (this.#missed.size > 0) this.#soon(RETRY_MS);
+    if (this.#missed.size > 0) this.#soon(this.#retryMs);
   }
 }
