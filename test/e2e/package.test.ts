@@ -1,10 +1,12 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { cp, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
+import { MongoClient } from 'mongodb';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { eventually } from '../support/eventually.ts';
 import { describeWith } from '../support/servers/describe-with.ts';
@@ -126,11 +128,43 @@ describeWith(
   'mongodb',
   'The example of an Express service',
   () => {
+    /** The example in a directory of its own, where it finds its packages. */
+    async function exampleIn(name: string): Promise<string> {
+      const directory = join(project, name);
+      await cp(join(ROOT, 'examples/express-fallback'), directory, { recursive: true });
+      const express = join(project, 'node_modules/express');
+      if (!existsSync(express)) await symlink(join(ROOT, 'node_modules/express'), express);
+      return directory;
+    }
+
+    it('answers with what was written last, and takes new documents, with a live copy and a journal', async () => {
+      await using server = await startMongo();
+      const directory = await exampleIn('express-live');
+      await run('git', ['apply', 'live-copy.diff'], { cwd: directory });
+      const service = await startService(directory, server.urlOf('school'));
+      try {
+        for (const id of ['ada', 'mary']) expect(await service.post({ id, name: id, school: 'Hilltop' })).toBe(201);
+        const expected = await service.get('/headmasters');
+        await server.kill();
+        expect(await service.get('/headmasters')).toEqual(expected);
+        const post = () => service.post({ id: 'new', name: 'new', school: 'Hilltop' });
+        await eventually('it knows that the database is away', async () => (await post()) !== 503);
+        expect(await post()).toBe(409);
+        expect(await service.get('/headmasters/count')).toEqual({ count: 3 });
+        await server.restart();
+        await using client = new MongoClient(server.urlOf('school'));
+        const headmasters = client.db().collection('headmasters');
+        await eventually('the database has it', async () => (await headmasters.countDocuments()) === 3, 20_000);
+        await eventually('it writes again', async () => (await service.post({ id: 'last' })) === 201, 20_000);
+        expect(await service.get('/headmasters/count')).toEqual({ count: 4 });
+      } finally {
+        await service.stop();
+      }
+    }, 120_000);
+
     it('goes on without its database after its import was changed, and comes back by itself', async () => {
       await using server = await startMongo();
-      const directory = join(project, 'express-fallback');
-      await cp(join(ROOT, 'examples/express-fallback'), directory, { recursive: true });
-      await symlink(join(ROOT, 'node_modules/express'), join(project, 'node_modules/express'));
+      const directory = await exampleIn('express-fallback');
       const MONGODB_URL = server.urlOf('school');
       const plain = await startService(directory, MONGODB_URL);
       for (const [id, name, school] of [
