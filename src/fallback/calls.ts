@@ -57,8 +57,8 @@ export interface DatabaseAnswer<D> {
 export interface WriteCall<R> extends OfferedWrite {
   /** Longest wait for the database, in ms. */
   readonly ms: number;
-  /** Writes to the database; undefined: it was not reached yet. */
-  readonly run: (() => Promise<R>) | undefined;
+  /** Writes to the database; undefined: it was not reached yet. The signal is that of {@link WriteOptions}. */
+  readonly run: ((signal: AbortSignal) => Promise<R>) | undefined;
 }
 
 /**

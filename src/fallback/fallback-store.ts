@@ -140,31 +140,33 @@ class FallbackCollection implements Collection {
   }
 
   insertOne(document: Document, options: WriteOptions = {}): Promise<WriteResult> {
-    return this.#writeOne('insertOne', [document], options, (collection) => collection.insertOne(document, options));
+    return this.#writeOne('insertOne', [document], options, (collection, signal) =>
+      collection.insertOne(document, { ...options, signal }),
+    );
   }
 
   insertMany(documents: readonly Document[], options: BulkOptions = {}): Promise<BulkResult> {
     const ms = this.#parts.deadlineMs.write + documents.length * BULK_DOCUMENT_MS;
-    return this.#write('insertMany', [documents], options, ms, (collection) =>
-      collection.insertMany(documents, options),
+    return this.#write('insertMany', [documents], options, ms, (collection, signal) =>
+      collection.insertMany(documents, { ...options, signal }),
     );
   }
 
   updateOne(filter: Filter, update: Update, options: WriteOptions = {}): Promise<WriteResult> {
-    return this.#writeOne('updateOne', [filter, update], options, (collection) =>
-      collection.updateOne(filter, update, options),
+    return this.#writeOne('updateOne', [filter, update], options, (collection, signal) =>
+      collection.updateOne(filter, update, { ...options, signal }),
     );
   }
 
   updateMany(filter: Filter, update: Update, options: BulkOptions = {}): Promise<BulkResult> {
-    return this.#writeMany('updateMany', [filter, update], options, (collection) =>
-      collection.updateMany(filter, update, options),
+    return this.#writeMany('updateMany', [filter, update], options, (collection, signal) =>
+      collection.updateMany(filter, update, { ...options, signal }),
     );
   }
 
   replaceOne(filter: Filter, document: Document, options: WriteOptions = {}): Promise<WriteResult> {
-    return this.#writeOne('replaceOne', [filter, document], options, (collection) =>
-      collection.replaceOne(filter, document, options),
+    return this.#writeOne('replaceOne', [filter, document], options, (collection, signal) =>
+      collection.replaceOne(filter, document, { ...options, signal }),
     );
   }
 
@@ -173,7 +175,9 @@ class FallbackCollection implements Collection {
   }
 
   deleteMany(filter: Filter, options: BulkOptions = {}): Promise<BulkResult> {
-    return this.#writeMany('deleteMany', [filter], options, (collection) => collection.deleteMany(filter, options));
+    return this.#writeMany('deleteMany', [filter], options, (collection, signal) =>
+      collection.deleteMany(filter, { ...options, signal }),
+    );
   }
 
   #question(filter: Filter, { sort, skip = 0 }: FindOptions) {
@@ -205,7 +209,7 @@ class FallbackCollection implements Collection {
     method: WriteMethod,
     args: readonly unknown[],
     options: WriteOptions,
-    run: (collection: Collection) => Promise<WriteResult>,
+    run: (collection: Collection, signal: AbortSignal) => Promise<WriteResult>,
   ): Promise<WriteResult> {
     return this.#write(method, args, options, this.#parts.deadlineMs.write, run);
   }
@@ -215,7 +219,7 @@ class FallbackCollection implements Collection {
     method: WriteMethod,
     args: readonly unknown[],
     options: BulkOptions,
-    run: (collection: Collection) => Promise<BulkResult>,
+    run: (collection: Collection, signal: AbortSignal) => Promise<BulkResult>,
   ): Promise<BulkResult> {
     return this.#write(method, args, options, Number.POSITIVE_INFINITY, run);
   }
@@ -225,10 +229,10 @@ class FallbackCollection implements Collection {
     args: readonly unknown[],
     options: WriteOptions | BulkOptions,
     ms: number,
-    run: (collection: Collection) => Promise<T>,
+    run: (collection: Collection, signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
     const store = this.#parts.database();
-    const work = store && (() => run(store.collection(this.name)));
+    const work = store && ((signal: AbortSignal) => run(store.collection(this.name), signal));
     const { principal } = this.#request ?? {};
     return this.#calls.write({ collection: this.name, method, arguments: args, options, principal, ms, run: work });
   }

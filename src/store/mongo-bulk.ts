@@ -21,7 +21,7 @@ import {
 } from './mongo-writer.ts';
 import type { KeyedEntry } from './outbox.ts';
 import type { PreparedDocument } from './prepared-document.ts';
-import type { BulkResult, IdempotencyKey, WriteResult } from './store.ts';
+import type { BulkOptions, BulkResult, IdempotencyKey, WriteResult } from './store.ts';
 import { concernsDocument, MAX_DOCUMENTS, Tally } from './tally.ts';
 
 /** Documents, and characters of text, written in one command and logged as one group. */
@@ -43,11 +43,11 @@ export function insertMany(
   writer: MongoWriter,
   table: MongoTable,
   documents: readonly Document[],
-  keys: readonly IdempotencyKey[] | undefined,
+  options: BulkOptions,
   prepare: (document: Document) => PreparedDocument,
   inserting: (prepared: PreparedDocument) => Decide,
 ): Promise<BulkResult> {
-  return tallied(writer, table, (tally) => insertEach(tally, writer, table, documents, keys, prepare, inserting));
+  return tallied(writer, table, (tally) => insertEach(tally, writer, table, documents, options, prepare, inserting));
 }
 
 async function insertEach(
@@ -55,7 +55,7 @@ async function insertEach(
   writer: MongoWriter,
   table: MongoTable,
   documents: readonly Document[],
-  keys: readonly IdempotencyKey[] | undefined,
+  { idempotency: keys, signal }: BulkOptions,
   prepare: (document: Document) => PreparedDocument,
   inserting: (prepared: PreparedDocument) => Decide,
 ): Promise<BulkResult> {
@@ -84,7 +84,7 @@ async function insertEach(
         results.set(next, error);
       }
     }
-    await writeParts(writer, table, parts, results);
+    await writeParts(writer, table, parts, results, signal);
     countFrom(start, results, tally);
   }
   return tally.result();
@@ -98,10 +98,10 @@ export function writeMany(
   writer: MongoWriter,
   table: MongoTable,
   query: MongoQuery,
-  operation: IdempotencyKey | undefined,
+  options: BulkOptions,
   decide: Decide,
 ): Promise<BulkResult> {
-  return tallied(writer, table, (tally) => writeEach(tally, writer, table, query, operation, decide));
+  return tallied(writer, table, (tally) => writeEach(tally, writer, table, query, options, decide));
 }
 
 async function writeEach(
@@ -109,7 +109,7 @@ async function writeEach(
   writer: MongoWriter,
   table: MongoTable,
   query: MongoQuery,
-  operation: IdempotencyKey | undefined,
+  { operation, signal }: BulkOptions,
   decide: Decide,
 ): Promise<BulkResult> {
   const { log, memory } = writer.parts;
@@ -165,7 +165,7 @@ async function writeEach(
         results.set(index, error);
       }
     }
-    await writeParts(writer, table, parts, results);
+    await writeParts(writer, table, parts, results, signal);
     countFrom(first, results, tally);
     for (const { index, image, key } of parts) {
       const result = results.get(index);
@@ -207,8 +207,10 @@ async function writeParts(
   table: MongoTable,
   parts: readonly Part[],
   results: Results,
+  signal: AbortSignal | undefined,
 ): Promise<void> {
   if (parts.length === 0) return;
+  signal?.throwIfAborted();
   const { step } = writer.parts;
   step('bulk.afterRead');
   const { outcomes, lost } = await send(writer, table, parts);
@@ -229,7 +231,7 @@ async function writeParts(
     // Without a key nobody could tell a second write from one that is still on its way.
     if (lost !== undefined && key === undefined) throw lost;
     // The batch was sent under it.
-    const mark = { idempotency: key && { ...key, fresh: false }, partOfBulk: true };
+    const mark = { idempotency: key && { ...key, fresh: false }, partOfBulk: true, signal };
     results.set(index, await writer.write(table, image._id, mark, alone).catch(refusal));
   }
 }

@@ -17,7 +17,6 @@ import type {
   Filter,
   FindCursor,
   FindOptions,
-  IdempotencyKey,
   Update,
   WriteOptions,
   WriteResult,
@@ -82,7 +81,7 @@ export class MongoCollection implements Collection {
   async insertMany(documents: readonly Document[], options: BulkOptions = {}): Promise<BulkResult> {
     const prepare = (document: Document) => this.#prepare(document);
     const inserting = (prepared: PreparedDocument) => this.#inserting(prepared);
-    return insertMany(this.#writer, this.#table, documents, options.idempotency, prepare, inserting);
+    return insertMany(this.#writer, this.#table, documents, options, prepare, inserting);
   }
 
   async updateOne(filter: Filter, update: Update, options: WriteOptions = {}): Promise<WriteResult> {
@@ -90,7 +89,7 @@ export class MongoCollection implements Collection {
   }
 
   async updateMany(filter: Filter, update: Update, options: BulkOptions = {}): Promise<BulkResult> {
-    return this.#writeMany(filter, options.operation, this.#updating(update));
+    return this.#writeMany(filter, options, this.#updating(update));
   }
 
   async replaceOne(filter: Filter, document: Document, options: WriteOptions = {}): Promise<WriteResult> {
@@ -104,7 +103,7 @@ export class MongoCollection implements Collection {
   }
 
   async deleteMany(filter: Filter, options: BulkOptions = {}): Promise<BulkResult> {
-    return this.#writeMany(filter, options.operation, removing);
+    return this.#writeMany(filter, options, removing);
   }
 
   /** A document as it will be stored: `_id` first, as every server puts it, and without nulls in unique fields. */
@@ -187,10 +186,11 @@ export class MongoCollection implements Collection {
     }
   }
 
-  async #writeMany(filter: Filter, operation: IdempotencyKey | undefined, change: Change): Promise<BulkResult> {
+  async #writeMany(filter: Filter, options: BulkOptions, change: Change): Promise<BulkResult> {
+    const { operation } = options;
     const query = new MongoQuery(filter);
     const decide: Decide = (stored) => (isThere(stored) ? change(stored) : NOTHING);
-    const run = () => writeMany(this.#writer, this.#table, query, operation, decide);
+    const run = () => writeMany(this.#writer, this.#table, query, options, decide);
     return operation === undefined ? run() : this.#keys.run(operation.key, run);
   }
 }

@@ -209,10 +209,11 @@ export class MongoWriter {
     first: Stored | null | undefined,
   ): Promise<WriteResult> {
     const { step, pause, log, memory } = this.#parts;
-    const { idempotency } = mark;
+    const { idempotency, signal } = mark;
     const token = this.newToken();
     let assumed = first;
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      signal?.throwIfAborted();
       slot.known = undefined;
       const read = assumed === undefined ? await this.read(table, _id) : assumed;
       const certain = assumed === undefined;
@@ -246,6 +247,7 @@ export class MongoWriter {
         return { ...result, version: kept.version, position: kept.position, document: decodeDocument(kept.document) };
       }
 
+      signal?.throwIfAborted();
       const image = this.image(table, decision, idempotency, token);
       const outcome = await this.#compareAndSet(table, image);
       if (outcome instanceof HoldfastError && certain) throw outcome;

@@ -6,7 +6,7 @@ import { read } from './slices.ts';
 import { Query, rowsOf } from './sqlite-query.ts';
 import type { StoredRow, Table } from './sqlite-table.ts';
 import type { SqliteWriter, WriteMark } from './sqlite-writer.ts';
-import type { BulkResult, Filter, IdempotencyKey, WriteResult } from './store.ts';
+import type { BulkOptions, BulkResult, Filter, WriteResult } from './store.ts';
 import { MAX_DOCUMENTS, Tally } from './tally.ts';
 
 /** A bulk write is cut into transactions of so many documents, or so many characters of text, that nobody waits long for it. */
@@ -32,12 +32,13 @@ export type WriteFound = (
 export async function insertMany(
   { database, writer, table }: WriteParts,
   documents: readonly Document[],
-  keys: readonly IdempotencyKey[] | undefined,
+  { idempotency: keys, signal }: BulkOptions,
 ): Promise<BulkResult> {
   const tally = new Tally(writer.position());
   for (const key of keys ?? []) rememberedWrite(database.reader, key);
   for (let next = 0; next < documents.length; ) {
     next = await database.transaction((transaction) => {
+      signal?.throwIfAborted();
       const chunk = new Chunk();
       let index = next;
       for (; index < documents.length && chunk.hasRoom(); index++) {
@@ -60,7 +61,7 @@ export async function insertMany(
 export async function writeMany(
   parts: WriteParts,
   filter: Filter,
-  operation: IdempotencyKey | undefined,
+  { operation, signal }: BulkOptions,
   write: WriteFound,
 ): Promise<BulkResult> {
   const { database, writer, table } = parts;
@@ -77,6 +78,7 @@ export async function writeMany(
   let next = 0;
   do {
     next = await database.transaction((transaction) => {
+      signal?.throwIfAborted();
       const chunk = new Chunk();
       let place = next;
       for (; place < rows.length && chunk.hasRoom(); place++) {

@@ -16,7 +16,6 @@ import type {
   Filter,
   FindCursor,
   FindOptions,
-  IdempotencyKey,
   Update,
   WriteOptions,
   WriteResult,
@@ -73,11 +72,14 @@ export class SqliteCollection implements Collection {
   async insertOne(document: Document, options: WriteOptions = {}): Promise<WriteResult> {
     const { database, writer, table } = this.#parts;
     const prepared = prepareDocument(document);
-    return database.transaction((transaction) => writer.insert(transaction, table, prepared, options));
+    return database.transaction((transaction) => {
+      options.signal?.throwIfAborted();
+      return writer.insert(transaction, table, prepared, options);
+    });
   }
 
   async insertMany(documents: readonly Document[], options: BulkOptions = {}): Promise<BulkResult> {
-    return insertMany(this.#parts, documents, options.idempotency);
+    return insertMany(this.#parts, documents, options);
   }
 
   async updateOne(filter: Filter, update: Update, options: WriteOptions = {}): Promise<WriteResult> {
@@ -85,7 +87,7 @@ export class SqliteCollection implements Collection {
   }
 
   async updateMany(filter: Filter, update: Update, options: BulkOptions = {}): Promise<BulkResult> {
-    return this.#writeMany(filter, options.operation, this.#updating(update));
+    return this.#writeMany(filter, options, this.#updating(update));
   }
 
   async replaceOne(filter: Filter, document: Document, options: WriteOptions = {}): Promise<WriteResult> {
@@ -100,7 +102,7 @@ export class SqliteCollection implements Collection {
   }
 
   async deleteMany(filter: Filter, options: BulkOptions = {}): Promise<BulkResult> {
-    return this.#writeMany(filter, options.operation, this.#removing());
+    return this.#writeMany(filter, options, this.#removing());
   }
 
   #updating(update: Update): WriteFound {
@@ -169,8 +171,9 @@ export class SqliteCollection implements Collection {
     });
   }
 
-  async #writeMany(filter: Filter, operation: IdempotencyKey | undefined, write: WriteFound): Promise<BulkResult> {
-    const run = () => writeMany(this.#parts, filter, operation, write);
+  async #writeMany(filter: Filter, options: BulkOptions, write: WriteFound): Promise<BulkResult> {
+    const { operation } = options;
+    const run = () => writeMany(this.#parts, filter, options, write);
     return operation === undefined ? run() : this.#operations.run(operation.key, run);
   }
 
@@ -186,6 +189,7 @@ export class SqliteCollection implements Collection {
     write: WriteFound,
   ): WriteResult {
     const { writer, table } = this.#parts;
+    options.signal?.throwIfAborted();
     const repeated = writer.repeated(transaction, table, options.idempotency);
     if (repeated !== undefined) return repeated;
     return stored === undefined ? writer.notFound() : write(transaction, stored, decodeDocument(stored.text), options);

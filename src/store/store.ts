@@ -71,6 +71,11 @@ export interface WriteOptions {
   readonly idempotency?: IdempotencyKey | undefined;
   /** Only when the document has this version, else CONFLICT with `current` and `currentVersion`. */
   readonly ifVersion?: number | undefined;
+  /**
+   * Nobody waits for the write any more: it ends with the signal's reason unless it was sent already. Whoever was told that its outcome
+   * is not known may have been refused elsewhere since, so that it must not be decided anew.
+   */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** What became of one document. */
@@ -113,6 +118,8 @@ export interface BulkOptions {
   readonly idempotency?: readonly IdempotencyKey[] | undefined;
   /** The key of an updateMany or deleteMany; each document's key is derived from it and the document's id. */
   readonly operation?: IdempotencyKey | undefined;
+  /** As of one write; what was written before stays. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Documents being read; nothing is read before the first call. */

@@ -246,4 +246,30 @@ describeWith('mongodb', 'MongoStore with writers that die', () => {
     expect(await rival.store.collection('people').findOne({})).toEqual({ _id: 'a', n: 0, others: 50 });
     await rival.connection.database.dropDatabase();
   });
+
+  it('decides nothing anew for whoever has given up, and may have been refused elsewhere since', async () => {
+    const url = server.urlOf(databaseName());
+    await using rival = await openMongoNode(url, PLAIN);
+    const seats = rival.store.collection('people');
+    await seats.insertOne({ _id: 'seat' });
+    const given = new AbortController();
+    const reason = new Error('given up');
+    await using node = await openMongoNode(url, PLAIN);
+    const { raw } = node.store.table('people');
+    const replace = raw.replaceOne.bind(raw);
+    raw.replaceOne = async (...args) => {
+      // While it is under way: the seat is freed, the caller asks elsewhere and is refused, and somebody else takes the seat.
+      await seats.deleteOne({ _id: 'seat' });
+      given.abort(reason);
+      expect((await seats.deleteOne({ _id: 'seat' }, { idempotency: keyOf('k') })).matchedCount).toBe(0);
+      await seats.insertOne({ _id: 'seat', taken: true });
+      return replace(...args);
+    };
+    const deletion = node.store
+      .collection('people')
+      .deleteOne({ _id: 'seat' }, { idempotency: keyOf('k'), signal: given.signal });
+    await expect(deletion).rejects.toBe(reason);
+    expect(await seats.findOne({ _id: 'seat' })).toEqual({ _id: 'seat', taken: true });
+    await rival.connection.database.dropDatabase();
+  });
 });

@@ -182,4 +182,25 @@ export function writeContract(open: OpenStore): void {
       Array.from({ length: 126 }, (_, index) => index + 1),
     );
   });
+
+  it('does not make a write that nobody waits for any more', async () => {
+    await using fixture = await open(PLAIN);
+    const collection = people(fixture);
+    await collection.insertOne({ _id: 'a', n: 0 });
+    const reason = new Error('given up');
+    const options = { signal: AbortSignal.abort(reason) };
+    const writes = [
+      () => collection.insertOne({ _id: 'b' }, options),
+      () => collection.insertMany([{ _id: 'b' }, { _id: 'c' }], options),
+      () => collection.updateOne({ _id: 'a' }, { $inc: { n: 1 } }, options),
+      () => collection.updateOne({ n: 0 }, { $inc: { n: 1 } }, options),
+      () => collection.updateMany({ n: 0 }, { $inc: { n: 1 } }, options),
+      () => collection.replaceOne({ _id: 'a' }, { n: 2 }, options),
+      () => collection.deleteOne({ _id: 'a' }, options),
+      () => collection.deleteMany({ n: 0 }, options),
+    ];
+    for (const write of writes) await expect(write()).rejects.toBe(reason);
+    expect(await collection.find({}).toArray()).toEqual([{ _id: 'a', n: 0 }]);
+    expect(await entriesOf(fixture)).toHaveLength(1);
+  });
 }
