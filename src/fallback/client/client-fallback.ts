@@ -104,6 +104,11 @@ export class ClientFallback {
     return live?.isOf(namespace) === true ? live : undefined;
   }
 
+  /** Whether it is {@link ready}. */
+  get isReady(): boolean {
+    return this.#parts !== undefined;
+  }
+
   /** Whether documents of a namespace may have what a capture leaves in them; asked by who has waited for {@link ready}. */
   hides(namespace: string): boolean {
     return this.#parts?.live?.isOf(namespace) === true;

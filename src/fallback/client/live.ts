@@ -1,7 +1,9 @@
 import { join } from 'node:path';
 import { HoldfastError, isHoldfastError } from '../../errors.ts';
+import type { Document } from '../../model/document.ts';
 import type { JournalService } from '../../service/journal-service.ts';
 import type { MongoConnection } from '../../store/mongo-connection.ts';
+import type { Stamped } from '../../store/mongo-stamp.ts';
 import type { WriteResult } from '../../store/store.ts';
 import type { Scope } from '../breaker.ts';
 import type { JournalCounts } from '../journal.ts';
@@ -114,6 +116,16 @@ export class ClientLive implements AsyncDisposable {
     await this.#copy.captured(this.#nameOf(namespace), ids, since);
   }
 
+  /** New documents as a store has them, ready to be captured with their insertion; undefined when that cannot be. */
+  stamp(namespace: string, documents: readonly Document[]): Stamped | undefined {
+    return this.#copy.stamp(this.#nameOf(namespace), documents);
+  }
+
+  /** After documents were inserted as they were stamped. */
+  async inserted(namespace: string, stamped: Stamped, since: number): Promise<void> {
+    await this.#copy.inserted(this.#nameOf(namespace), stamped, since);
+  }
+
   /** Ends deletions that a killed process did not. */
   async finish(namespace: string, ids: readonly unknown[]): Promise<void> {
     await this.#copy.finish(this.#nameOf(namespace), ids);
@@ -163,6 +175,11 @@ export class ClientLive implements AsyncDisposable {
     const name = collection === undefined ? undefined : this.#home.collectionOf(collection);
     if (!this.#copy.isFollowing || (collection !== undefined && name === undefined)) return;
     await this.#copy.journal?.recover({ collection: name, operation });
+  }
+
+  /** Whether writes may wait. */
+  get journals(): boolean {
+    return this.#copy.journal !== undefined;
   }
 
   /** Undefined when writes do not wait. */

@@ -1,4 +1,4 @@
-import { type AnyBulkWriteOperation, Collection, type Document, MongoServerError } from 'mongodb';
+import { Collection, type Document, MongoServerError } from 'mongodb';
 import { isHoldfastError } from '../../errors.ts';
 import { METADATA } from '../../store/mongo-document.ts';
 import { coded } from '../../store/mongo-errors.ts';
@@ -6,25 +6,10 @@ import type { ClientFallback } from './client-fallback.ts';
 import { alive, stripped } from './hidden.ts';
 import { journalForm } from './journal-forms.ts';
 import type { ClientLive } from './live.ts';
+import { type DriverWrite, inserting, named, type Options, runBulk } from './mongo-inserts.ts';
 import { JOURNALED, mark } from './results.ts';
 import { idsNamed, pinned, Touched } from './touched.ts';
 import type { BsonOptions } from './values.ts';
-
-/** A method of the driver's collection. */
-export type Method = (this: Collection, ...args: unknown[]) => unknown;
-type Options = Readonly<Record<string, unknown>>;
-
-/** A write of the driver, and how it goes to the database. */
-export interface DriverWrite {
-  readonly collection: Collection;
-  readonly name: string;
-  readonly method: Method;
-  readonly args: readonly unknown[];
-  /** Place of the options. */
-  readonly at: number;
-  /** How many documents it is about beside the first. */
-  readonly more: number;
-}
 
 /** Documents of one write whose ids are looked up before it; those of a larger one are looked for after it. */
 const MOST_FOUND = 10_000;
@@ -49,7 +34,7 @@ export async function writeCaptured(fallback: ClientFallback, live: ClientLive, 
   const touched = new Touched();
   const since = Date.now();
   const bson = { ...collection.bsonOptions, ...(args[write.at] as BsonOptions) };
-  const form = journalForm(name, args, bson);
+  const form = live.journals ? journalForm(name, args, bson) : undefined;
   const waits = (result: object): unknown => mark(result, JOURNALED);
   try {
     return await fallback.write(namespace, more, () => runTwice(live, write, touched), form && { ...form, waits });
@@ -57,20 +42,23 @@ export async function writeCaptured(fallback: ClientFallback, live: ClientLive, 
     if (isHoldfastError(error, 'WRITE_OUTCOME_UNKNOWN')) live.missed(namespace, since, Date.now() + LATE_MS);
     throw isHoldfastError(error, 'ALREADY_EXISTS') ? duplicate(namespace, error.details.fields) : error;
   } finally {
-    if (touched.isSent) await live.captured(namespace, touched.ids, since);
+    if (touched.isSent) {
+      const { ids, stamped } = touched;
+      await Promise.all([live.captured(namespace, ids, since), stamped && live.inserted(namespace, stamped, since)]);
+    }
   }
 }
 
 /** A write that belongs to a session is the driver's alone, and looked for after it. */
-export async function writeInSession(
-  live: ClientLive,
-  { collection, method, args, at }: DriverWrite,
-): Promise<unknown> {
+export async function writeInSession(live: ClientLive, write: DriverWrite): Promise<unknown> {
+  const { collection, name, method, args, at } = write;
   const since = Date.now();
   const { session } = args[at] as { readonly session: { readonly inTransaction?: () => boolean } };
   const isOpen = session.inTransaction?.() === true;
   try {
-    return await method.apply(collection, [...args]);
+    const result = await method.apply(collection, [...args]);
+    if (name.startsWith('findOneAnd')) stripped(hasMetadata(args[at]) ? (result as Result).value : result);
+    return result;
   } finally {
     live.missed(collection.namespace, since, isOpen ? Date.now() + TRANSACTION_MS : undefined);
   }
@@ -79,13 +67,13 @@ export async function writeInSession(
 /** A second time when what stood in its way was only the rest of a deletion. */
 async function runTwice(live: ClientLive, write: DriverWrite, touched: Touched): Promise<unknown> {
   try {
-    return await run(write, touched);
+    return await run(live, write, touched);
   } catch (error) {
     const { collection } = write;
     if ((error as { readonly code?: unknown }).code !== DUPLICATE || !(await isBeingDeleted(collection, touched)))
       throw error;
     await live.finish(collection.namespace, touched.ids as readonly unknown[]);
-    return run(write, touched);
+    return run(live, write, touched);
   }
 }
 
@@ -95,7 +83,7 @@ async function isBeingDeleted(collection: Collection, { ids }: Touched): Promise
   return (await Collection.prototype.find.call(collection, rest, { limit: 1 }).toArray()).length > 0;
 }
 
-async function run(write: DriverWrite, touched: Touched): Promise<unknown> {
+async function run(live: ClientLive, write: DriverWrite, touched: Touched): Promise<unknown> {
   const { collection, method, args, name, at } = write;
   const call = (given: readonly unknown[]): Promise<unknown> => {
     touched.isSent = true;
@@ -103,10 +91,9 @@ async function run(write: DriverWrite, touched: Touched): Promise<unknown> {
   };
   switch (name) {
     case 'insertOne':
-      touched.add([(args[0] as Document | undefined)?._id]);
-      return call(args);
+      return inserting(live, write, touched, [args[0]], ([document]) => call([document, ...args.slice(1)]));
     case 'bulkWrite':
-      return runBulk(args, touched, call);
+      return runBulk(live, write, touched, call);
     case 'updateMany':
     case 'deleteMany':
       return runMany(write, touched, call);
@@ -158,7 +145,12 @@ async function findAndRun(
   ];
   const result = (await runOne(write, touched, (filter) => call(given(filter)), options)) as Result;
   stripped(result.value);
-  return options.includeResultMetadata === true ? result : (result.value ?? null);
+  return hasMetadata(options) ? result : (result.value ?? null);
+}
+
+/** Whether a findAndModify is answered with more than its document. */
+function hasMetadata(options: unknown): boolean {
+  return (options as Options).includeResultMetadata === true;
 }
 
 async function runMany(
@@ -176,36 +168,6 @@ async function runMany(
   const result = (await call([alive(filter), ...rest])) as Result;
   if (countOf(result) > 0 && (result.upsertedId ?? null) === null) touched.isOpen = true;
   return upserted(result, touched);
-}
-
-async function runBulk(
-  args: readonly unknown[],
-  touched: Touched,
-  call: (args: readonly unknown[]) => Promise<unknown>,
-): Promise<unknown> {
-  const [operations, ...rest] = args;
-  if (!Array.isArray(operations)) return call(args);
-  const sent = (operations as AnyBulkWriteOperation[]).map(aliveOperation);
-  try {
-    const result = (await call([sent, ...rest])) as { readonly upsertedIds?: Record<number, unknown> };
-    touched.add(Object.values(result.upsertedIds ?? {}));
-    return result;
-  } finally {
-    // The driver has given ids to those that had none.
-    for (const operation of sent) {
-      const [kind, model] = Object.entries(operation as Document)[0] ?? [];
-      const isInsert = kind === 'insertOne';
-      const ids = isInsert ? [(model?.document ?? model)?._id] : idsNamed(model?.filter ?? model?.q);
-      if (ids === undefined) touched.isOpen = true;
-      else touched.add(ids);
-    }
-  }
-}
-
-function aliveOperation(operation: AnyBulkWriteOperation): AnyBulkWriteOperation {
-  const [kind, model] = Object.entries(operation as Document)[0] ?? [];
-  if (kind === undefined || typeof model !== 'object' || model === null || !('filter' in model)) return operation;
-  return { [kind]: { ...model, filter: alive(model.filter) } } as unknown as AnyBulkWriteOperation;
 }
 
 interface Result {
@@ -250,14 +212,6 @@ async function idsFound(
     const refusal = coded(error, `find what to write in "${collection.namespace}"`, 'READ');
     throw refusal.code === 'DATABASE_UNAVAILABLE' ? refusal : error;
   }
-}
-
-/** Gives a document its id as the driver does, so that it is the same wherever the document goes. */
-function named(collection: Collection, [document, options]: readonly unknown[]): void {
-  const isServers = (options as Options | undefined)?.forceServerObjectId ?? collection.db.options?.forceServerObjectId;
-  if (typeof document !== 'object' || document === null || isServers === true) return;
-  const given = document as Document;
-  given._id ??= collection.db.options?.pkFactory?.createPk() ?? collection.db.client.options.pkFactory.createPk();
 }
 
 /** The driver's error for a value that another document has. */

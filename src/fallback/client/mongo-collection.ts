@@ -3,8 +3,9 @@ import { keyOf } from '../../store/key.ts';
 import { valuesAt } from '../../store/path.ts';
 import type { ClientFallback } from './client-fallback.ts';
 import { alive } from './hidden.ts';
-import { type DriverWrite, type Method, writeCaptured, writeInSession } from './mongo-captured.ts';
-import { guardCursor, ON_COPIED } from './mongo-cursor.ts';
+import { writeCaptured, writeInSession } from './mongo-captured.ts';
+import { guardCursor, hideCursor, ON_COPIED } from './mongo-cursor.ts';
+import type { DriverWrite, Method } from './mongo-inserts.ts';
 import { type Plan, planFind } from './plan.ts';
 import { mark, type Provenance, provenanceOf } from './results.ts';
 import { type BsonOptions, driverForm } from './values.ts';
@@ -68,9 +69,14 @@ for (const name of ['find', 'aggregate'] as const) {
   define(name, function (...args) {
     const cursor = method.apply(this, args) as ReturnType<Collection['find']>;
     const options = args[1] as CallOptions;
-    if (isOfSession(options) || options?.explain !== undefined || writes(args[0])) return cursor;
+    if (options?.explain !== undefined) return cursor;
+    const fallback = fallbackOf(this);
+    const { namespace } = this;
+    if (isOfSession(options) || writes(args[0])) {
+      return fallback.captures ? hideCursor(cursor, { fallback, namespace }) : cursor;
+    }
     const onCopied = options?.[ON_COPIED] as ((from: Provenance) => void) | undefined;
-    return guardCursor(cursor, { fallback: fallbackOf(this), namespace: this.namespace, onCopied });
+    return guardCursor(cursor, { fallback, namespace, onCopied });
   });
 }
 

@@ -49,16 +49,11 @@ export interface GuardedCursorOptions {
 export function guardCursor<C extends AbstractCursor>(cursor: C, options: GuardedCursorOptions): C {
   const { fallback, namespace, onCopied } = options;
   const inner = cursor as unknown as Inner;
+  if (fallback.captures) hide(inner, options);
   const initialize = inner._initialize.bind(inner);
   const getMore = inner.getMore.bind(inner);
   const toArray = inner.toArray.bind(inner);
   const clone = inner.clone.bind(inner);
-  const begin = async (session: ClientSession): Promise<Initial> => {
-    if (!fallback.hides(namespace)) return initialize(session);
-    const initial = await withHidden(inner, () => initialize(session));
-    strip(inner, initial.response);
-    return initial;
-  };
   let isWhole = false;
   let isAnew = false;
   let lostBatch: unknown;
@@ -70,7 +65,7 @@ export function guardCursor<C extends AbstractCursor>(cursor: C, options: Guarde
       plan: () => planOf(inner),
       bson: inner.cursorOptions,
       signal: inner.signal,
-      ask: isAnew ? undefined : (ended) => withSignal(inner, LightSignal.of(ended), () => begin(session)),
+      ask: isAnew ? undefined : (ended) => withSignal(inner, LightSignal.of(ended), () => initialize(session)),
     });
     if (found.tier === undefined) return found.answer;
     from = provenanceOf(found, Date.now());
@@ -80,9 +75,7 @@ export function guardCursor<C extends AbstractCursor>(cursor: C, options: Guarde
   };
   inner.getMore = async () => {
     try {
-      const response = await fallback.goOn(namespace, isWhole, getMore);
-      if (fallback.hides(namespace)) strip(inner, response);
-      return response;
+      return await fallback.goOn(namespace, isWhole, getMore);
     } catch (error) {
       lostBatch = error;
       throw error;
@@ -129,6 +122,32 @@ function withSignal<T>(inner: Inner, signal: AbortSignal, work: () => T): T {
   } finally {
     inner.signal = own;
   }
+}
+
+/** Makes a cursor that only the database answers show nothing of what a capture leaves in documents. */
+export function hideCursor<C extends AbstractCursor>(cursor: C, options: Omit<GuardedCursorOptions, 'onCopied'>): C {
+  const inner = cursor as unknown as Inner;
+  const clone = inner.clone.bind(inner);
+  hide(inner, options);
+  inner.clone = () => hideCursor(clone(), options);
+  return cursor;
+}
+
+function hide(inner: Inner, { fallback, namespace }: Omit<GuardedCursorOptions, 'onCopied'>): void {
+  const initialize = inner._initialize.bind(inner);
+  const getMore = inner.getMore.bind(inner);
+  inner._initialize = async (session) => {
+    if (!fallback.isReady) await fallback.ready();
+    if (!fallback.hides(namespace)) return initialize(session);
+    const initial = await withHidden(inner, () => initialize(session));
+    strip(inner, initial.response);
+    return initial;
+  };
+  inner.getMore = async () => {
+    const response = await getMore();
+    if (fallback.hides(namespace)) strip(inner, response);
+    return response;
+  };
 }
 
 /** The driver reads what it asks when it makes the command, before anything is waited for. */

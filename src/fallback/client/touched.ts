@@ -1,4 +1,5 @@
 import type { Document } from '../../model/document.ts';
+import type { Stamped } from '../../store/mongo-stamp.ts';
 import { isDocument } from '../../store/value.ts';
 import { storedForm } from './values.ts';
 
@@ -9,6 +10,8 @@ export class Touched {
   isOpen = false;
   /** Whether anything was sent. */
   isSent = false;
+  /** Documents that were inserted with what captures them. */
+  stamped: Stamped | undefined;
 
   add(ids: readonly unknown[]): void {
     for (const id of ids) {

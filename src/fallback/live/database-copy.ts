@@ -1,9 +1,11 @@
 import { join } from 'node:path';
 import { SqliteChangeLog } from '../../changelog/sqlite-change-log.ts';
+import type { Document } from '../../model/document.ts';
 import { DEFAULT_RETENTION, Retention } from '../../replication/retention.ts';
 import { Database } from '../../sqlite/database.ts';
 import { listCollections } from '../../store/mongo-collections.ts';
 import type { MongoConnection } from '../../store/mongo-connection.ts';
+import { type Stamped, stamp } from '../../store/mongo-stamp.ts';
 import type { CollectionSpec } from '../../store/store.ts';
 import { systemClock } from '../../util/clock.ts';
 import type { Tier } from '../tiers.ts';
@@ -188,6 +190,27 @@ export class DatabaseCopy implements AsyncDisposable {
       ids !== undefined &&
       (await this.#inTime(CAPTURE_MS + ids.length * DOCUMENT_MS, this.#captures.capture(collection, ids)));
     if (!isCaptured) this.#missed.add(collection, since);
+  }
+
+  /** New documents, ready to be captured with their insertion; undefined when that cannot be. */
+  stamp(collection: string, documents: readonly Document[]): Stamped | undefined {
+    if (this.#followed === undefined || !this.follows(collection)) return undefined;
+    try {
+      return stamp(this.#followed.store, collection, documents);
+    } catch {
+      // What a store does not take the database may.
+      return undefined;
+    }
+  }
+
+  /** Logs what was inserted as it was stamped, since `since` (ms since 1970). Never rejects. */
+  async inserted(collection: string, { metadata, log }: Stamped, since: number): Promise<void> {
+    const logged = log().then(
+      () => true,
+      () => false,
+    );
+    const isLogged = await this.#inTime(CAPTURE_MS + metadata.length * DOCUMENT_MS, logged);
+    if (!isLogged) this.#missed.add(collection, since);
   }
 
   /** Sees to it that deletions of these documents are over, of which a killed process left the tombstone. Never rejects. */

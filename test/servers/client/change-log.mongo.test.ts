@@ -36,6 +36,11 @@ describeWith(
       }
       const sorted = { sort: { _id: 1 } } as const;
       expect(await ours.find({}, sorted).toArray()).toEqual(await theirs.find({}, sorted).toArray());
+      await bench.client.withSession(async (session) => {
+        expect(await ours.find({}, { ...sorted, session }).toArray()).toEqual(await theirs.find({}, sorted).toArray());
+        const changed = await ours.findOneAndUpdate({ name: 'thing 30' }, { $set: { n: 1 } }, { session });
+        expect(Object.keys(changed!)).not.toContain('_holdfast');
+      });
       expect(await bench.raw.find({ '_holdfast.deleted': true }).toArray()).toEqual([]);
     });
 
