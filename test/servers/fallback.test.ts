@@ -39,6 +39,10 @@ describeWith(
       const read = (gateway: Gateway) => post(gateway.url, '{ thingsCount things { name } }');
       const before = await createGateway(config);
       await create(before.url, names('thing', 5));
+      const coverage = '{ fallbackStatus { tiers { collections { coverage } } } }';
+      await eventually('the copy is there', async () =>
+        JSON.stringify(await post(before.opsUrl, coverage)).includes('WHOLE'),
+      );
       proxy.set({ kind: 'REFUSE' });
       await eventually('the copy has them', async () => (await read(before)).data?.thingsCount === 5);
       await before.stop();
