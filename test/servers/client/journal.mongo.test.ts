@@ -80,6 +80,36 @@ describeWith(
       expect(provenance((await things.findOne({ name: 'new' }))!)).toMatchObject({ source: 'DATABASE' });
     });
 
+    it('answers and journals while the server hangs, and makes each write once', async () => {
+      await using bench = await setUp(server, JOURNAL);
+      const { client, things } = bench;
+      const acknowledged: number[] = [];
+      const unknown: number[] = [];
+      await server.suspend();
+      try {
+        const reads = await Promise.all(Array.from({ length: 20 }, () => things.find({ size: 3 }).toArray()));
+        expect(reads.map(({ length }) => length)).toEqual(Array(20).fill(9));
+        for (let n = 0; n < 20; n++) {
+          await things.insertOne({ name: `hanging ${n}`, n }).then(
+            () => acknowledged.push(n),
+            (error: { readonly code: unknown }) => {
+              expect(error.code).toBe('WRITE_OUTCOME_UNKNOWN');
+              unknown.push(n);
+            },
+          );
+        }
+        expect(acknowledged.length).toBeGreaterThan(10);
+      } finally {
+        await server.resume();
+      }
+      await isClosed(client);
+      await eventually('nothing waits', async () => (await journal(client)).waiting === 0, 20_000);
+      const found = (await names(bench)).map((entry) => (entry as [string, number])[1]);
+      expect(new Set(found).size).toBe(found.length);
+      expect(acknowledged.filter((n) => !found.includes(n))).toEqual([]);
+      expect(found.filter((n) => !acknowledged.includes(n) && !unknown.includes(n))).toEqual([]);
+    });
+
     it('refuses what it cannot make, and does nothing of it', async () => {
       await using bench = await setUp(server, JOURNAL);
       const { client, things } = bench;
