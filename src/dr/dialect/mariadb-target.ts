@@ -5,7 +5,6 @@ import { type MysqlSession, mysqlErrorName } from '../../sql/mysql-session.ts';
 import { failpoint } from '../../util/failpoint.ts';
 import type { ManifestTable, SchemaObject } from '../archive/manifest.ts';
 import type { ForeignKey } from '../graph/table-graph.ts';
-import { isSmall } from '../scheduler/task-graph.ts';
 import { isDenied, isLostRaceInMariadb, mariadbError } from './mariadb-errors.ts';
 import { type Flavour, readFlavour } from './mariadb-flavour.ts';
 import { loadChunk } from './mariadb-load.ts';
@@ -40,7 +39,7 @@ import {
 import { MARIADB_TARGET_SESSIONS } from './mariadb-target-sessions.ts';
 import type { RestoreBinding } from './postgres-progress.ts';
 import { RestorePhase } from './postgres-target-plan.ts';
-import type { PreparedRestore, RestoreOrder, RestoreTarget } from './restore-target.ts';
+import { isSmall, type PreparedRestore, type RestoreOrder, type RestoreTarget } from './restore-target.ts';
 import { TargetSessions } from './target-sessions.ts';
 
 /** Times that a transaction is tried which loses a deadlock; meanwhile the other one has finished. */

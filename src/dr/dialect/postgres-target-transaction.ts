@@ -4,11 +4,10 @@ import { PostgresSession, sqlState } from '../../sql/postgres-session.ts';
 import { failpoint } from '../../util/failpoint.ts';
 import { readChunk } from '../archive/chunk-reader.ts';
 import type { SchemaObject } from '../archive/manifest.ts';
-import { isSmall } from '../scheduler/task-graph.ts';
 import { isLostRace, targetError } from './postgres-errors.ts';
 import { markDone } from './postgres-progress.ts';
 import { RestorePhase, type RowLoad, type TargetTask } from './postgres-target-plan.ts';
-import type { RestoreOrder } from './restore-target.ts';
+import { isSmall, type RestoreOrder } from './restore-target.ts';
 
 /** Times that a transaction is tried which loses a deadlock; meanwhile the other one has finished. */
 const TRIES = 5;

@@ -44,6 +44,17 @@ export interface PreparedRestore<T> {
   readonly done: ReadonlySet<string>;
 }
 
+/** Tasks of one batch, and how much they cost together: work that is broken off costs no more than that again. */
+const TOGETHER = 50;
+const COST_TOGETHER = 4 << 20;
+
+type Costly = { readonly cost: number };
+
+/** Whether one more task keeps a batch small. */
+export function isSmall(batch: readonly Costly[], { cost }: Costly): boolean {
+  return batch.length < TOGETHER && batch.reduce((sum, task) => sum + task.cost, cost) <= COST_TOGETHER;
+}
+
 /** A database that a backup is restored into. Called in the order of its members. */
 export interface RestoreTarget<T, W> extends AsyncDisposable {
   /** `host:port/database`. */

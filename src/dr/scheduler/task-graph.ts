@@ -14,15 +14,6 @@ export interface Task {
   readonly exclusive?: readonly string[];
 }
 
-/** Tasks of one batch, and how much they cost together: work that is broken off costs no more than that again. */
-const TOGETHER = 50;
-const COST_TOGETHER = 4 << 20;
-
-/** Whether one more task keeps a batch small. */
-export function isSmall(batch: readonly Task[], { cost }: Task): boolean {
-  return batch.length < TOGETHER && batch.reduce((sum, task) => sum + task.cost, cost) <= COST_TOGETHER;
-}
-
 /** Things that a running task keeps from others; not those that an earlier one of its batch keeps. */
 interface Taken {
   readonly shared: readonly string[];
