@@ -43,6 +43,8 @@ export interface DatabaseOptions {
   readonly file?: string;
   /** How a group commit is put off to gather more work. Default `setImmediate`; a simulation gives its own. */
   readonly schedule?: (flush: () => void) => void;
+  /** Measures, in ms, how long a group has worked. Default: the machine's clock. */
+  readonly now?: () => number;
 }
 
 interface Job {
@@ -107,7 +109,7 @@ export class Database {
   /** Opens or creates the database. @throws DATA_LOCKED, DATA_UNWRITABLE */
   static open(options: DatabaseOptions): Database {
     const schedule = options.schedule ?? ((flush) => void setImmediate(flush));
-    if (options.directory === ':memory:') return Database.over(new DatabaseSync(':memory:'), schedule);
+    if (options.directory === ':memory:') return Database.over(new DatabaseSync(':memory:'), schedule, options.now);
     try {
       ensureDirectory(options.directory);
     } catch (cause) {
@@ -124,7 +126,7 @@ export class Database {
       writer.exec(
         `PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 67108864; PRAGMA wal_autocheckpoint = ${Checkpointer.FALLBACK_PAGES}; PRAGMA cache_size = -65536`,
       );
-      return new Database(path, new Connection(writer), openReader(path), lock, schedule);
+      return new Database(path, new Connection(writer), openReader(path), lock, schedule, options.now);
     } catch (cause) {
       lock.close();
       throw new HoldfastError('DATA_UNWRITABLE', `the database ${path} cannot be opened: ${messageOf(cause)}`, {

@@ -19,6 +19,9 @@ const FREEZE_BYTES = 1 << 20;
 const FORGIVEN_KINDS = /^(ACL|DEFAULT ACL|COMMENT|SECURITY LABEL)$/;
 const FORGIVEN_STATES = /^(42704|42501)$/;
 
+/** Between statements of one message; on a line of its own, because one may end with a comment. */
+const SEPARATOR = '\n;\n';
+
 /** Who creates things, and for whom. */
 export interface TransactionContext {
   readonly order: RestoreOrder;
@@ -126,7 +129,7 @@ class Transaction {
     if (statements.length === 0) return;
     this.#waiting = [];
     try {
-      await this.#worker.session.query(statements.join(';\n'));
+      await this.#worker.session.query(statements.join(SEPARATOR));
     } catch (error) {
       if (this.#oneByOne || isLostRace(error)) throw error;
       throw new StatementsFailed('one of several statements failed', { cause: error });
@@ -151,7 +154,7 @@ class Transaction {
     const { session } = this.#worker;
     await session.query('SAVEPOINT object');
     try {
-      await session.query([...statements, 'RELEASE SAVEPOINT object'].join(';\n'));
+      await session.query([...statements, 'RELEASE SAVEPOINT object'].join(SEPARATOR));
     } catch (error) {
       if (isLostRace(error)) throw error;
       if (!FORGIVEN_STATES.test(sqlState(error))) throw targetError(what, error);

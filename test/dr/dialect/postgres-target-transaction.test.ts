@@ -22,7 +22,7 @@ function run(
 ) {
   const sent: string[] = [];
   const query = async (text: string): Promise<never[]> => {
-    sent.push(text.replaceAll(';\n', '; '));
+    sent.push(text.replaceAll('\n;\n', '; '));
     const code = refuses(text, sent.length);
     if (code !== undefined) throw Object.assign(new Error('refused'), { code });
     return [];
