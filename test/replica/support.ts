@@ -192,11 +192,13 @@ export class Follower {
   }
 
   /** Waits until it is live and has everything the primary has. */
-  async caughtUp(primary: Primary): Promise<void> {
-    await eventually(`live at ${primary.log.head().sequence}; is ${JSON.stringify(this.replica.status())}`, () => {
+  async caughtUp(primary: Primary, timeoutMs?: number): Promise<void> {
+    const isThere = () => {
       const { state } = this.replica.status();
       return state === 'LIVE' && this.log.head().sequence === primary.log.head().sequence;
-    });
+    };
+    const what = `live at ${primary.log.head().sequence}; was ${JSON.stringify(this.replica.status())}`;
+    await eventually(what, isThere, timeoutMs);
   }
 
   /** What a crash at this moment would leave on disk, in a directory of its own. Everything writes in this thread: nothing is half done. */
