@@ -52,7 +52,10 @@ interface Stored {
   readonly over: boolean;
   /** From this sequence on the rows are those of the log's position. */
   readonly settled: number;
-  /** Collections of which it has all: those it was complete with, and what was added since. Null: all that it was opened for. */
+  /**
+   * Collections of which it has all: those it was complete with, and what was added since; until it is complete, those that were paged
+   * in. Null: all that it was opened for.
+   */
   readonly known: readonly string[] | null;
 }
 
@@ -263,7 +266,12 @@ export class LiveCopy {
       }
       if (this.#stored.over) await this.#removeVanished(source, name, signal);
       await database.transaction((transaction) => {
-        this.#save(transaction, { loading: this.#stored.loading.slice(1), next: null });
+        const { complete, known, loading } = this.#stored;
+        // Of the first load it is remembered at once: a copy that is stopped before its end does not begin it again.
+        this.#save(transaction, {
+          ...{ loading: loading.slice(1), next: null },
+          known: complete ? known : [...(known ?? []), name],
+        });
       });
     }
   }
