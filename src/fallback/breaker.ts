@@ -1,8 +1,7 @@
+import { type BreakerSettings, DEFAULT_BREAKER } from './breaker-settings.ts';
+import { CallWindow } from './call-window.ts';
 import type { Evidence } from './classify.ts';
-
-/** Reads and writes of a collection are judged apart. */
-export const Operation = { READ: 'READ', WRITE: 'WRITE' } as const;
-export type Operation = (typeof Operation)[keyof typeof Operation];
+import { type Operation, type Scope, scopeName } from './scope.ts';
 
 export const BreakerState = {
   /** Calls go to the database. */
@@ -13,14 +12,6 @@ export const BreakerState = {
   RECOVERING: 'RECOVERING',
 } as const;
 export type BreakerState = (typeof BreakerState)[keyof typeof BreakerState];
-
-/** What a breaker is about: the database, a collection (by force only), or one operation on it. */
-export interface Scope {
-  /** Undefined: the database. */
-  readonly collection?: string | undefined;
-  /** Undefined: the whole collection. */
-  readonly operation?: Operation | undefined;
-}
 
 /** Something that happened. Times are those of one monotonic clock, in ms. */
 export type BreakerEvent =
@@ -60,37 +51,6 @@ export type BreakerEffect =
   /** Bring to the database what waited for it, and report RECOVERED. */
   | { readonly type: 'RECOVER'; readonly scope: Scope };
 
-export interface BreakerSettings {
-  /** Failures in a row that open a scope. */
-  readonly failures: number;
-  /** Share of failures, of at least `minimum` calls within `windowMs`, that opens a scope too. */
-  readonly ratio: number;
-  readonly minimum: number;
-  readonly windowMs: number;
-  /** Collections that open within `spreadMs` of each other and so open the database. */
-  readonly spread: number;
-  readonly spreadMs: number;
-  /** Pause before a probe: the first, and at most. Measured from the start of the one before. */
-  readonly probeMs: number;
-  readonly maxProbeMs: number;
-  /** Good probes in a row that close a scope, and the pause between them. */
-  readonly goodProbes: number;
-  readonly goodProbeMs: number;
-  /** A probe not reported by then counts as failed. */
-  readonly lostProbeMs: number;
-  /** A scope that opens within `calmMs` of its closing flaps; the `flaps`-th time and after it stays open for `holdMs`. */
-  readonly calmMs: number;
-  readonly flaps: number;
-  readonly holdMs: number;
-}
-
-export const DEFAULT_BREAKER: BreakerSettings = {
-  ...{ failures: 3, ratio: 0.5, minimum: 10, windowMs: 10_000 },
-  ...{ spread: 3, spreadMs: 2_000 },
-  ...{ probeMs: 100, maxProbeMs: 450, goodProbes: 3, goodProbeMs: 50, lostProbeMs: 5_000 },
-  ...{ calmMs: 5_000, flaps: 3, holdMs: 10_000 },
-};
-
 /** How one scope is. */
 export interface ScopeStatus {
   readonly scope: Scope;
@@ -102,48 +62,6 @@ export interface ScopeStatus {
   readonly cause: string | null;
 }
 
-/** Calls of a window, in slots of a tenth of it. */
-class Tally {
-  readonly #slotMs: number;
-  readonly #ok = new Uint32Array(10);
-  readonly #failed = new Uint32Array(10);
-  #slot = -1;
-
-  constructor(windowMs: number) {
-    this.#slotMs = windowMs / 10;
-  }
-
-  add(ok: boolean, now: number): void {
-    this.#turn(now);
-    const counts = ok ? this.#ok : this.#failed;
-    counts[this.#slot % 10] = (counts[this.#slot % 10] ?? 0) + 1;
-  }
-
-  sums(now: number): { readonly ok: number; readonly failed: number } {
-    this.#turn(now);
-    const sum = (counts: Uint32Array): number => counts.reduce((total, count) => total + count, 0);
-    return { ok: sum(this.#ok), failed: sum(this.#failed) };
-  }
-
-  clear(): void {
-    this.#ok.fill(0);
-    this.#failed.fill(0);
-  }
-
-  #turn(now: number): void {
-    const slot = Math.floor(now / this.#slotMs);
-    if (slot === this.#slot) return;
-    if (slot - this.#slot >= 10 || this.#slot < 0) this.clear();
-    else {
-      for (let passed = this.#slot + 1; passed <= slot; passed++) {
-        this.#ok[passed % 10] = 0;
-        this.#failed[passed % 10] = 0;
-      }
-    }
-    this.#slot = slot;
-  }
-}
-
 interface Probe {
   readonly number: number;
   readonly startedMs: number;
@@ -152,7 +70,7 @@ interface Probe {
 /** One scope and all that is known of it. */
 class Node {
   readonly scope: Scope;
-  readonly tally: Tally;
+  readonly calls: CallWindow;
   state: BreakerState = BreakerState.CLOSED;
   forced: 'OPEN' | 'CLOSED' | null = null;
   cause: string | null = null;
@@ -171,7 +89,7 @@ class Node {
 
   constructor(scope: Scope, windowMs: number) {
     this.scope = scope;
-    this.tally = new Tally(windowMs);
+    this.calls = new CallWindow(windowMs);
   }
 }
 
@@ -268,7 +186,7 @@ export class Breaker {
   #succeeded(node: Node, now: number): void {
     if (node.state !== 'CLOSED') return;
     node.failures = 0;
-    node.tally.add(true, now);
+    node.calls.add(true, now);
     this.#database.failures = 0;
   }
 
@@ -287,7 +205,7 @@ export class Breaker {
   #blame(node: Node, { sinceMs, cause }: Extract<BreakerEvent, { type: 'FAILED' }>, now: number): boolean {
     if (node.state !== 'CLOSED' || node.forced !== null) return false;
     const many = this.#count(node, sinceMs);
-    node.tally.add(false, now);
+    node.calls.add(false, now);
     if (!many && !this.#mostFail(node, now)) return false;
     this.#open(node, cause, node.failingSinceMs, now);
     return this.#spreads(now);
@@ -302,7 +220,7 @@ export class Breaker {
   }
 
   #mostFail(node: Node, now: number): boolean {
-    const { ok, failed } = node.tally.sums(now);
+    const { ok, failed } = node.calls.sums(now);
     return ok + failed >= this.#settings.minimum && failed >= this.#settings.ratio * (ok + failed);
   }
 
@@ -321,7 +239,7 @@ export class Breaker {
     node.heldUntilMs = node.flaps >= flaps ? now + holdMs : now;
     Object.assign(node, { state: 'OPEN', cause, openedMs: now, goodProbes: 0, probeMs, failures: 0 });
     node.nextProbeMs = now + this.#jittered(probeMs);
-    node.tally.clear();
+    node.calls.clear();
     this.#active.add(node);
     if (isOpen(node)) this.#effects.push({ type: 'OPENED', scope: node.scope, cause, sinceMs });
   }
@@ -444,16 +362,4 @@ const NOTHING: readonly BreakerEffect[] = [];
 
 function isOpen({ state, forced }: Node): boolean {
   return forced === null ? state !== 'CLOSED' : forced === 'OPEN';
-}
-
-/** How a scope is written: `database`, `things`, `things:READ`. */
-export function scopeName({ collection, operation }: Scope): string {
-  if (collection === undefined) return 'database';
-  return operation === undefined ? collection : `${collection}:${operation}`;
-}
-
-/** Whether a call is within a scope. */
-export function isWithin(scope: Scope, collection: string, operation: Operation): boolean {
-  if (scope.collection !== undefined && scope.collection !== collection) return false;
-  return scope.operation === undefined || scope.operation === operation;
 }

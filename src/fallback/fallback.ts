@@ -2,7 +2,8 @@ import type { Store } from '../store/store.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { type Clock, systemClock } from '../util/clock.ts';
-import type { BreakerSettings, Scope, ScopeStatus } from './breaker.ts';
+import type { ScopeStatus } from './breaker.ts';
+import type { BreakerSettings } from './breaker-settings.ts';
 import { DEFAULT_DEADLINES_MS, type DeadlinesMs } from './calls.ts';
 import { FallbackStore } from './fallback-store.ts';
 import { Guard, type GuardState } from './guard.ts';
@@ -10,6 +11,7 @@ import { type Incident, Incidents } from './incidents.ts';
 import type { Sources } from './provenance.ts';
 import type { CollectionRules, Question } from './question.ts';
 import { ReadRequest, type ReadWishes } from './read-request.ts';
+import type { Scope } from './scope.ts';
 import { type Coverage, type Tier, type TierSource, Tiers } from './tiers.ts';
 import type { WriteFallback } from './write-fallback.ts';
 

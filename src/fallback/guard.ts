@@ -1,17 +1,9 @@
 import { type Clock, systemClock } from '../util/clock.ts';
-import {
-  Breaker,
-  type BreakerEffect,
-  type BreakerEvent,
-  type BreakerSettings,
-  isWithin,
-  type Operation,
-  type Scope,
-  type ScopeStatus,
-  scopeName,
-} from './breaker.ts';
+import { Breaker, type BreakerEffect, type BreakerEvent, type ScopeStatus } from './breaker.ts';
+import type { BreakerSettings } from './breaker-settings.ts';
 import { classify, type Fault } from './classify.ts';
 import { DeadlineError, Deadlines } from './deadline.ts';
+import { isWithin, type Operation, type Scope, scopeName } from './scope.ts';
 
 /** Ends a read when its scope opens: it need not wait for its own deadline. */
 export class RescuedError extends Error {

@@ -1,6 +1,6 @@
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
-import { type Scope, scopeName } from './breaker.ts';
+import { type Scope, scopeName } from './scope.ts';
 import type { TierSource } from './tiers.ts';
 
 /** One outage: from the first scope that opened to the last that closed. */

@@ -2,7 +2,7 @@
 export * from 'mongodb';
 export { ERRORS, type ErrorCode, HoldfastError, isHoldfastError } from '../errors.ts';
 export type { JournalEntry, JournalListing, JournalService } from '../service/journal-service.ts';
-export type { Scope, ScopeStatus } from './breaker.ts';
+export type { ScopeStatus } from './breaker.ts';
 export type { DeadlinesMs } from './calls.ts';
 export type { ClientStatus } from './client/client-fallback.ts';
 export { FallbackError } from './client/fallback-error.ts';
@@ -18,3 +18,4 @@ export type {
   GivenDataset,
 } from './client/settings.ts';
 export type { Incident } from './incidents.ts';
+export type { Scope } from './scope.ts';

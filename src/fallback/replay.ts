@@ -1,11 +1,11 @@
 import { HoldfastError, isHoldfastError } from '../errors.ts';
 import { type Clock, systemClock } from '../util/clock.ts';
 import { failpoint } from '../util/failpoint.ts';
-import { isWithin, type Scope } from './breaker.ts';
 import { isOfDatabase } from './calls.ts';
 import { classify } from './classify.ts';
 import type { Journal, Settlement } from './journal.ts';
 import { type JournalEntry, type JournalReason, JournalState } from './journal-entry.ts';
+import { isWithin, type Scope } from './scope.ts';
 import type { Waiting } from './waiting.ts';
 
 /** What an entry was made on, as it came into the database. */

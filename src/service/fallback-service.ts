@@ -1,7 +1,7 @@
 import { HoldfastError } from '../errors.ts';
-import { Operation, type Scope } from '../fallback/breaker.ts';
 import type { DatasetKeeper, KeeperStatus } from '../fallback/dataset/keeper.ts';
 import type { Fallback, FallbackStatus } from '../fallback/fallback.ts';
+import { Operation, type Scope } from '../fallback/scope.ts';
 import type { Model } from '../model/entity.ts';
 import type { JournalService } from './journal-service.ts';
 

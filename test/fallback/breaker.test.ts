@@ -1,14 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  Breaker,
-  type BreakerEffect,
-  type BreakerEvent,
-  DEFAULT_BREAKER,
-  type Operation,
-  type Scope,
-  scopeName,
-} from '../../src/fallback/breaker.ts';
+import { Breaker, type BreakerEffect, type BreakerEvent } from '../../src/fallback/breaker.ts';
+import { DEFAULT_BREAKER } from '../../src/fallback/breaker-settings.ts';
+import { type Operation, type Scope, scopeName } from '../../src/fallback/scope.ts';
 
 /** A breaker with its time and all it ordered. */
 class Bench {

@@ -2,7 +2,7 @@ import { HoldfastError } from '../../errors.ts';
 import type { Document } from '../../model/document.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import type { Clock } from '../../util/clock.ts';
-import type { BreakerSettings } from '../breaker.ts';
+import type { BreakerSettings } from '../breaker-settings.ts';
 import { DEFAULT_DEADLINES_MS, type DeadlinesMs } from '../calls.ts';
 
 /** Documents of one collection: themselves, a file of JSON Lines, of a JSON array or of extended JSON, or what gives them. */

@@ -8,11 +8,11 @@ import { type JournalService, journalService } from '../../service/journal-servi
 import { requireStorable } from '../../store/mongo-document.ts';
 import type { Store } from '../../store/store.ts';
 import { systemClock } from '../../util/clock.ts';
-import type { Scope } from '../breaker.ts';
 import { full, Journal, type JournalCounts } from '../journal.ts';
 import { claimsOf, type LiveDocuments } from '../journal-view.ts';
 import { JournalWrites } from '../journal-writes.ts';
 import { Replay } from '../replay.ts';
+import type { Scope } from '../scope.ts';
 import type { WriteFallback } from '../write-fallback.ts';
 import type { Troubles } from './follow-database.ts';
 
