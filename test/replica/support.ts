@@ -217,6 +217,17 @@ export class Follower {
   }
 }
 
+/** A primary with `count` teachers, a wire to it, and a replica that caught up. */
+export async function pair(directory: string, count: number, options: Partial<ReplicaOptions> = {}) {
+  const primary = await Primary.open(directory);
+  if (count > 0) await primary.insert(0, count);
+  const wire = new Wire(() => primary.source);
+  const follower = await Follower.open(directory, [wire.address], options);
+  await follower.replica.ready;
+  await follower.caughtUp(primary);
+  return { primary, wire, follower };
+}
+
 /** Every document with its version, as the store holds it. */
 export function contents(store: SqliteStore): Record<string, string> {
   const all: Record<string, string> = {};
