@@ -1,30 +1,16 @@
+import { chainAt } from '../src/changelog/chain-at.ts';
 import type { ChangeLog } from '../src/changelog/change-log.ts';
-import type { LogOrigin, SqliteChangeLog } from '../src/changelog/sqlite-change-log.ts';
+import type { SqliteChangeLog } from '../src/changelog/sqlite-change-log.ts';
 import { HoldfastError } from '../src/errors.ts';
-import { GENESIS_CHAIN, type Hash, type LogEntry } from '../src/model/change.ts';
-import type { DocumentText } from '../src/model/document.ts';
+import type { LogEntry } from '../src/model/change.ts';
 import type { Row } from '../src/protocol/sync-source.ts';
 import type { Database, Transaction } from '../src/sqlite/database.ts';
-import { createMeta, readMeta, writeMeta } from '../src/sqlite/meta.ts';
 import { type Clock, systemClock } from '../src/util/clock.ts';
 import { Backoff } from './backoff.ts';
+import { type CopyFacts, CopyProgress } from './copy-progress.ts';
+import { type CopySource, originOf } from './copy-source.ts';
 import type { RowStore } from './row-store.ts';
-
-/** The database that is copied: its log, and its documents a page at a time. */
-export interface CopySource {
-  readonly log: ChangeLog;
-  /** Tells of entries as they become durable, whoever appended them, in order. Returns the function that ends it. */
-  onEntries(listener: (entries: readonly LogEntry[]) => void): () => void;
-  /** A page of a collection in id order; every version in it is in the log. `next` is null after the last. */
-  page(
-    collection: string,
-    after: string | null,
-    limit: number,
-    maxBytes: number,
-  ): Promise<{ readonly rows: readonly Row[]; readonly next: string | null }>;
-  /** Those of `ids` that exist, at most 1,000. */
-  existing(collection: string, ids: readonly DocumentText[]): Promise<ReadonlySet<DocumentText>>;
-}
+import { ToldEntries } from './told-entries.ts';
 
 export interface LiveCopyOptions {
   readonly database: Database;
@@ -38,45 +24,9 @@ export interface LiveCopyOptions {
   readonly clock?: Clock;
 }
 
-/** What is durable about the copy besides rows and log. */
-interface Stored {
-  /** The log is that of the source. */
-  readonly joined: boolean;
-  /** Every collection was paged in once, and the log reached what the pages may have held. Never taken back. */
-  readonly complete: boolean;
-  /** Collections still to be paged in. */
-  readonly loading: readonly string[];
-  /** Token of the next page of the first of them. */
-  readonly next: string | null;
-  /** Rows here that the source has not must be removed after paging: there were rows before. */
-  readonly over: boolean;
-  /** From this sequence on the rows are those of the log's position. */
-  readonly settled: number;
-  /**
-   * Collections of which it has all: those it was complete with, and what was added since; until it is complete, those that were paged
-   * in. Null: all that it was opened for.
-   */
-  readonly known: readonly string[] | null;
-}
-
-const KEY = 'copy';
-const NOTHING: Stored = {
-  joined: false,
-  complete: false,
-  loading: [],
-  next: null,
-  over: false,
-  settled: 0,
-  known: null,
-};
 const PAGE_ROWS = 1_000;
 const PAGE_BYTES = 4 * 1024 * 1024;
 const READ_LIMITS = { maxChanges: 500, maxBytes: 4 * 1024 * 1024 };
-/** Changes of the source's log that a new copy takes over for those who resume from it. */
-const HISTORY_CHANGES = 100_000;
-/** Entries told of and not yet applied that are kept in memory; past it they are read from the log. */
-const MAX_QUEUED = 10_000;
-
 /**
  * An embedded copy of a primary's own database, fed from its change log: what followers are served from, and what answers when the
  * database does not. SPEC.md, section "The live copy". Errors never leave `run`: it tries again until it is stopped.
@@ -86,30 +36,24 @@ export class LiveCopy {
   readonly #clock: Clock;
   readonly #end = new AbortController();
   readonly #progressed = new Set<() => void>();
+  readonly #progress: CopyProgress;
+  readonly #told = new ToldEntries();
   #source: CopySource | undefined;
   #endEntries: () => void = () => undefined;
-  /** Entries told of, dense; what they do not cover is read from the log. */
-  #queue: LogEntry[] = [];
-  #stored: Stored;
   #running: Promise<void> | undefined;
   /** What was told of last; null while nothing is wrong. */
   #problem: string | null = null;
   #diverged = 0;
 
-  private constructor(options: LiveCopyOptions, stored: Stored) {
+  private constructor(options: LiveCopyOptions, progress: CopyProgress) {
     this.#options = options;
-    this.#stored = stored;
+    this.#progress = progress;
     this.#clock = options.clock ?? systemClock;
   }
 
   /** Opens what there is of the copy; its source need not be there. */
   static async open(options: LiveCopyOptions): Promise<LiveCopy> {
-    const stored = await options.database.transaction((transaction) => {
-      createMeta(transaction);
-      const text = readMeta(transaction, KEY);
-      return text === undefined ? NOTHING : { ...NOTHING, ...(JSON.parse(String(text)) as Partial<Stored>) };
-    });
-    return new LiveCopy(options, stored);
+    return new LiveCopy(options, await CopyProgress.open(options.database));
   }
 
   /**
@@ -119,24 +63,24 @@ export class LiveCopy {
   async follow(source: CopySource): Promise<void> {
     await this.#join(source);
     this.#source = source;
-    this.#endEntries = source.onEntries((entries) => this.#enqueue(entries));
+    this.#endEntries = source.onEntries((entries) => this.#told.add(entries, this.#options.log.head().sequence));
     this.#running = this.#run(source);
   }
 
   /** Whether it ever held the whole database; from then on it has what it has, through restarts and reloads. */
   get isComplete(): boolean {
-    return this.#stored.complete;
+    return this.#facts.complete;
   }
 
   /** Whether it has a collection whole: as {@link isComplete} for one that was not copied from the beginning. */
   holds(collection: string): boolean {
-    const { complete, known } = this.#stored;
+    const { complete, known } = this.#facts;
     return complete && (known ?? this.#options.collections).includes(collection);
   }
 
   /** Whether its rows are exactly those of its log's position. */
   get isSettled(): boolean {
-    const { complete, loading, settled } = this.#stored;
+    const { complete, loading, settled } = this.#facts;
     return complete && loading.length === 0 && this.#options.log.head().sequence >= settled;
   }
 
@@ -168,9 +112,13 @@ export class LiveCopy {
     while (log.head().sequence < sequence && !this.#end.signal.aborted) {
       const leftMs = until - this.#clock.now();
       if (leftMs <= 0) return false;
-      await this.#progress(leftMs);
+      await this.#nextGroup(leftMs);
     }
     return log.head().sequence >= sequence;
+  }
+
+  get #facts(): CopyFacts {
+    return this.#progress.facts;
   }
 
   async #run(source: CopySource): Promise<void> {
@@ -186,7 +134,7 @@ export class LiveCopy {
       } catch (error) {
         if (signal.aborted) return;
         this.#failed(error);
-        await this.#progress(backoff.next());
+        await this.#nextGroup(backoff.next());
       }
     }
   }
@@ -195,7 +143,7 @@ export class LiveCopy {
   async #join(source: CopySource): Promise<void> {
     const { log } = this.#options;
     const { sequence, chain } = log.head();
-    if (!this.#stored.joined) return this.#startOver(source, false);
+    if (!this.#facts.joined) return this.#startOver(source, false);
     if (log.logId !== source.log.logId) {
       throw forked(`it is the history ${source.log.logId}, the copy is of ${log.logId}`);
     }
@@ -205,23 +153,23 @@ export class LiveCopy {
     if (sequence < source.log.floor() - 1) return this.#startOver(source, true);
     const theirs = await chainAt(source.log, sequence);
     // Trimmed between the two looks: the next try starts over.
-    if (theirs !== undefined && theirs !== chain) throw forked(`change ${sequence} is not the one the copy holds`);
+    if (theirs !== null && theirs !== chain) throw forked(`change ${sequence} is not the one the copy holds`);
     await this.#addCollections();
   }
 
   /** Collections that were not copied before are to be paged in; those that are copied no more are not kept up, and forgotten. */
   async #addCollections(): Promise<void> {
     const { database, collections } = this.#options;
-    const { loading, known } = this.#stored;
+    const { loading, known } = this.#facts;
     const kept = (known ?? collections).filter((name) => collections.includes(name));
     const wanted = loading.filter((name) => collections.includes(name));
     const added = collections.filter((name) => !kept.includes(name) && !wanted.includes(name));
     if (known !== null && added.length === 0 && kept.length === known.length) return;
     await database.transaction((transaction) => {
-      const next = wanted[0] === loading[0] ? this.#stored.next : null;
+      const next = wanted[0] === loading[0] ? this.#facts.next : null;
       // Rows may be left of a time when it was copied.
-      const over = this.#stored.over || added.length > 0;
-      this.#save(transaction, { loading: [...wanted, ...added], next, over, known: kept });
+      const over = this.#facts.over || added.length > 0;
+      this.#progress.save(transaction, { loading: [...wanted, ...added], next, over, known: kept });
     });
   }
 
@@ -231,11 +179,19 @@ export class LiveCopy {
     const origin = await originOf(source.log);
     await database.transaction((transaction) => {
       log.reset(transaction, origin);
-      const complete = this.#stored.complete && over;
-      const known = complete ? (this.#stored.known ?? collections) : [];
-      this.#save(transaction, { joined: true, complete, loading: collections, next: null, over, settled: 0, known });
+      const complete = this.#facts.complete && over;
+      const known = complete ? (this.#facts.known ?? collections) : [];
+      this.#progress.save(transaction, {
+        joined: true,
+        complete,
+        loading: collections,
+        next: null,
+        over,
+        settled: 0,
+        known,
+      });
     });
-    this.#queue = [];
+    this.#told.clear();
   }
 
   /** Pages in what is to be loaded while changes are applied; when one of the two fails, the other has ended too. */
@@ -250,9 +206,9 @@ export class LiveCopy {
 
   async #load(source: CopySource, signal: AbortSignal): Promise<void> {
     const { database, store } = this.#options;
-    for (let [collection] = this.#stored.loading; collection !== undefined; [collection] = this.#stored.loading) {
+    for (let [collection] = this.#facts.loading; collection !== undefined; [collection] = this.#facts.loading) {
       const name = collection;
-      for (let next = this.#stored.next, done = false; !done; ) {
+      for (let next = this.#facts.next, done = false; !done; ) {
         signal.throwIfAborted();
         const page = await source.page(name, next, PAGE_ROWS, PAGE_BYTES);
         next = page.next;
@@ -261,14 +217,14 @@ export class LiveCopy {
         const settled = source.log.head().sequence;
         await database.transaction((transaction) => {
           for (const row of page.rows) store.put(transaction, name, row, 0);
-          this.#save(transaction, { next, settled });
+          this.#progress.save(transaction, { next, settled });
         });
       }
-      if (this.#stored.over) await this.#removeVanished(source, name, signal);
+      if (this.#facts.over) await this.#removeVanished(source, name, signal);
       await database.transaction((transaction) => {
-        const { complete, known, loading } = this.#stored;
+        const { complete, known, loading } = this.#facts;
         // Of the first load it is remembered at once: a copy that is stopped before its end does not begin it again.
-        this.#save(transaction, {
+        this.#progress.save(transaction, {
           ...{ loading: loading.slice(1), next: null },
           known: complete ? known : [...(known ?? []), name],
         });
@@ -303,24 +259,24 @@ export class LiveCopy {
   /** Applies beside the load, and after it until the rows are those of a position. */
   async #applyUntilLoaded(source: CopySource, signal: AbortSignal): Promise<void> {
     const { database, log } = this.#options;
-    const isLoading = (): boolean => this.#stored.loading.length > 0;
-    while (isLoading() || log.head().sequence < this.#stored.settled) {
+    const isLoading = (): boolean => this.#facts.loading.length > 0;
+    while (isLoading() || log.head().sequence < this.#facts.settled) {
       signal.throwIfAborted();
       if (log.head().sequence < source.log.head().sequence) await this.#applyNext(source);
-      else await this.#progress(20);
+      else await this.#nextGroup(20);
     }
-    const { complete, known } = this.#stored;
+    const { complete, known } = this.#facts;
     const { collections } = this.#options;
     if (complete && collections.every((name) => known?.includes(name))) return;
     await database.transaction((transaction) => {
-      this.#save(transaction, { complete: true, over: false, known: collections });
+      this.#progress.save(transaction, { complete: true, over: false, known: collections });
     });
   }
 
   async #applyNext(source: CopySource): Promise<void> {
     const { database, log } = this.#options;
     const after = log.head().sequence;
-    const entries = this.#queued(after) ?? (await source.log.read(after, READ_LIMITS));
+    const entries = this.#told.take(after, READ_LIMITS.maxChanges) ?? (await source.log.read(after, READ_LIMITS));
     if (entries.length === 0) return this.#advanced(source.log, after);
     await database.transaction((transaction) => {
       const exact = this.isSettled;
@@ -348,35 +304,6 @@ export class LiveCopy {
       if (applied === 'DIVERGED') this.#diverged += 1;
     }
     log.copy(transaction, entry);
-  }
-
-  #enqueue(entries: readonly LogEntry[]): void {
-    const last = this.#queue.at(-1)?.sequence ?? this.#options.log.head().sequence;
-    for (const entry of entries) if (entry.sequence > last) this.#queue.push(entry);
-    if (this.#queue.length > MAX_QUEUED) this.#queue = [];
-  }
-
-  /** The entries after `after`, as far as they were told of without a gap; undefined when the log must be read. */
-  #queued(after: number): LogEntry[] | undefined {
-    const start = this.#queue.findIndex(({ sequence }) => sequence > after);
-    if (start < 0 || this.#queue[start]?.sequence !== after + 1) return undefined;
-    const taken: LogEntry[] = [];
-    for (const entry of this.#queue.slice(start, start + READ_LIMITS.maxChanges)) {
-      if (entry.sequence !== after + taken.length + 1) break;
-      taken.push(entry);
-    }
-    this.#queue.splice(0, start + taken.length);
-    return taken;
-  }
-
-  #save(transaction: Transaction, change: Partial<Stored>): void {
-    const before = this.#stored;
-    const settled = Math.max(before.settled, change.settled ?? 0);
-    this.#stored = { ...before, ...change, settled: change.joined === true ? (change.settled ?? 0) : settled };
-    writeMeta(transaction, KEY, JSON.stringify(this.#stored));
-    transaction.onRollback(() => {
-      this.#stored = before;
-    });
   }
 
   #failed(error: unknown): void {
@@ -410,7 +337,7 @@ export class LiveCopy {
   }
 
   /** Resolves at the next applied group, or after `ms`, or when stopped. */
-  #progress(ms: number): Promise<void> {
+  #nextGroup(ms: number): Promise<void> {
     return new Promise((resolve) => {
       const finish = (): void => {
         callOff();
@@ -423,25 +350,6 @@ export class LiveCopy {
       this.#end.signal.addEventListener('abort', finish, { once: true });
     });
   }
-}
-
-/** Where a copy of `log` begins: not too far before its head. */
-async function originOf(log: ChangeLog): Promise<LogOrigin> {
-  for (;;) {
-    const sequence = Math.max(log.floor() - 1, log.head().sequence - HISTORY_CHANGES, 0);
-    const chain = await chainAt(log, sequence);
-    if (chain === undefined) continue;
-    const epochs = log.epochs().filter(({ firstSequence }) => firstSequence <= Math.max(sequence, 1));
-    return { logId: log.logId, epochs, sequence, chain };
-  }
-}
-
-/** Chain hash at `sequence`; undefined when it was trimmed meanwhile. */
-async function chainAt(log: ChangeLog, sequence: number): Promise<Hash | undefined> {
-  if (sequence === 0) return GENESIS_CHAIN;
-  if (sequence === log.floor() - 1) return log.floorChain();
-  if (sequence === log.head().sequence) return log.head().chain;
-  return (await log.entry(sequence))?.chain;
 }
 
 function forked(reason: string): HoldfastError {

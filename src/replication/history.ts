@@ -1,16 +1,8 @@
+import { chainAt } from '../changelog/chain-at.ts';
 import type { ChangeLog } from '../changelog/change-log.ts';
-import type { Hash } from '../model/change.ts';
 import type { Position } from '../model/position.ts';
 import { CHAIN_PREFIX_DIGITS, type Cursor } from '../protocol/cursor.ts';
 import type { HelloStatus } from '../protocol/sync-source.ts';
-
-/** Chain hash at `sequence`; null when that entry is not kept (the one before the floor still counts) or not there yet. */
-export async function chainAt(log: ChangeLog, sequence: number): Promise<Hash | null> {
-  const head = log.head();
-  if (sequence === head.sequence) return head.chain;
-  if (sequence === log.floor() - 1) return log.floorChain();
-  return (await log.entry(sequence))?.chain ?? null;
-}
 
 /** The epoch that `sequence` belongs to; the first one for 0, before any change. */
 export function epochAt(log: ChangeLog, sequence: number): number {

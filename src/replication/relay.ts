@@ -1,3 +1,4 @@
+import { chainAt } from '../changelog/chain-at.ts';
 import type { ChangeLog } from '../changelog/change-log.ts';
 import { HoldfastError } from '../errors.ts';
 import { chainHash, type Hash, type LogEntry } from '../model/change.ts';
@@ -6,7 +7,6 @@ import { encodeBody, fittingCount, type Hides, MAX_FRAME_BYTES, MAX_FRAME_CHANGE
 import type { CollectionDigest, Frame, Shape } from '../protocol/sync-source.ts';
 import { Lru } from '../util/lru.ts';
 import { type Cut, type FrameBody, FrameCache } from './frame-cache.ts';
-import { chainAt } from './history.ts';
 
 /** Least `maxBytes` a subscriber may ask for: a change whose image is not by reference must fit. */
 const MIN_FRAME_BYTES = 384 * 1024;

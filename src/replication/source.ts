@@ -1,3 +1,4 @@
+import { chainAt } from '../changelog/chain-at.ts';
 import type { ChangeLog } from '../changelog/change-log.ts';
 import { HoldfastError } from '../errors.ts';
 import type { Hash } from '../model/change.ts';
@@ -24,7 +25,7 @@ import { Checkpoints } from './checkpoints.ts';
 import { DigestAt } from './digest-at.ts';
 import { Feed } from './feed.ts';
 import { Followers } from './followers.ts';
-import { chainAt, statusOf } from './history.ts';
+import { statusOf } from './history.ts';
 import { Relay } from './relay.ts';
 import { pageOf, requireFew, rowsOf } from './snapshot.ts';
 import { SLOW_CONSUMER_MS, subscription } from './subscriber.ts';

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { locateFork } from '../../replica/fork.ts';
+import { chainAt } from '../../src/changelog/chain-at.ts';
 import type { ChangeLog } from '../../src/changelog/change-log.ts';
 import type { SyncSource } from '../../src/protocol/sync-source.ts';
-import { chainAt } from '../../src/replication/history.ts';
 import { change } from '../support/entries.ts';
 import { MemoryLog } from '../support/memory-node.ts';
 

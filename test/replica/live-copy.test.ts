@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { type CopySource, LiveCopy } from '../../replica/live-copy.ts';
+import type { CopySource } from '../../replica/copy-source.ts';
+import { LiveCopy } from '../../replica/live-copy.ts';
 import { SqliteChangeLog } from '../../src/changelog/sqlite-change-log.ts';
 import type { LogEntry } from '../../src/model/change.ts';
 import { Database } from '../../src/sqlite/database.ts';
