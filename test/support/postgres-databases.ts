@@ -1,8 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { Client, type QueryResult } from 'pg';
-import { type PostgresServer, postgresPrograms, startPostgres } from './servers/postgres.ts';
-import type { ServerOptions } from './servers/server.ts';
+import { type PostgresOptions, type PostgresServer, postgresPrograms, startPostgres } from './servers/postgres.ts';
 
 /** What a database holds, in a form in which two are equal when nothing can tell them apart. */
 export interface PostgresContents {
@@ -21,7 +20,7 @@ export class PostgresDatabases implements AsyncDisposable {
     this.server = server;
   }
 
-  static async start(options: ServerOptions = {}): Promise<PostgresDatabases> {
+  static async start(options: PostgresOptions = {}): Promise<PostgresDatabases> {
     return new PostgresDatabases(await startPostgres(options));
   }
 

@@ -6,9 +6,14 @@ import { join } from 'node:path';
 import { ensureDirectory } from '../../../src/util/directory.ts';
 import type { Account } from './account.ts';
 
+/** Where a program is kept that root has another account run, which cannot look into root's home. */
+export const SHARED_CACHE = '/var/cache';
+
 /**
  * A directory that `make` fills once, and that every later run finds: an empty database, a compiled program. `ingredients` is all
  * that its contents depend on. Several processes may ask at once; a directory is there whole or not at all.
+ * @param account owns the directory while it is made
+ * @param below where it is kept. Default: the user's own cache
  * @throws what `make` throws
  */
 export function cached(
@@ -16,9 +21,10 @@ export function cached(
   ingredients: readonly string[],
   make: (directory: string) => void,
   account?: Account,
+  below = process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'),
 ): string {
   const digest = createHash('sha256').update(JSON.stringify(ingredients)).digest('hex').slice(0, 16);
-  const root = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'holdfast-test');
+  const root = join(below, 'holdfast-test');
   const target = join(root, `${name}-${digest}`);
   if (existsSync(target)) return target;
   ensureDirectory(root);

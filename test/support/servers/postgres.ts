@@ -18,9 +18,14 @@ export function postgresPrograms(): string | undefined {
   return newest ?? findProgram('initdb')?.replace(/\/initdb$/, '');
 }
 
+export interface PostgresOptions extends ServerOptions {
+  /** Directory of the programs to run. Default: {@link postgresPrograms}. */
+  readonly programs?: string;
+}
+
 /** Starts PostgreSQL. `synchronous_commit` stays on: without it a kill loses what was acknowledged. */
-export async function startPostgres(options: ServerOptions = {}): Promise<PostgresServer> {
-  const programs = postgresPrograms() ?? '';
+export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
+  const programs = options.programs ?? postgresPrograms() ?? '';
   const account = accountFor('postgres');
   const settings = {
     listen_addresses: '127.0.0.1',
@@ -73,7 +78,7 @@ export async function startPostgres(options: ServerOptions = {}): Promise<Postgr
 /** A cluster with nothing in it, made once. */
 function template(programs: string): string {
   const account = accountFor('postgres');
-  const args = ['-U', 'app', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync', '--no-instructions'];
+  const args = ['-U', 'app', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync'];
   const version = runTool(join(programs, 'postgres'), ['--version']);
   const directory = cached(
     'postgres',
