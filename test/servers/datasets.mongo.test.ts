@@ -7,18 +7,18 @@ import { connectMongo } from '../../src/store/mongo-connection.ts';
 import { mongoReader } from '../../src/store/mongo-reader.ts';
 import { filesOf, KEY, PEOPLE, planted, plantedSource } from '../support/planted.ts';
 import { describeWith } from '../support/servers/describe-with.ts';
-import { type MongoServer, startMongo } from '../support/servers/mongo.ts';
+import { startMongo } from '../support/servers/mongo.ts';
+import { shared } from '../support/servers/shared.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
 
 const COUNT = 60;
 
 describeWith('mongodb', 'datasets of a MongoDB server', () => {
-  let server: MongoServer;
+  const server = shared(startMongo);
   let client: MongoClient;
 
   beforeAll(async () => {
-    server = await startMongo();
-    client = new MongoClient(server.urlOf('people'));
+    client = new MongoClient(server().urlOf('people'));
     const documents = [...planted(COUNT)];
     for (const collection of ['people', 'posts', 'desks']) {
       const own = documents.filter((each) => each.collection === collection).map(({ document }) => document);
@@ -29,16 +29,13 @@ describeWith('mongodb', 'datasets of a MongoDB server', () => {
     }
   });
 
-  afterAll(async () => {
-    await client?.close();
-    await server?.[Symbol.asyncDispose]();
-  });
+  afterAll(() => client?.close());
 
   it('are those of an embedded store with the same documents, and nothing is left on the server', async () => {
     await using directory = await temporaryDirectory();
     await using other = await temporaryDirectory();
     await using memory = await plantedSource(COUNT);
-    await using connection = await connectMongo(server.urlOf('people'), { reachMs: 5_000 });
+    await using connection = await connectMongo(server().urlOf('people'), { reachMs: 5_000 });
     const shared = { model: PEOPLE, key: KEY, budget: { documents: 50 } };
     const made = await refreshDataset({ ...shared, source: mongoReader(connection), out: directory.path });
     const expected = await refreshDataset({ ...shared, source: memory.source, out: other.path });
@@ -53,7 +50,7 @@ describeWith('mongodb', 'datasets of a MongoDB server', () => {
       .collection<{ _id: string }>('desks')
       .insertOne({ _id: 'd-odd', room: 7, colour: 'red' } as never);
     await client.db().collection('desks').createIndex({ personId: 1 });
-    await using connection = await connectMongo(server.urlOf('people'), { reachMs: 5_000 });
+    await using connection = await connectMongo(server().urlOf('people'), { reachMs: 5_000 });
     const reader = mongoReader(connection);
     const indexesOf = (collection: string) => reader.indexesOf(collection);
     const { drifts, sampled } = await findDrift({ source: reader, model: PEOPLE, sample: 1_000, indexesOf });
@@ -65,7 +62,7 @@ describeWith('mongodb', 'datasets of a MongoDB server', () => {
   });
 
   it('a drill loses the answer of a write that was made, and only that', async () => {
-    const { hostname, port } = new URL(server.url);
+    const { hostname, port } = new URL(server().url);
     await using proxy = await DrillProxy.start({ target: { host: hostname, port: Number(port) } });
     const url = `mongodb://127.0.0.1:${proxy.port}/drill?directConnection=true`;
     const options = { retryWrites: false, socketTimeoutMS: 300, serverSelectionTimeoutMS: 2_000 };

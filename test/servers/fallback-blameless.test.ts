@@ -1,11 +1,12 @@
-import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import { HoldfastError } from '../../src/errors.ts';
 import type { Collection } from '../../src/store/store.ts';
 import { createLogger } from '../../src/telemetry/logger.ts';
 import { eventually } from '../support/eventually.ts';
 import { openBench, Standstill, startReaders } from '../support/fallback-bench.ts';
 import { describeWith } from '../support/servers/describe-with.ts';
-import { type MongoServer, startMongo } from '../support/servers/mongo.ts';
+import { startMongo } from '../support/servers/mongo.ts';
+import { shared } from '../support/servers/shared.ts';
 
 /** What came of a call: its error as a caller sees it. */
 async function errorOf(call: Promise<unknown>): Promise<unknown> {
@@ -35,16 +36,12 @@ const PATIENT = { fallback: { deadlineMs: { read: 5_000, write: 5_000 } } };
 
 /** What a database that is well is not blamed for. Rows are those of the table of faults in SPEC.md. */
 describeWith('mongodb', 'Fallback of a MongoDB server that is well', () => {
-  let server: MongoServer;
-  beforeAll(async () => {
-    server = await startMongo();
-  }, 60_000);
-  afterAll(() => server[Symbol.asyncDispose]());
+  const server = shared(startMongo);
 
   it.each([11_000, 121, 2, 9, 14, 40, 66])(
     'row 8: code %i of the server comes back as it does without the fallback, which answers nothing',
     async (code) => {
-      await using bench = await openBench(server);
+      await using bench = await openBench(server());
       bench.proxy.set({ kind: 'ERROR', code, commands: ['find', 'insert', 'update'] });
       const calls: ((collection: Collection) => Promise<unknown>)[] = [
         (collection) => collection.find({}).toArray(),
@@ -68,7 +65,7 @@ describeWith('mongodb', 'Fallback of a MongoDB server that is well', () => {
     ['a filter with a null byte', (things) => things.findOne({ 'a\0b': 1 })],
     ['a filter with no such operator', (things) => things.findOne({ n: { $nope: 1 } })],
   ])('row 8: %s is refused as it is without the fallback, which answers nothing', async (_what, call) => {
-    await using bench = await openBench(server);
+    await using bench = await openBench(server());
     const error = await errorOf(call(bench.things()));
     expect(error).toEqual(await errorOf(call(bench.store.collection('things'))));
     expect(bench.fallback.status([])).toMatchObject({ state: 'CLOSED', incidents: [] });
@@ -77,7 +74,7 @@ describeWith('mongodb', 'Fallback of a MongoDB server that is well', () => {
   it('row 8: 10,000 duplicate keys, failed validations and bad queries in a row never open anything', {
     timeout: 300_000,
   }, async () => {
-    await using bench = await openBench(server, PATIENT);
+    await using bench = await openBench(server(), PATIENT);
     const codes = new Set<unknown>();
     let n = 0;
     const count = (call: () => Promise<unknown>) => async () => {
@@ -114,7 +111,7 @@ describeWith('mongodb', 'Fallback of a MongoDB server that is well', () => {
         level: 'error',
         destination: { write: (line: string) => void lines.push(line) },
       });
-      await using bench = await openBench(server, { fallback: { logger } });
+      await using bench = await openBench(server(), { fallback: { logger } });
       bench.proxy.set({ kind: 'ERROR', code, commands: ['find', 'insert'] });
       for (let times = 0; times < 5; times++) {
         await expect(bench.read()).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
@@ -132,7 +129,7 @@ describeWith('mongodb', 'Fallback of a MongoDB server that is well', () => {
   );
 
   it('row 10: overload: each call is tried once, and what the server does not take the copy answers at once', async () => {
-    await using bench = await openBench(server, PATIENT);
+    await using bench = await openBench(server(), PATIENT);
     // Of 400 calls the server takes half.
     const label = { code: 462, labels: ['SystemOverloadedError', 'RetryableError'] };
     bench.proxy.set({ kind: 'ERROR', ...label, commands: ['find'], times: 200 });
@@ -147,7 +144,7 @@ describeWith('mongodb', 'Fallback of a MongoDB server that is well', () => {
   });
 
   it('row 10: no free connection: nobody waits longer than the deadline, and nothing is tried twice', async () => {
-    await using bench = await openBench(server, { connection: { poolSize: 2 } });
+    await using bench = await openBench(server(), { connection: { poolSize: 2 } });
     await bench.read();
     using standstill = new Standstill();
     bench.proxy.set({ kind: 'DELAY', delayMs: 300, commands: ['find'] });
@@ -158,7 +155,7 @@ describeWith('mongodb', 'Fallback of a MongoDB server that is well', () => {
   });
 
   it('row 14: this process stands still for two seconds with calls under way: nothing opens', async () => {
-    await using bench = await openBench(server, { fallback: { deadlineMs: { read: 1_500 } } });
+    await using bench = await openBench(server(), { fallback: { deadlineMs: { read: 1_500 } } });
     const readers = startReaders(bench, 20);
     await eventually('the database answers', () => readers.reads.length > 200);
     bench.proxy.set({ kind: 'DELAY', delayMs: 50, commands: ['find'] });
@@ -171,7 +168,7 @@ describeWith('mongodb', 'Fallback of a MongoDB server that is well', () => {
   });
 
   it.each([3_600_000, -3_600_000])('row 14: the clock jumps by %i ms: nothing opens', async (jumpMs) => {
-    await using bench = await openBench(server, PATIENT);
+    await using bench = await openBench(server(), PATIENT);
     const readers = startReaders(bench, 10);
     await eventually('the database answers', () => readers.reads.length > 100);
     vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + jumpMs });

@@ -1,10 +1,11 @@
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import type { Fault } from '../../src/fallback/drill/fault.ts';
 import { connectMongo } from '../../src/store/mongo-connection.ts';
 import { eventually } from '../support/eventually.ts';
 import { type FallbackBench, openBench, quantile, Standstill, startReaders } from '../support/fallback-bench.ts';
 import { describeWith } from '../support/servers/describe-with.ts';
-import { type MongoServer, startMongo } from '../support/servers/mongo.ts';
+import { startMongo } from '../support/servers/mongo.ts';
+import { shared } from '../support/servers/shared.ts';
 
 const READERS = 50;
 const KEY = { key: '0'.repeat(32), digest: 'args' };
@@ -24,14 +25,10 @@ function back(bench: FallbackBench): Promise<number> {
 
 /** What is on the way to a server. Rows are those of the table of faults in SPEC.md. */
 describeWith('mongodb', 'Fallback of a MongoDB server that cannot be reached well', () => {
-  let server: MongoServer;
-  beforeAll(async () => {
-    server = await startMongo();
-  }, 60_000);
-  afterAll(() => server[Symbol.asyncDispose]());
+  const server = shared(startMongo);
 
   it('row 4: operations hang and the heartbeat is well: nobody waits longer than the deadline, and only who is under way', async () => {
-    await using bench = await openBench(server);
+    await using bench = await openBench(server());
     const readers = startReaders(bench, READERS);
     await eventually('the database answers', () => readers.reads.length > 500);
     using standstill = new Standstill();
@@ -51,7 +48,7 @@ describeWith('mongodb', 'Fallback of a MongoDB server that cannot be reached wel
   });
 
   it('row 5: a connection reset in the middle of an answer: the read comes from the copy within 50 ms', async () => {
-    await using bench = await openBench(server);
+    await using bench = await openBench(server());
     using standstill = new Standstill();
     const times: number[] = [];
     const connects: number[] = [];
@@ -71,7 +68,7 @@ describeWith('mongodb', 'Fallback of a MongoDB server that cannot be reached wel
   });
 
   it('row 5: a write whose answer never comes: its outcome is not known, and by its key it is there once', async () => {
-    await using bench = await openBench(server);
+    await using bench = await openBench(server());
     const insert = () => bench.things().insertOne({ _id: 'new', name: 'new' }, { idempotency: KEY });
     bench.proxy.set({ kind: 'HANG_AFTER', commands: ['insert'], collections: ['things'] });
     await expect(insert()).rejects.toMatchObject({ code: 'WRITE_OUTCOME_UNKNOWN' });
@@ -82,7 +79,7 @@ describeWith('mongodb', 'Fallback of a MongoDB server that cannot be reached wel
   });
 
   it('row 5: a write whose connection is reset after it was sent: it is looked up, and there once', async () => {
-    await using bench = await openBench(server);
+    await using bench = await openBench(server());
     const insert = () => bench.things().insertOne({ _id: 'new', name: 'new' }, { idempotency: KEY });
     bench.proxy.set({ kind: 'RESET', commands: ['insert'], collections: ['things'], times: 1 });
     const first = await insert().catch(({ code }) => ({ code }));
@@ -94,7 +91,7 @@ describeWith('mongodb', 'Fallback of a MongoDB server that cannot be reached wel
   it.each([5_000, 12_000])(
     'row 6: an election of %i ms: reads go on, writes are refused within their deadline, and it is back a second after',
     async (lastsMs) => {
-      await using bench = await openBench(server);
+      await using bench = await openBench(server());
       const readers = startReaders(bench, 5, 20);
       await eventually('the database answers', () => readers.reads.length > 20);
       using standstill = new Standstill();
@@ -131,7 +128,7 @@ describeWith('mongodb', 'Fallback of a MongoDB server that cannot be reached wel
   it.each([10_107, 13_435, 13_436, 189, 91, 11_600, 11_602])(
     'row 7: code %i, not the primary or on its way out: reads come from the copy, writes are refused',
     async (code) => {
-      await using bench = await openBench(server);
+      await using bench = await openBench(server());
       bench.proxy.set({ kind: 'ERROR', code });
       for (let reads = 0; reads < 3; reads++) expect((await bench.read()).source).toBe('LIVE');
       await eventually('it is found out', () => bench.state === 'OPEN');
@@ -154,7 +151,7 @@ describeWith('mongodb', 'Fallback of a MongoDB server that cannot be reached wel
     ['one answer in a hundred stalls', { kind: 'HANG_AFTER', times: 1 }],
     ['answers drip', { kind: 'DRIP', delayMs: 5, commands: ['find'] }],
   ])('row 11: %s: p99 stays below twice the deadline, and no read fails', async (_what, fault) => {
-    await using bench = await openBench(server);
+    await using bench = await openBench(server());
     const readers = startReaders(bench, 10, 5);
     const { reads } = readers;
     await eventually('the database answers', () => reads.length > 200);
@@ -176,7 +173,7 @@ describeWith('mongodb', 'Fallback of a MongoDB server that cannot be reached wel
 
   it('row 12: one collection of 200 hangs: the other 199 stay on the database, and it alone comes from the copy', async () => {
     const collections = Array.from({ length: 200 }, (_, number) => `c${number}`);
-    await using bench = await openBench(server, { collections, fallback: { deadlineMs: { read: 1_000 } } });
+    await using bench = await openBench(server(), { collections, fallback: { deadlineMs: { read: 1_000 } } });
     using standstill = new Standstill();
     bench.proxy.set({ kind: 'HANG_BEFORE', collections: ['c7'], commands: ['find', 'aggregate'] });
     const others = collections.filter((name) => name !== 'c7');
@@ -199,7 +196,7 @@ describeWith('mongodb', 'Fallback of a MongoDB server that cannot be reached wel
     // A turn of 200 ms stands for one of a second: what is measured in seconds is a fifth too.
     const breaker = { calmMs: 1_000, holdMs: 2_000, probeMs: 20, maxProbeMs: 90, goodProbeMs: 10 };
     const changes: number[] = [];
-    await using bench = await openBench(server, { fallback: { breaker } });
+    await using bench = await openBench(server(), { fallback: { breaker } });
     const acknowledged: string[] = [];
     let going = true;
     let state = 'CLOSED';

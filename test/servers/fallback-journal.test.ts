@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { MongoClient } from 'mongodb';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { loadConfig } from '../../src/config.ts';
 import { DrillProxy } from '../../src/fallback/drill/proxy.ts';
 import { createGateway } from '../../src/gateway.ts';
@@ -14,6 +14,7 @@ import { databaseName } from '../support/mongo-store.ts';
 import { seededRandom } from '../support/random.ts';
 import { describeWith } from '../support/servers/describe-with.ts';
 import { type MongoServer, startMongo } from '../support/servers/mongo.ts';
+import { shared } from '../support/servers/shared.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
 
 const SCHEMA = `
@@ -110,14 +111,10 @@ describeWith(
   'mongodb',
   'The journal of a primary on MongoDB',
   () => {
-    let server: MongoServer;
-    beforeAll(async () => {
-      server = await startMongo();
-    }, 60_000);
-    afterAll(() => server[Symbol.asyncDispose]());
+    const server = shared(startMongo);
 
     it('keeps writes while the database is away, shows them to their writer, and brings them there', async () => {
-      await using bench = await setUp(server);
+      await using bench = await setUp(server());
       await bench.write(CREATE, { i: { id: 'a', name: 'Ada', n: 1 } });
       await bench.copied(1);
       bench.refuse();
@@ -161,7 +158,7 @@ describeWith(
     });
 
     it('row 5: applies a write once whose answer was lost', async () => {
-      await using bench = await setUp(server);
+      await using bench = await setUp(server());
       await bench.write(CREATE, { i: { id: 'a', n: 0 } });
       await bench.copied(1);
       // The server does the first and nobody hears of it; then it hangs.
@@ -178,7 +175,7 @@ describeWith(
     });
 
     it('does not say of a document that it is not there because its copy does not have it', async () => {
-      await using bench = await setUp(server);
+      await using bench = await setUp(server());
       await bench.write(CREATE, { i: { id: 'a', n: 0 } });
       await bench.copied(1);
       bench.refuse();
@@ -190,7 +187,7 @@ describeWith(
     });
 
     it('names the key of a write without one whose outcome is not known, and answers under it', async () => {
-      await using bench = await setUp(server);
+      await using bench = await setUp(server());
       bench.proxy.set({ kind: 'HANG_BEFORE', commands: ['insert'] });
       const create = 'mutation{createPlain(input:{}){outcome plain{id}}}';
       const { errors } = await bench.write(create, {});
@@ -205,7 +202,7 @@ describeWith(
     });
 
     it('row 6: journals within its deadline while the database is away, and is back on it after', async () => {
-      await using bench = await setUp(server);
+      await using bench = await setUp(server());
       await bench.write(CREATE, { i: { id: 'a', n: 0 } });
       await bench.copied(1);
       for (const fault of [bench.refuse, bench.hang]) {
@@ -219,7 +216,7 @@ describeWith(
     });
 
     it('row 13: loses no write while the database comes and goes', async () => {
-      await using bench = await setUp(server);
+      await using bench = await setUp(server());
       await bench.write(CREATE, { i: { id: 'a', n: 0 } });
       await bench.copied(1);
       let acknowledged = 0;
@@ -237,7 +234,7 @@ describeWith(
     });
 
     it('row 16: refuses with JOURNAL_FULL what it cannot keep, and goes on reading', async () => {
-      await using bench = await setUp(server, { HOLDFAST_JOURNAL_MAX_ENTRIES: '2' });
+      await using bench = await setUp(server(), { HOLDFAST_JOURNAL_MAX_ENTRIES: '2' });
       await bench.write(CREATE, { i: { id: 'a', n: 0 } });
       await bench.copied(1);
       bench.refuse();
@@ -258,7 +255,7 @@ describeWith(
     });
 
     it('row 17: replays beside foreign writes as an oracle would, and loses none of what does not go together', async () => {
-      await using bench = await setUp(server);
+      await using bench = await setUp(server());
       const random = seededRandom(17);
       const ids = Array.from({ length: 12 }, (_, i) => `d${i}`);
       for (const id of ids) await bench.write(CREATE, { i: { id, n: 0 } });
@@ -293,7 +290,7 @@ describeWith(
     });
 
     it('row 18: goes on with its replay after an outage in the middle of it', async () => {
-      await using bench = await setUp(server);
+      await using bench = await setUp(server());
       await bench.write(CREATE, { i: { id: 'a', n: 0 } });
       await bench.copied(1);
       bench.refuse();
@@ -309,7 +306,7 @@ describeWith(
     });
 
     it('lists, replays and gives up entries by command', async () => {
-      await using bench = await setUp(server);
+      await using bench = await setUp(server());
       await bench.write(CREATE, { i: { id: 'a', n: 0 } });
       await bench.copied(1);
       bench.refuse();

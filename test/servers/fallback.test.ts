@@ -1,6 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { resolveConfig } from '../../src/config.ts';
 import { DrillProxy } from '../../src/fallback/drill/proxy.ts';
 import { createGateway, type Gateway } from '../../src/gateway.ts';
@@ -10,7 +10,8 @@ import { post } from '../support/graphql.ts';
 import { databaseName } from '../support/mongo-store.ts';
 import { create, names, THING } from '../support/nodes.ts';
 import { describeWith } from '../support/servers/describe-with.ts';
-import { type MongoServer, startMongo } from '../support/servers/mongo.ts';
+import { startMongo } from '../support/servers/mongo.ts';
+import { shared } from '../support/servers/shared.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
 
 const READERS = 50;
@@ -20,18 +21,14 @@ describeWith(
   'mongodb',
   'Fallback of a MongoDB server',
   () => {
-    let server: MongoServer;
-    beforeAll(async () => {
-      server = await startMongo();
-    }, 60_000);
-    afterAll(() => server[Symbol.asyncDispose]());
+    const server = shared(startMongo);
 
     it('row 1: gone at the start: the gateway is ready within 500 ms, and answers from its copy', async () => {
       await using directory = await temporaryDirectory();
       const schema = join(directory.path, 'schema');
       await mkdir(schema);
       await writeFile(join(schema, 'thing.graphql'), THING);
-      await using proxy = await DrillProxy.start({ target: { host: '127.0.0.1', port: server.port } });
+      await using proxy = await DrillProxy.start({ target: { host: '127.0.0.1', port: server().port } });
       const data = join(directory.path, 'data');
       const url = `mongodb://127.0.0.1:${proxy.port}/${databaseName()}`;
       const ports = { port: 0, opsPort: 0 };
@@ -58,12 +55,12 @@ describeWith(
     });
 
     it.each([
-      ['row 2: killed', 150, () => server.kill(), () => server.restart()],
-      ['row 3: suspended', 450, () => server.suspend(), () => server.resume()],
+      ['row 2: killed', 150, () => server().kill(), () => server().restart()],
+      ['row 3: suspended', 450, () => server().suspend(), () => server().resume()],
     ])(
       '%s under 50 readers: no read fails, none takes longer than %i ms, and it is gone back to',
       async (what, worstMs, end, begin) => {
-        await using bench = await openBench(server);
+        await using bench = await openBench(server());
         const readers = startReaders(bench, READERS);
         const { reads } = readers;
         await eventually('the database answers', () => reads.length > 500);
@@ -109,13 +106,13 @@ describeWith(
     );
 
     it('says of a write that was sent to a server that hangs that its outcome is not known', async () => {
-      await using bench = await openBench(server);
-      await server.suspend();
+      await using bench = await openBench(server());
+      await server().suspend();
       try {
         const write = bench.things().insertOne({ _id: 'x' });
         await expect(write).rejects.toMatchObject({ code: 'WRITE_OUTCOME_UNKNOWN' });
       } finally {
-        await server.resume();
+        await server().resume();
       }
       await eventually('it is back', () => bench.state === 'CLOSED');
     });

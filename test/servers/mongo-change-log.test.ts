@@ -1,5 +1,5 @@
 import { MongoClient } from 'mongodb';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { EntryBatch } from '../../src/changelog/log-following.ts';
 import { MongoChangeLog } from '../../src/changelog/mongo-change-log.ts';
 import { MongoLogStorage } from '../../src/changelog/mongo-log-storage.ts';
@@ -9,7 +9,8 @@ import { eventually } from '../support/eventually.ts';
 import { keyed, type MongoLogs, mongoClient, mongoLogs } from '../support/mongo-log.ts';
 import { seededRandom } from '../support/random.ts';
 import { describeWith } from '../support/servers/describe-with.ts';
-import { type MongoServer, startMongo } from '../support/servers/mongo.ts';
+import { startMongo } from '../support/servers/mongo.ts';
+import { shared } from '../support/servers/shared.ts';
 
 const ALL = { maxChanges: 100_000, maxBytes: 1e9 };
 
@@ -62,14 +63,10 @@ function expectOutcomes(entries: readonly LogEntry[], sent: readonly Sent[]): vo
 }
 
 describeWith('mongodb', 'the change log on MongoDB', ({ killable }) => {
-  let server: MongoServer;
-  beforeAll(async () => {
-    server = await startMongo();
-  });
-  afterAll(() => server[Symbol.asyncDispose]());
+  const server = shared(startMongo);
 
   async function open(): Promise<ChangeLogFixture> {
-    const logs = await mongoLogs(server.url);
+    const logs = await mongoLogs(server().url);
     const patient = { commandMs: 20_000, appendMs: 60_000, keepMs: 0 };
     const fixture = {
       log: await logs.open(patient),
@@ -86,10 +83,10 @@ describeWith('mongodb', 'the change log on MongoDB', ({ killable }) => {
   changeLogContract('MongoChangeLog', open);
 
   it('believes what others appended only when it outlives a crash of the server', async () => {
-    await using logs = await mongoLogs(server.url);
+    await using logs = await mongoLogs(server().url);
     const log = await logs.open();
     await log.append([keyed(changeOf(1)), keyed(changeOf(2))]);
-    await using client = new MongoClient(server.url, { monitorCommands: true });
+    await using client = new MongoClient(server().url, { monitorCommands: true });
     const database = client.db(logs.database.databaseName);
     const storage = new MongoLogStorage({ database, timeoutMs: 20_000, newLogId: 'b'.repeat(32) });
     await storage.prepare();
@@ -117,7 +114,7 @@ describeWith('mongodb', 'the change log on MongoDB', ({ killable }) => {
 
   describe('of several primaries', () => {
     it('has one identity, whoever opens it first', async () => {
-      await using logs = await mongoLogs(server.url);
+      await using logs = await mongoLogs(server().url);
       const opened = await Promise.all([logs.open(), logs.open(), logs.open(), logs.open()]);
       expect(new Set(opened.map(({ logId }) => logId)).size).toBe(1);
     });
@@ -125,7 +122,7 @@ describeWith('mongodb', 'the change log on MongoDB', ({ killable }) => {
     it.each([2, 4])(
       'is dense and chained when %i append at the same time, each change once and in its own order',
       async (count) => {
-        await using logs = await mongoLogs(server.url);
+        await using logs = await mongoLogs(server().url);
         const opened = await Promise.all(Array.from({ length: count }, () => logs.open()));
         const batches = opened.map((log) => {
           const seen: EntryBatch[] = [];
@@ -162,7 +159,7 @@ describeWith('mongodb', 'the change log on MongoDB', ({ killable }) => {
     );
 
     it('takes a change once that two append, and gives both the same entry', async () => {
-      await using logs = await mongoLogs(server.url);
+      await using logs = await mongoLogs(server().url);
       const [one, other] = await Promise.all([logs.open(), logs.open()]);
       const change = keyed({ ...changeOf(1), key: 'a'.repeat(32) });
       const [[first], [second]] = await Promise.all([one.append([change]), other.append([change])]);
@@ -172,7 +169,7 @@ describeWith('mongodb', 'the change log on MongoDB', ({ killable }) => {
     });
 
     it('refuses a key that another document was written under, and takes the rest of the call', async () => {
-      await using logs = await mongoLogs(server.url);
+      await using logs = await mongoLogs(server().url);
       const log = await logs.open();
       const key = 'b'.repeat(32);
       await log.append([keyed({ ...changeOf(1), key })]);
@@ -189,7 +186,7 @@ describeWith('mongodb', 'the change log on MongoDB', ({ killable }) => {
     });
 
     it('is followed without an append, at the latest after a while, at once when somebody rings', async () => {
-      await using logs = await mongoLogs(server.url);
+      await using logs = await mongoLogs(server().url);
       const [writer, polling, rung] = await Promise.all([logs.open(), logs.open(), logs.open({ tailMs: 1e9 })]);
       const heads: number[] = [];
       polling.onAdvance(() => heads.push(polling.head().sequence));
@@ -203,7 +200,7 @@ describeWith('mongodb', 'the change log on MongoDB', ({ killable }) => {
     });
 
     it('follows a new epoch that another one began', async () => {
-      await using logs = await mongoLogs(server.url);
+      await using logs = await mongoLogs(server().url);
       const log = await logs.open();
       const [first] = await log.append([keyed(changeOf(1))]);
       const nothing = { operation: 'EPOCH', collection: '', id: '', version: 0, before: null, after: null } as const;
@@ -226,7 +223,7 @@ describeWith('mongodb', 'the change log on MongoDB', ({ killable }) => {
   });
 
   it('keeps the largest image there is, and removes it with its entry', async () => {
-    await using logs = await mongoLogs(server.url);
+    await using logs = await mongoLogs(server().url);
     const log = await logs.open({ commandMs: 20_000, appendMs: 60_000 });
     const image = `"é${'x'.repeat(16 * 1024 * 1024 - 4)}"`;
     const sent = [keyed({ ...changeOf(1), image }), keyed(changeOf(2, 7 * 1024 * 1024)), keyed(changeOf(3))];
@@ -247,7 +244,7 @@ describeWith('mongodb', 'the change log on MongoDB', ({ killable }) => {
     it.each(STEPS.flatMap((step) => [[step, 'before'] as const, [step, 'after'] as const]))(
       'at %s, %s it is done, the next one finishes it and no key is lost',
       async (step, when) => {
-        await using logs = await mongoLogs(server.url);
+        await using logs = await mongoLogs(server().url);
         const log = await logs.open();
         const key = (number: number) => number.toString(16).padStart(32, '0');
         await log.append([1, 2, 3, 4].map((number) => keyed({ ...changeOf(number), key: key(number) })));
@@ -283,7 +280,7 @@ describeWith('mongodb', 'the change log on MongoDB', ({ killable }) => {
   });
 
   it('tells a reader elsewhere that entries were trimmed', async () => {
-    await using logs = await mongoLogs(server.url);
+    await using logs = await mongoLogs(server().url);
     const log = await logs.open();
     await log.append([1, 2, 3].map((number) => keyed(changeOf(number))));
     const reader = await logs.open();
@@ -293,7 +290,7 @@ describeWith('mongodb', 'the change log on MongoDB', ({ killable }) => {
   });
 
   it('does not take what was put below the floor for an entry', async () => {
-    await using logs = await mongoLogs(server.url);
+    await using logs = await mongoLogs(server().url);
     const log = await logs.open();
     await log.append([1, 2, 3].map((number) => keyed(changeOf(number))));
     await log.trim(3);
@@ -311,7 +308,7 @@ describeWith('mongodb', 'the change log on MongoDB', ({ killable }) => {
   });
 
   it('becomes another history when the database was restored to an older state', async () => {
-    await using logs = await mongoLogs(server.url);
+    await using logs = await mongoLogs(server().url);
     const log = await logs.open({ appendMs: 20_000 });
     await log.append([1, 2, 3].map((number) => keyed(changeOf(number))));
     let advanced = 0;
@@ -324,7 +321,7 @@ describeWith('mongodb', 'the change log on MongoDB', ({ killable }) => {
   });
 
   it('is not opened when its newest entries do not continue each other', async () => {
-    await using logs = await mongoLogs(server.url);
+    await using logs = await mongoLogs(server().url);
     const log = await logs.open();
     await log.append([1, 2, 3].map((number) => keyed(changeOf(number))));
     await logs.database.collection<{ _id: number }>('holdfast_log').updateOne({ _id: 2 }, { $set: { at: 1 } });

@@ -1,21 +1,18 @@
 import { type MongoBulkWriteError, MongoNetworkError, MongoNotConnectedError } from 'mongodb';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { LogEntry } from '../../src/model/change.ts';
 import { documentHash } from '../../src/model/change.ts';
 import { MongoSweeper } from '../../src/store/mongo-sweeper.ts';
 import { entriesOf, indexed, keyOf, PLAIN, refusalOf } from '../contract/store/fixture.ts';
 import { databaseName, type MongoNode, openMongoNode } from '../support/mongo-store.ts';
 import { describeWith } from '../support/servers/describe-with.ts';
-import { type MongoServer, startMongo } from '../support/servers/mongo.ts';
+import { startMongo } from '../support/servers/mongo.ts';
+import { shared } from '../support/servers/shared.ts';
 
 class Crash extends Error {}
 
 describeWith('mongodb', 'MongoStore with writers that die', () => {
-  let server: MongoServer;
-  beforeAll(async () => {
-    server = await startMongo();
-  }, 60_000);
-  afterAll(() => server[Symbol.asyncDispose]());
+  const server = shared(startMongo);
 
   /** A primary that dies at its `nth` arrival at a step; clearing is left to others. */
   async function dying(url: string, step: string, nth = 1): Promise<MongoNode> {
@@ -74,7 +71,7 @@ describeWith('mongodb', 'MongoStore with writers that die', () => {
       })) {
         for (const helper of ['the sweeper', 'the repetition'] as const) {
           it(`${helper} finishes the ${name}: once, with the answer it would have had`, async () => {
-            const url = server.urlOf(databaseName());
+            const url = server().urlOf(databaseName());
             await using node = await openMongoNode(url, PLAIN);
             await node.store.collection('people').insertOne({ _id: 'a', n: 1 });
             {
@@ -99,7 +96,7 @@ describeWith('mongodb', 'MongoStore with writers that die', () => {
 
   for (const step of ['bulk.afterRead', 'bulk.afterWrite', 'bulk.afterAppend']) {
     it(`goes on with bulk writes whose writer died at ${step}`, async () => {
-      const url = server.urlOf(databaseName());
+      const url = server().urlOf(databaseName());
       await using node = await openMongoNode(url, PLAIN);
       const documents = Array.from({ length: 30 }, (_, index) => ({ _id: `id${index}`, n: 0 }));
       const idempotency = documents.map(({ _id }) => keyOf(_id));
@@ -122,7 +119,7 @@ describeWith('mongodb', 'MongoStore with writers that die', () => {
 
   it('knows documents of a bulk insert as its own, whichever of their unique indexes refuses them again', async () => {
     const specs = indexed({ uniqueName: ['name'] });
-    const url = server.urlOf(databaseName());
+    const url = server().urlOf(databaseName());
     await using node = await openMongoNode(url, specs);
     const documents = [
       { _id: 'a', name: 'a' },
@@ -152,7 +149,7 @@ describeWith('mongodb', 'MongoStore with writers that die', () => {
   });
 
   it('lets four primaries change the same documents, each change once', async () => {
-    const url = server.urlOf(databaseName());
+    const url = server().urlOf(databaseName());
     const nodes = await Promise.all(Array.from({ length: 4 }, () => openMongoNode(url, PLAIN)));
     const [first] = nodes as [MongoNode];
     await first.store.collection('people').insertMany([
@@ -179,7 +176,7 @@ describeWith('mongodb', 'MongoStore with writers that die', () => {
   });
 
   it('finds out what became of a write whose answer was lost, and makes it once', async () => {
-    const url = server.urlOf(databaseName());
+    const url = server().urlOf(databaseName());
     await using node = await openMongoNode(url, PLAIN);
     const collection = node.store.collection('people');
     await collection.insertOne({ _id: 'a', n: 0 });
@@ -205,7 +202,7 @@ describeWith('mongodb', 'MongoStore with writers that die', () => {
   });
 
   it('does not say that nothing was written when a bulk write ends half-way', async () => {
-    const url = server.urlOf(databaseName());
+    const url = server().urlOf(databaseName());
     await using node = await openMongoNode(url, PLAIN, { clearMs: 3_600_000 });
     const collection = node.store.collection('people');
     await collection.insertMany(Array.from({ length: 501 }, (_, n) => ({ _id: n, n: 0 })));
@@ -228,7 +225,7 @@ describeWith('mongodb', 'MongoStore with writers that die', () => {
   });
 
   it('gives up on a document that others change each time, and says that it may be tried again', async () => {
-    const url = server.urlOf(databaseName());
+    const url = server().urlOf(databaseName());
     await using rival = await openMongoNode(url, PLAIN);
     await rival.store.collection('people').insertOne({ _id: 'a', n: 0 });
     await using node = await openMongoNode(url, PLAIN);
@@ -248,7 +245,7 @@ describeWith('mongodb', 'MongoStore with writers that die', () => {
   });
 
   it('decides nothing anew for whoever has given up, and may have been refused elsewhere since', async () => {
-    const url = server.urlOf(databaseName());
+    const url = server().urlOf(databaseName());
     await using rival = await openMongoNode(url, PLAIN);
     const seats = rival.store.collection('people');
     await seats.insertOne({ _id: 'seat' });

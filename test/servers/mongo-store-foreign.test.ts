@@ -1,5 +1,5 @@
 import { Double, Int32, Long, ObjectId } from 'bson';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { documentHash, type LogEntry } from '../../src/model/change.ts';
 import { type Document, encodeDocument } from '../../src/model/document.ts';
 import { MongoRows } from '../../src/store/mongo-rows.ts';
@@ -8,14 +8,11 @@ import { MongoSweeper } from '../../src/store/mongo-sweeper.ts';
 import { entriesOf, indexed, PLAIN, refusalOf } from '../contract/store/fixture.ts';
 import { databaseName, type MongoNode, openMongoNode } from '../support/mongo-store.ts';
 import { describeWith } from '../support/servers/describe-with.ts';
-import { type MongoServer, startMongo } from '../support/servers/mongo.ts';
+import { startMongo } from '../support/servers/mongo.ts';
+import { shared } from '../support/servers/shared.ts';
 
 describeWith('mongodb', 'MongoStore beside other writers', () => {
-  let server: MongoServer;
-  beforeAll(async () => {
-    server = await startMongo();
-  }, 60_000);
-  afterAll(() => server[Symbol.asyncDispose]());
+  const server = shared(startMongo);
 
   const people = (node: MongoNode) => node.store.collection('people');
   const raw = (node: MongoNode) => node.store.table('people').raw;
@@ -47,7 +44,7 @@ describeWith('mongodb', 'MongoStore beside other writers', () => {
   }
 
   it('takes a collection with data as it is, and writes only what is touched', async () => {
-    const url = server.urlOf(databaseName());
+    const url = server().urlOf(databaseName());
     await using node = await openMongoNode(url, PLAIN);
     const _id = new ObjectId();
     await raw(node).insertMany([
@@ -70,7 +67,7 @@ describeWith('mongodb', 'MongoStore beside other writers', () => {
   });
 
   it('keeps what another writer does to other fields', async () => {
-    const url = server.urlOf(databaseName());
+    const url = server().urlOf(databaseName());
     await using node = await openMongoNode(url, PLAIN);
     await people(node).insertOne({ _id: 'a', ours: 1, theirs: 1 });
     const update = raw(node).updateOne.bind(raw(node));
@@ -84,7 +81,7 @@ describeWith('mongodb', 'MongoStore beside other writers', () => {
   });
 
   it('captures foreign inserts, updates and deletions once, by whichever of two primaries', async () => {
-    const url = server.urlOf(databaseName());
+    const url = server().urlOf(databaseName());
     await using one = await openMongoNode(url, PLAIN);
     await using two = await openMongoNode(url, PLAIN);
     const first = [
@@ -131,7 +128,7 @@ describeWith('mongodb', 'MongoStore beside other writers', () => {
   });
 
   it('hides its own field, and refuses to be asked about it', async () => {
-    const url = server.urlOf(databaseName());
+    const url = server().urlOf(databaseName());
     await using node = await openMongoNode(url, PLAIN);
     await people(node).insertOne({ _id: 'a', n: 1 });
     for (const work of [
@@ -158,7 +155,7 @@ describeWith('mongodb', 'MongoStore beside other writers', () => {
   });
 
   it('stores no null in a unique field, at any depth', async () => {
-    const url = server.urlOf(databaseName());
+    const url = server().urlOf(databaseName());
     await using node = await openMongoNode(url, indexed({ uniqueEmail: ['email'], uniqueCode: ['inner.code'] }));
     const { document } = await people(node).insertOne({
       _id: 1,
@@ -175,7 +172,7 @@ describeWith('mongodb', 'MongoStore beside other writers', () => {
   });
 
   it('pages through ids of all types, and helps what is pending into the log first', async () => {
-    const url = server.urlOf(databaseName());
+    const url = server().urlOf(databaseName());
     await using node = await openMongoNode(url, PLAIN);
     const ids = [1, Long.fromNumber(2), 2.5, 'a', 'b', new ObjectId(), true, new Date(0)];
     await raw(node).insertMany(ids.map((_id) => ({ _id })) as never[]);
@@ -206,7 +203,7 @@ describeWith('mongodb', 'MongoStore beside other writers', () => {
   });
 
   it('forgets tombstones when their entries have left the log, not before', async () => {
-    const url = server.urlOf(databaseName());
+    const url = server().urlOf(databaseName());
     await using node = await openMongoNode(url, PLAIN, { clock: () => Date.now() - 7_200_000 });
     await people(node).insertMany([{ _id: 1 }, { _id: 2 }, { _id: 3 }]);
     await people(node).deleteOne({ _id: 1 });

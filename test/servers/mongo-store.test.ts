@@ -1,15 +1,11 @@
-import { afterAll, beforeAll } from 'vitest';
 import { storeContract } from '../contract/store.ts';
 import { openMongoStore } from '../support/mongo-store.ts';
 import { describeWith } from '../support/servers/describe-with.ts';
-import { type MongoServer, startMongo } from '../support/servers/mongo.ts';
+import { startMongo } from '../support/servers/mongo.ts';
+import { shared } from '../support/servers/shared.ts';
 
 describeWith('mongodb', 'MongoStore', () => {
-  let server: MongoServer;
-  beforeAll(async () => {
-    server = await startMongo();
-  }, 60_000);
-  afterAll(() => server[Symbol.asyncDispose]());
+  const server = shared(startMongo);
 
-  storeContract('the contract of stores', (collections) => openMongoStore((name) => server.urlOf(name), collections));
+  storeContract('the contract of stores', (collections) => openMongoStore((name) => server().urlOf(name), collections));
 });

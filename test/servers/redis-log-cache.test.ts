@@ -1,26 +1,23 @@
-import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import { beforeEach, expect, it } from 'vitest';
 import type { RedisLogCacheOptions } from '../../src/changelog/redis-log-cache.ts';
 import { GENESIS_CHAIN, type LogEntry } from '../../src/model/change.ts';
 import { chained, change } from '../support/entries.ts';
 import { eventually } from '../support/eventually.ts';
 import { history, MANY, openCache, openConnection, redisClient, STREAM } from '../support/redis.ts';
 import { describeWith } from '../support/servers/describe-with.ts';
-import { type RedisServer, startRedis } from '../support/servers/redis.ts';
+import { startRedis } from '../support/servers/redis.ts';
+import { shared } from '../support/servers/shared.ts';
 
 describeWith('redis', 'the copy of the change log in Redis', () => {
-  let server: RedisServer;
-  beforeAll(async () => {
-    server = await startRedis();
-  });
-  afterAll(() => server[Symbol.asyncDispose]());
+  const server = shared(startRedis);
   beforeEach(async () => {
-    using redis = redisClient(server.url);
+    using redis = redisClient(server().url);
     await redis.flushall();
   });
 
   /** A cache as a primary has it, with its connection. */
   async function open(options: Partial<RedisLogCacheOptions> = {}) {
-    const opened = await openConnection(server.url);
+    const opened = await openConnection(server().url);
     const cache = openCache(opened.connection, options);
     const close = async () => {
       await cache.close();
@@ -36,7 +33,7 @@ describeWith('redis', 'the copy of the change log in Redis', () => {
 
   /** Waits until the stream ends in this entry. */
   async function taken(entry: LogEntry | undefined): Promise<void> {
-    using redis = redisClient(server.url);
+    using redis = redisClient(server().url);
     await eventually(`change ${entry?.sequence} in Redis`, async () => {
       const [top] = await redis.xrevrange(STREAM, '+', '-', 'COUNT', 1);
       return top?.[0] === `${entry?.epoch}-${entry?.sequence}`;
@@ -170,7 +167,7 @@ describeWith('redis', 'the copy of the change log in Redis', () => {
     const entries = history(3_000, 700);
     for (let at = 0; at < entries.length; at += 20) cache.offer(entries.slice(at, at + 20));
     await taken(entries.at(-1));
-    using redis = redisClient(server.url);
+    using redis = redisClient(server().url);
     const bytes = (await redis.memory('USAGE', STREAM, 'SAMPLES', 0)) ?? 0;
     expect(bytes).toBeGreaterThan(150_000);
     expect(bytes).toBeLessThan(500_000);
@@ -257,7 +254,7 @@ describeWith('redis', 'the copy of the change log in Redis', () => {
     const entries = history(10);
     cache.offer(entries.slice(0, 5));
     await taken(entries[4]);
-    using redis = redisClient(server.url);
+    using redis = redisClient(server().url);
     await redis.xadd(STREAM, '1-6', 'changes', '[[6]]');
     await redis.xadd(STREAM, '1-7', 'other', 'field');
     await redis.xadd(STREAM, '1-8', 'changes', 'no JSON');
@@ -283,7 +280,7 @@ describeWith('redis', 'the copy of the change log in Redis', () => {
     await cache.close();
     cache.offer(history(5, 10, entries.at(-1)));
     expect(await cache.read(0, MANY)).toBeUndefined();
-    using redis = redisClient(server.url);
+    using redis = redisClient(server().url);
     expect((await redis.xrevrange(STREAM, '+', '-', 'COUNT', 1))[0]?.[0]).toBe('1-5');
     expect(entries[0]?.chain).not.toBe(GENESIS_CHAIN);
   });

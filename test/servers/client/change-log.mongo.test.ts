@@ -1,10 +1,11 @@
 import { type Collection, type Document, MongoClient as DriverClient } from 'mongodb';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { MongoClient, provenance } from '../../../src/fallback/index.ts';
 import { eventually } from '../../support/eventually.ts';
 import { databaseName } from '../../support/mongo-store.ts';
 import { describeWith } from '../../support/servers/describe-with.ts';
-import { type MongoServer, startMongo } from '../../support/servers/mongo.ts';
+import { startMongo } from '../../support/servers/mongo.ts';
+import { shared } from '../../support/servers/shared.ts';
 import { copied, isClosed, isOpen, setUp } from './bench.ts';
 import { READS, THINGS, type TriedCall, WRITES } from './calls.ts';
 
@@ -16,15 +17,11 @@ describeWith(
   'mongodb',
   'The client with a change log',
   () => {
-    let server: MongoServer;
-    beforeAll(async () => {
-      server = await startMongo();
-    }, 60_000);
-    afterAll(() => server[Symbol.asyncDispose]());
+    const server = shared(startMongo);
 
     it('answers as the driver does, and shows nothing of what it keeps in documents', async () => {
-      await using bench = await setUp(server, { deadlineMs: { read: 10_000, write: 10_000 } });
-      await using plain = new DriverClient(server.urlOf(databaseName()));
+      await using bench = await setUp(server(), { deadlineMs: { read: 10_000, write: 10_000 } });
+      await using plain = new DriverClient(server().urlOf(databaseName()));
       const theirs = plain.db().collection('things');
       await theirs.insertMany(THINGS.map((thing) => ({ ...thing })));
       const ours = bench.things;
@@ -45,7 +42,7 @@ describeWith(
     });
 
     it('answers with what was written last when the server is gone', async () => {
-      await using bench = await setUp(server);
+      await using bench = await setUp(server());
       const { client, things } = bench;
       // Two documents without a name cannot be there at once, nor two that were deleted.
       await bench.raw.createIndex({ name: 1 }, { unique: true });
@@ -59,7 +56,7 @@ describeWith(
       const sorted = { sort: { _id: 1 } } as const;
       const expected = await things.find({}, sorted).toArray();
       await copied(client);
-      await server.kill();
+      await server().kill();
       try {
         const found = await things.find({}, sorted).toArray();
         await isOpen(client);
@@ -68,7 +65,7 @@ describeWith(
         expect(await things.findOne({ _id: fresh.insertedId })).toEqual({ _id: fresh.insertedId, name: 'fresh' });
         await expect(things.insertOne({ name: 'no' })).rejects.toMatchObject({ code: 'DATABASE_UNAVAILABLE' });
       } finally {
-        await server.restart();
+        await server().restart();
       }
       await isClosed(client);
       await things.insertOne({ name: 'after' });
@@ -77,7 +74,7 @@ describeWith(
 
     it('captures what others write beside it, and says how old its answers are until then', async () => {
       // Not the only one who writes: what it answers is as old as the last look.
-      await using bench = await setUp(server, {}, false);
+      await using bench = await setUp(server(), {}, false);
       const { client } = bench;
       await bench.raw.updateOne({ name: 'thing 1' }, { $set: { size: 77 } });
       await bench.raw.insertOne({ name: 'foreign' });
@@ -98,7 +95,7 @@ describeWith(
     });
 
     it('copies a collection from its first document on', async () => {
-      await using bench = await setUp(server);
+      await using bench = await setUp(server());
       const { client } = bench;
       const orders = client.db().collection<{ _id: number; total: number }>('orders');
       await orders.insertOne({ _id: 1, total: 5 });
@@ -116,7 +113,7 @@ describeWith(
     });
 
     it('captures each of many writes of the same documents, whoever wins', async () => {
-      await using bench = await setUp(server, { deadlineMs: { read: 10_000, write: 20_000 } });
+      await using bench = await setUp(server(), { deadlineMs: { read: 10_000, write: 20_000 } });
       const { client, raw } = bench;
       const counters = client.db().collection<{ _id: string; n: number }>('counters');
       await counters.insertMany(['a', 'b'].map((_id) => ({ _id, n: 0 })));
@@ -145,7 +142,7 @@ describeWith(
     });
 
     it('inserts what a process had just deleted that was killed', async () => {
-      await using bench = await setUp(server);
+      await using bench = await setUp(server());
       const { client, raw, things } = bench;
       const at = Date.now() - 60_000;
       const pending = { operation: 'DELETED', key: null, digest: null, at, before: null, token: '0123456789abcdef' };
@@ -159,11 +156,11 @@ describeWith(
     });
 
     it('starts again without its database, with what it had', async () => {
-      await using bench = await setUp(server);
+      await using bench = await setUp(server());
       const { client, things, url, settings } = bench;
       await things.insertOne({ name: 'last' });
       await client.close();
-      await server.kill();
+      await server().kill();
       try {
         await using again = new MongoClient(url, { fallback: settings });
         await again.connect();
@@ -172,28 +169,28 @@ describeWith(
           .collection('things')
           .find({ name: { $in: ['last', 'thing 3'] } });
         expect((await found.toArray()).map(({ name }) => name)).toEqual(['thing 3', 'last']);
-        await server.restart();
+        await server().restart();
         await isClosed(again);
         await again.db().collection('things').insertOne({ name: 'after' });
         await eventually('it follows', async () => (await again.fallbackStatus()).live?.following === true);
         expect(provenance((await again.db().collection('things').findOne({ name: 'after' }))!).source).toBe('DATABASE');
       } finally {
-        await server.restart();
+        await server().restart();
       }
     });
 
     it('answers nothing from the copy of another database', async () => {
-      await using bench = await setUp(server);
+      await using bench = await setUp(server());
       await bench.client.close();
-      await server.kill();
+      await server().kill();
       try {
-        await using other = new MongoClient(server.urlOf(databaseName()), { fallback: bench.settings });
+        await using other = new MongoClient(server().urlOf(databaseName()), { fallback: bench.settings });
         await expect(other.connect()).rejects.toThrow();
         await expect(other.db().collection('things').findOne({})).rejects.toThrow();
       } finally {
-        await server.restart();
+        await server().restart();
       }
-      await using other = new MongoClient(server.urlOf(databaseName()), { fallback: bench.settings });
+      await using other = new MongoClient(server().urlOf(databaseName()), { fallback: bench.settings });
       await expect(other.connect()).rejects.toMatchObject({ code: 'FORK' });
     });
   },

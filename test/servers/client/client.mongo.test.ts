@@ -5,30 +5,29 @@ import { eventually } from '../../support/eventually.ts';
 import { databaseName } from '../../support/mongo-store.ts';
 import { describeWith } from '../../support/servers/describe-with.ts';
 import { type MongoServer, startMongo } from '../../support/servers/mongo.ts';
+import { shared } from '../../support/servers/shared.ts';
 import { READS, THINGS, type TriedCall, WRITES } from './calls.ts';
 
 const COMPLETE = { from: THINGS, complete: true } as const;
 
 describeWith('mongodb', 'The client of a database that answers', () => {
-  let server: MongoServer;
+  const server = shared(startMongo);
   let theirs: Collection<Document>;
   let ours: Collection<Document>;
   const clients: DriverClient[] = [];
   beforeAll(async () => {
-    server = await startMongo();
     const collectionOf = async (client: DriverClient): Promise<Collection<Document>> => {
       clients.push(client);
       const things = client.db().collection('things');
       await things.insertMany(structuredCopy());
       return things;
     };
-    theirs = await collectionOf(new DriverClient(server.urlOf(databaseName())));
+    theirs = await collectionOf(new DriverClient(server().urlOf(databaseName())));
     const fallback = { datasets: { things: COMPLETE }, deadlineMs: { read: 10_000, write: 10_000 } };
-    ours = await collectionOf(new MongoClient(server.urlOf(databaseName()), { fallback }));
-  }, 60_000);
+    ours = await collectionOf(new MongoClient(server().urlOf(databaseName()), { fallback }));
+  });
   afterAll(async () => {
     for (const client of clients) await client.close();
-    await server[Symbol.asyncDispose]();
   });
 
   it.each([...READS, ...WRITES])('answers as the driver does: $name', async ({ call }) => {
@@ -59,18 +58,14 @@ describeWith(
   'mongodb',
   'The client of a database that is away',
   () => {
-    let server: MongoServer;
-    beforeAll(async () => {
-      server = await startMongo();
-    }, 60_000);
-    afterAll(() => server[Symbol.asyncDispose]());
+    const server = shared(startMongo);
 
     it('answers every read as before from a copy, or refuses it with a code; refuses every write', async () => {
-      await using client = await filledClient(server);
+      await using client = await filledClient(server());
       const things = client.db().collection('things');
       const before = new Map<string, unknown>();
       for (const { name, call } of READS) before.set(name, await outcomeOf(things, call));
-      await server.kill();
+      await server().kill();
       try {
         await things.findOne({});
         await eventually('it is known', async () => (await client.fallbackStatus()).state === 'OPEN');
@@ -82,17 +77,17 @@ describeWith(
           expect(await outcomeOf(things, call), name).toEqual({ code: 'DATABASE_UNAVAILABLE', retryAfterMs: 1_000 });
         }
       } finally {
-        await server.restart();
+        await server().restart();
       }
     });
 
     it.each([
-      ['killed', () => server.kill(), () => server.restart()],
-      ['suspended', () => server.suspend(), () => server.resume()],
+      ['killed', () => server().kill(), () => server().restart()],
+      ['suspended', () => server().suspend(), () => server().resume()],
     ])(
       'fails no read when the server is %s, says where answers come from, and goes back by itself',
       async (_, end, begin) => {
-        await using client = await filledClient(server);
+        await using client = await filledClient(server());
         const things = client.db().collection('things');
         expect(provenance((await things.findOne({}))!)).toMatchObject({ source: 'DATABASE', degraded: false });
         await end();
@@ -120,19 +115,19 @@ describeWith(
     );
 
     it('says of a write that was under way that its outcome is not known', async () => {
-      await using client = await filledClient(server);
+      await using client = await filledClient(server());
       const things = client.db().collection('things');
       await things.findOne({});
-      await server.suspend();
+      await server().suspend();
       try {
         await expect(things.insertOne({ name: 'x' })).rejects.toMatchObject({ code: 'WRITE_OUTCOME_UNKNOWN' });
       } finally {
-        await server.resume();
+        await server().resume();
       }
     });
 
     it('begins a list anew from a copy when the database goes away in the middle, and goes on with no other cursor', async () => {
-      await using client = await filledClient(server);
+      await using client = await filledClient(server());
       const things = client.db().collection('things');
       const begun = things.find({}, { batchSize: 10 });
       await begun.next();
@@ -141,7 +136,7 @@ describeWith(
       const getMore = (list as unknown as { getMore(): Promise<unknown> }).getMore.bind(list);
       const killed = Promise.withResolvers<void>();
       (list as unknown as { getMore(): Promise<unknown> }).getMore = async () => {
-        await server.kill();
+        await server().kill();
         killed.resolve();
         return getMore();
       };
@@ -152,13 +147,13 @@ describeWith(
         expect(provenance(documents)).toMatchObject({ source: 'DATASET' });
         await expect(begun.toArray()).rejects.toMatchObject({ code: 'DATABASE_UNAVAILABLE' });
       } finally {
-        await server.restart();
+        await server().restart();
       }
     });
 
     it('starts without its database, answers from copies, and uses it once it is there', async () => {
-      await server.kill();
-      const url = server.urlOf(databaseName());
+      await server().kill();
+      const url = server().urlOf(databaseName());
       await using functions = await createFallback({ url, datasets: { things: COMPLETE } });
       try {
         expect(await functions.findOne('things', { name: 'thing 1' })).toMatchObject({ size: 1 });
@@ -169,7 +164,7 @@ describeWith(
           name: 'MongoServerSelectionError',
         });
       } finally {
-        await server.restart();
+        await server().restart();
       }
       await eventually('it is there', async () => (await functions.status()).state === 'CLOSED', 20_000);
       expect(await functions.countDocuments('things')).toBe(0);

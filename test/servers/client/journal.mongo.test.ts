@@ -1,9 +1,10 @@
 import type { Document } from 'mongodb';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { MongoClient, provenance } from '../../../src/fallback/index.ts';
 import { eventually } from '../../support/eventually.ts';
 import { describeWith } from '../../support/servers/describe-with.ts';
-import { type MongoServer, startMongo } from '../../support/servers/mongo.ts';
+import { startMongo } from '../../support/servers/mongo.ts';
+import { shared } from '../../support/servers/shared.ts';
 import { type Bench, beside, isClosed, isOpen, setUp } from './bench.ts';
 
 const JOURNAL = { writes: 'JOURNAL' } as const;
@@ -12,20 +13,16 @@ describeWith(
   'mongodb',
   'The journal of a client',
   () => {
-    let server: MongoServer;
-    beforeAll(async () => {
-      server = await startMongo();
-    }, 60_000);
-    afterAll(() => server[Symbol.asyncDispose]());
+    const server = shared(startMongo);
 
     async function away({ client, things }: Bench): Promise<void> {
-      await server.kill();
+      await server().kill();
       await things.findOne({});
       await isOpen(client);
     }
 
     async function back({ client }: Pick<Bench, 'client'>): Promise<void> {
-      await server.restart();
+      await server().restart();
       await isClosed(client);
       await eventually('nothing waits', async () => (await journal(client)).waiting === 0, 20_000);
     }
@@ -41,7 +38,7 @@ describeWith(
     };
 
     it('keeps writes while the database is away, shows them to the service, and brings them there', async () => {
-      await using bench = await setUp(server, JOURNAL);
+      await using bench = await setUp(server(), JOURNAL);
       const { client, things } = bench;
       const _id = (await things.findOne({ name: 'thing 1' }))!._id;
       await away(bench);
@@ -81,11 +78,11 @@ describeWith(
     });
 
     it('answers and journals while the server hangs, and makes each write once', async () => {
-      await using bench = await setUp(server, JOURNAL);
+      await using bench = await setUp(server(), JOURNAL);
       const { client, things } = bench;
       const acknowledged: number[] = [];
       const unknown: number[] = [];
-      await server.suspend();
+      await server().suspend();
       try {
         const reads = await Promise.all(Array.from({ length: 20 }, () => things.find({ size: 3 }).toArray()));
         expect(reads.map(({ length }) => length)).toEqual(Array(20).fill(9));
@@ -100,7 +97,7 @@ describeWith(
         }
         expect(acknowledged.length).toBeGreaterThan(10);
       } finally {
-        await server.resume();
+        await server().resume();
       }
       await isClosed(client);
       await eventually('nothing waits', async () => (await journal(client)).waiting === 0, 20_000);
@@ -111,7 +108,7 @@ describeWith(
     });
 
     it('refuses what it cannot make, and does nothing of it', async () => {
-      await using bench = await setUp(server, JOURNAL);
+      await using bench = await setUp(server(), JOURNAL);
       const { client, things } = bench;
       const _id = (await things.findOne({ name: 'thing 1' }))!._id;
       await away(bench);
@@ -142,7 +139,7 @@ describeWith(
     });
 
     it('keeps what waits over a restart of the service', async () => {
-      await using bench = await setUp(server, JOURNAL);
+      await using bench = await setUp(server(), JOURNAL);
       await away(bench);
       try {
         await bench.things.insertOne({ name: 'new', n: 1 });
@@ -154,7 +151,7 @@ describeWith(
         await things.insertOne({ name: 'newer', n: 2 });
         await back({ client: again });
       } finally {
-        await server.restart();
+        await server().restart();
       }
       expect(await names(bench)).toEqual([
         ['new', 1],
@@ -163,13 +160,13 @@ describeWith(
     });
 
     it('parks what others came before, for somebody to decide', async () => {
-      await using bench = await setUp(server, JOURNAL);
+      await using bench = await setUp(server(), JOURNAL);
       const { things } = bench;
       const _id = (await things.findOne({ name: 'thing 1' }))!._id;
       await away(bench);
       await things.updateOne({ _id }, { $set: { n: 1 } });
       await bench.client.close();
-      await server.restart();
+      await server().restart();
       await using second = await beside(bench);
       await second.client
         .db()
