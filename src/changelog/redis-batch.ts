@@ -1,4 +1,5 @@
 import { type LogEntry, Operation } from '../model/change.ts';
+import { jsonOf } from '../util/json.ts';
 
 /** Most changes in one entry of the stream. */
 const MAX_BATCH_CHANGES = 500;
@@ -44,7 +45,7 @@ export function encodeBatch(entries: readonly LogEntry[]): Batch {
  */
 export function decodeBatch({ id, changes, images }: Batch): readonly LogEntry[] | undefined {
   const [epoch, last] = id.split('-').map(Number);
-  const rows = parsed(changes);
+  const rows = jsonOf(changes);
   const lines = images.split('\n');
   if (epoch === undefined || last === undefined || !Array.isArray(rows) || rows.length !== lines.length)
     return undefined;
@@ -70,14 +71,6 @@ export function decodeBatch({ id, changes, images }: Batch): readonly LogEntry[]
     });
   }
   return entries;
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 type Row = readonly [

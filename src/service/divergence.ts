@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { SqliteChangeLog } from '../changelog/sqlite-change-log.ts';
 import type { LogEntry } from '../model/change.ts';
 import type { Database } from '../sqlite/database.ts';
+import { syncDirectory } from '../util/directory.ts';
 import { ConflictKind, type Conflicts } from './conflicts.ts';
 
 const READ = { maxChanges: 500, maxBytes: 4 * 1024 * 1024 };
@@ -65,15 +66,6 @@ async function list(
         });
       }
     });
-  }
-}
-
-function syncDirectory(directory: string): void {
-  const entries = openSync(directory, 'r');
-  try {
-    fsyncSync(entries);
-  } finally {
-    closeSync(entries);
   }
 }
 

@@ -1,9 +1,9 @@
-import { chmodSync, existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { HoldfastError } from '../errors.ts';
 import { replaceFile } from '../util/atomic-file.ts';
-import { ensureDirectory } from '../util/directory.ts';
+import { ensureDirectory, namesIn } from '../util/directory.ts';
 import { TOKEN, type Token } from './token.ts';
 
 const NAME = /^([0-9a-f]{16})\.json$/;
@@ -116,15 +116,6 @@ export class TokenFiles {
     if (stats === undefined) return 'none';
     if (Date.now() - Number(stats.mtimeMs) < TICK_MS) return undefined;
     return `${stats.ino} ${stats.mtimeNs}`;
-  }
-}
-
-function namesIn(directory: string): string[] {
-  try {
-    return readdirSync(directory);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-    throw error;
   }
 }
 

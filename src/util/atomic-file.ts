@@ -1,5 +1,6 @@
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { syncDirectory } from './directory.ts';
 
 /**
  * Replaces a file as a whole: whoever reads sees the old text or the new one. Returns after fsync. Readable by its owner only.
@@ -22,10 +23,5 @@ export function replaceFile(path: string, text: string): void {
     rmSync(draft, { force: true });
     throw error;
   }
-  const entries = openSync(directory, 'r');
-  try {
-    fsyncSync(entries);
-  } finally {
-    closeSync(entries);
-  }
+  syncDirectory(directory);
 }

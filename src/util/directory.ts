@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 
 /**
@@ -11,4 +11,24 @@ export function ensureDirectory(path: string): void {
   if (existsSync(directory)) return;
   ensureDirectory(dirname(directory));
   mkdirSync(directory);
+}
+
+/** The names in a directory; none when there is no such directory. @throws the file system's other errors */
+export function namesIn(path: string): string[] {
+  try {
+    return readdirSync(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+/** Returns when the names in a directory are on disk: new files, and those that were renamed or removed. @throws the file system's error */
+export function syncDirectory(path: string): void {
+  const directory = openSync(path, 'r');
+  try {
+    fsyncSync(directory);
+  } finally {
+    closeSync(directory);
+  }
 }

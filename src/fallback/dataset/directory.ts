@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs';
+import { namesIn } from '../../util/directory.ts';
 
 const VERSION = /^\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\.\d{3}Z$/;
 const DRAFT = /^\.draft-(\d+)-/;
@@ -27,15 +27,6 @@ export function abandonedDrafts(directory: string): string[] {
     const pid = Number(DRAFT.exec(name)?.[1] ?? process.pid);
     return pid !== process.pid && !isAlive(pid);
   });
-}
-
-function namesIn(directory: string): string[] {
-  try {
-    return readdirSync(directory);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-    throw error;
-  }
 }
 
 function isAlive(pid: number): boolean {

@@ -1,6 +1,7 @@
 import { createHmac, type KeyObject } from 'node:crypto';
 import { z } from 'zod';
 import { HoldfastError } from '../../errors.ts';
+import { jsonOf } from '../../util/json.ts';
 
 /** Name of the manifest inside the directory of a dataset. */
 export const MANIFEST = 'manifest.json';
@@ -83,12 +84,4 @@ export function refused(place: string, fault: DatasetFault, why: string, cause?:
 
 function sealOf(content: Omit<DatasetManifest, 'seal'>, key: KeyObject): string {
   return createHmac('sha256', key).update('holdfast dataset\0').update(JSON.stringify(content)).digest('hex');
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

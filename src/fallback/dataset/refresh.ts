@@ -1,11 +1,11 @@
 import type { KeyObject } from 'node:crypto';
-import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync } from 'node:fs';
+import { mkdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { HoldfastError } from '../../errors.ts';
 import { maskRules } from '../../mask/rules.ts';
 import type { Model } from '../../model/entity.ts';
 import { replaceFile } from '../../util/atomic-file.ts';
-import { ensureDirectory } from '../../util/directory.ts';
+import { ensureDirectory, syncDirectory } from '../../util/directory.ts';
 import { abandonedDrafts, draftNameOf, versionNameOf, versionsOf } from './directory.ts';
 import { emit } from './emit.ts';
 import { type Budget, type DatasetSource, gather } from './gather.ts';
@@ -96,11 +96,6 @@ export async function refreshDataset(options: RefreshOptions): Promise<Refreshed
 function settle(out: string, draft: string, capturedAt: string): string {
   const place = join(out, versionNameOf(capturedAt));
   renameSync(draft, place);
-  const entries = openSync(out, 'r');
-  try {
-    fsyncSync(entries);
-  } finally {
-    closeSync(entries);
-  }
+  syncDirectory(out);
   return place;
 }
