@@ -11,12 +11,9 @@ import type {
   Status,
   Verification,
 } from '../src/service/ops-service.ts';
-import { changesOf, entityStatus, logStatus, repeatedly, statusOutline } from '../src/service/status.ts';
+import { entityStatus, logStatus, repeatedly, statusChanges } from '../src/service/status.ts';
 import type { RowReader } from '../src/store/row-store.ts';
 import type { Replica } from './replica.ts';
-
-/** How often {@link ReplicaOps.statusChanges} looks, in ms. */
-const LOOK_EVERY_MS = 500;
 
 export interface ReplicaOpsOptions {
   readonly replica: Replica;
@@ -110,10 +107,7 @@ export class ReplicaOps implements OpsService {
   }
 
   statusChanges(signal: AbortSignal): AsyncIterable<Status> {
-    return changesOf(
-      repeatedly(LOOK_EVERY_MS, signal, () => this.status()),
-      statusOutline,
-    );
+    return statusChanges(signal, () => this.status());
   }
 
   replicaLag(intervalMs: number, signal: AbortSignal): AsyncIterable<readonly ReplicaInfo[]> {

@@ -18,7 +18,7 @@ import { exportDivergent } from '../src/service/divergence.ts';
 import type { OpsService, Promotion } from '../src/service/ops-service.ts';
 import { followersOf } from '../src/service/primary-ops.ts';
 import { isSync } from '../src/service/roles.ts';
-import { changesOf, repeatedly, statusOutline } from '../src/service/status.ts';
+import { repeatedly, statusChanges } from '../src/service/status.ts';
 import { Database } from '../src/sqlite/database.ts';
 import { SqliteStore } from '../src/store/sqlite-store.ts';
 import type { Logger } from '../src/telemetry/logger.ts';
@@ -32,9 +32,6 @@ import { type AdoptedSchema, Progress } from './progress.ts';
 import { Replica } from './replica.ts';
 import type { Prepared } from './row-store.ts';
 import { ReplicaService } from './service.ts';
-
-/** How often a change of the status is looked for, in ms. */
-const LOOK_EVERY_MS = 500;
 
 /** What serves the data of one SDL; replaced as a whole when the primary brings another. */
 interface Serving {
@@ -228,11 +225,7 @@ function roleOf(replica: OpsService, primary: () => OpsService | undefined): Ops
     replicaPromote: (options) => role().replicaPromote(options),
     conflicts: (query) => role().conflicts(query),
     conflictResolve: (decision) => role().conflictResolve(decision),
-    statusChanges: (signal) =>
-      changesOf(
-        repeatedly(LOOK_EVERY_MS, signal, () => role().status()),
-        statusOutline,
-      ),
+    statusChanges: (signal) => statusChanges(signal, () => role().status()),
     replicaLag: (intervalMs, signal) => repeatedly(intervalMs, signal, () => role().replicas()),
   };
 }

@@ -6,10 +6,7 @@ import type { RowReader } from '../store/row-store.ts';
 import { type Decision, resolveConflict, type Settle } from './conflict-resolution.ts';
 import type { Conflict, Conflicts } from './conflicts.ts';
 import type { ConflictsQuery, OpsService, ReplicaInfo, Status } from './ops-service.ts';
-import { changesOf, entityStatus, logStatus, repeatedly, statusOutline } from './status.ts';
-
-/** How often {@link PrimaryOps.statusChanges} looks, in ms. */
-const LOOK_EVERY_MS = 500;
+import { entityStatus, logStatus, repeatedly, statusChanges } from './status.ts';
 
 export interface PrimaryOpsOptions {
   readonly model: Model;
@@ -82,10 +79,7 @@ export class PrimaryOps implements OpsService {
   }
 
   statusChanges(signal: AbortSignal): AsyncIterable<Status> {
-    return changesOf(
-      repeatedly(LOOK_EVERY_MS, signal, () => this.status()),
-      statusOutline,
-    );
+    return statusChanges(signal, () => this.status());
   }
 
   replicaLag(intervalMs: number, signal: AbortSignal): AsyncIterable<readonly ReplicaInfo[]> {

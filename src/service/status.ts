@@ -4,6 +4,8 @@ import type { RowReader } from '../store/row-store.ts';
 import { pause } from '../util/pause.ts';
 import type { EntityStatus, Status } from './ops-service.ts';
 
+const LOOK_EVERY_MS = 500;
+
 /** The entities of a model with their document counts. */
 export function entityStatus(model: Model, rows: RowReader): EntityStatus[] {
   return model.entities.map(({ name, collection, replicates }) => ({
@@ -32,18 +34,21 @@ export async function* repeatedly<T>(
   }
 }
 
-/** `values`, less those for which `outline` is the same as for the one before. */
-export async function* changesOf<T>(values: AsyncIterable<T>, outline: (value: T) => string): AsyncGenerator<T, void> {
+/** The status now, and again when more of it changed than what moves all the time, until the signal. It is looked at twice a second. */
+export async function* statusChanges(
+  signal: AbortSignal,
+  read: () => Status | Promise<Status>,
+): AsyncGenerator<Status, void> {
   let last: string | undefined;
-  for await (const value of values) {
-    const now = outline(value);
-    if (now !== last) yield value;
+  for await (const status of repeatedly(LOOK_EVERY_MS, signal, read)) {
+    const now = outlineOf(status);
+    if (now !== last) yield status;
     last = now;
   }
 }
 
 /** A status without what moves all the time: counts, positions, lags, times. */
-export function statusOutline(status: Status): string {
+function outlineOf(status: Status): string {
   const { role, degraded, problems, sdlHash, logId, following } = status;
   const steady = following && { state: following.state, primary: following.primary, proven: following.proven };
   return JSON.stringify({ role, degraded, problems, sdlHash, logId, steady });
