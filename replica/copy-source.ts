@@ -3,7 +3,7 @@ import type { ChangeLog } from '../src/changelog/change-log.ts';
 import type { LogOrigin } from '../src/changelog/sqlite-change-log.ts';
 import type { LogEntry } from '../src/model/change.ts';
 import type { DocumentText } from '../src/model/document.ts';
-import type { Row } from '../src/protocol/sync-source.ts';
+import type { RowPage } from '../src/store/row-store.ts';
 
 /** The database that is copied: its log, and its documents a page at a time. */
 export interface CopySource {
@@ -11,12 +11,7 @@ export interface CopySource {
   /** Tells of entries as they become durable, whoever appended them, in order. Returns the function that ends it. */
   onEntries(listener: (entries: readonly LogEntry[]) => void): () => void;
   /** A page of a collection in id order; every version in it is in the log. `next` is null after the last. */
-  page(
-    collection: string,
-    after: string | null,
-    limit: number,
-    maxBytes: number,
-  ): Promise<{ readonly rows: readonly Row[]; readonly next: string | null }>;
+  page(collection: string, after: string | null, limit: number, maxBytes: number): Promise<RowPage>;
   /** Those of `ids` that exist, at most 1,000. */
   existing(collection: string, ids: readonly DocumentText[]): Promise<ReadonlySet<DocumentText>>;
 }

@@ -3,8 +3,8 @@ import type { ChangeLog } from '../src/changelog/change-log.ts';
 import type { SqliteChangeLog } from '../src/changelog/sqlite-change-log.ts';
 import { HoldfastError } from '../src/errors.ts';
 import type { LogEntry } from '../src/model/change.ts';
-import type { Row } from '../src/protocol/sync-source.ts';
 import type { Database, Transaction } from '../src/sqlite/database.ts';
+import type { RowPage } from '../src/store/row-store.ts';
 import { type Clock, systemClock } from '../src/util/clock.ts';
 import { Backoff } from './backoff.ts';
 import { type CopyFacts, CopyProgress } from './copy-progress.ts';
@@ -237,12 +237,7 @@ export class LiveCopy {
     const { database, store } = this.#options;
     for (let after: string | null = null; ; ) {
       signal.throwIfAborted();
-      const page: { readonly rows: Row[]; readonly next: string | null } = store.page(
-        collection,
-        after,
-        PAGE_ROWS,
-        PAGE_BYTES,
-      );
+      const page: RowPage = store.page(collection, after, PAGE_ROWS, PAGE_BYTES);
       const ids = page.rows.map(({ id }) => id);
       const existing = ids.length === 0 ? new Set(ids) : await source.existing(collection, ids);
       await database.transaction((transaction) => {

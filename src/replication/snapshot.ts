@@ -1,7 +1,7 @@
 import { HoldfastError } from '../errors.ts';
 import type { DocumentText } from '../model/document.ts';
 import type { Row } from '../protocol/sync-source.ts';
-import type { RowReader } from '../store/row-store.ts';
+import type { RowPage, RowReader } from '../store/row-store.ts';
 
 /** Most rows, or ids, of one answer. */
 export const MAX_ROWS = 1_000;
@@ -13,12 +13,7 @@ export const MAX_ROWS_BYTES = 16 * 1024 * 1024;
 const SLICE = 16;
 
 /** A page in id order; limits past ours are lowered to them. */
-export function pageOf(
-  rows: RowReader,
-  collection: string,
-  after: string | null,
-  limit: number,
-): { readonly rows: readonly Row[]; readonly next: string | null } {
+export function pageOf(rows: RowReader, collection: string, after: string | null, limit: number): RowPage {
   const most = Math.min(Math.max(Math.floor(limit), 1), MAX_ROWS);
   return rows.page(collection, after, most, MAX_PAGE_BYTES);
 }

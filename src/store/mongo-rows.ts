@@ -1,10 +1,10 @@
 import { type Document, type DocumentText, decodeValue, encodeValue } from '../model/document.ts';
-import type { Row } from '../protocol/sync-source.ts';
 import { fromBson, READ_OPTIONS } from './mongo-bson.ts';
 import { METADATA, type Stored, storedOf } from './mongo-document.ts';
 import { coded } from './mongo-errors.ts';
 import type { MongoStore } from './mongo-store.ts';
 import type { MongoTable } from './mongo-writer.ts';
+import type { RowPage } from './row-store.ts';
 import { Rank, rankOf } from './value.ts';
 
 /** BSON types of ids by their order, less the symbols that BSON once had and not every server knows; https://www.mongodb.com/docs/manual/reference/bson-types/ has their numbers. */
@@ -21,13 +21,6 @@ const TYPES: readonly (readonly [Rank, readonly number[]])[] = [
   [Rank.TIMESTAMP, [17]],
   [Rank.MAX_KEY, [127]],
 ];
-
-/** A page of rows. */
-export interface RowPage {
-  readonly rows: readonly Row[];
-  /** Token of the next page; null after the last. */
-  readonly next: string | null;
-}
 
 /** The documents of a MongoDB store as rows of document text, for a copy of them. */
 export class MongoRows {

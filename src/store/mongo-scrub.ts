@@ -1,6 +1,5 @@
 import { documentHash, type Hash } from '../model/change.ts';
 import { type DocumentText, decodeValue, encodeValue } from '../model/document.ts';
-import type { Row } from '../protocol/sync-source.ts';
 import { type Clock, systemClock } from '../util/clock.ts';
 import { capture } from './mongo-bulk.ts';
 import { FIRST_VERSION, type Stored } from './mongo-document.ts';
@@ -8,6 +7,7 @@ import type { Draft } from './mongo-image.ts';
 import { idsThere, readDocuments, readPage } from './mongo-rows.ts';
 import type { MongoStore } from './mongo-store.ts';
 import type { MongoTable } from './mongo-writer.ts';
+import type { RowPage } from './row-store.ts';
 
 /** Documents, and characters of text, looked at in one step. */
 const PAGE_ROWS = 200;
@@ -17,12 +17,7 @@ const TRIES = 10;
 
 /** What the log says is in the database: an embedded copy that follows it. */
 export interface Baseline {
-  page(
-    collection: string,
-    after: string | null,
-    limit: number,
-    maxBytes: number,
-  ): { readonly rows: readonly Row[]; readonly next: string | null };
+  page(collection: string, after: string | null, limit: number, maxBytes: number): RowPage;
   rowState(collection: string, id: DocumentText): { readonly version: number; readonly hash: Hash } | undefined;
 }
 

@@ -5,15 +5,17 @@ import type { Buckets } from '../protocol/digest.ts';
 import type { Row, RowHead } from '../protocol/sync-source.ts';
 import type { Transaction } from '../sqlite/database.ts';
 
+/** A page of rows in id order. */
+export interface RowPage {
+  readonly rows: readonly Row[];
+  /** Token of the next page; null after the last. */
+  readonly next: string | null;
+}
+
 /** A store seen as rows of document text with versions, for snapshots, digests and repair. */
 export interface RowReader {
   /** Rows in id order after the token `after` (null: from the start); `next` is null after the last. Ends at `limit` rows or `maxBytes` of text. */
-  page(
-    collection: string,
-    after: string | null,
-    limit: number,
-    maxBytes: number,
-  ): { readonly rows: Row[]; readonly next: string | null };
+  page(collection: string, after: string | null, limit: number, maxBytes: number): RowPage;
   /** The rows of these ids, those that exist. */
   rows(collection: string, ids: readonly DocumentText[]): Row[];
   /** Id, version and hash of every row of one bucket. */
