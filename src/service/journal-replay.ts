@@ -13,7 +13,7 @@ import { isCommutative } from './merge.ts';
 export interface JournalReplayOptions {
   /** The database itself. @throws DATABASE_UNAVAILABLE before it was reached */
   readonly store: () => Store;
-  /** By collection. */
+  /** What is to be done about late writes, by collection; nothing for one that there is not. */
   readonly entities: Pick<ReadonlyMap<string, LateEntity>, 'get'>;
   readonly policies: ConflictPolicies;
   readonly conflicts: Conflicts;

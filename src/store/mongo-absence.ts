@@ -16,12 +16,7 @@ export function watchAbsence(client: MongoClient, onAway: (reason: string) => vo
     told = true;
     onAway(`no heartbeat from ${connectionId}: ${failure.message}`);
   };
-  client.on('topologyDescriptionChanged', onChanged);
-  client.on('serverHeartbeatFailed', onFailed);
-  return () => {
-    client.off('topologyDescriptionChanged', onChanged);
-    client.off('serverHeartbeatFailed', onFailed);
-  };
+  return listen(client, onChanged, onFailed);
 }
 
 /**
@@ -39,6 +34,14 @@ export function watchArrival(client: MongoClient, onAbsent: () => void): () => v
     failed.add(connectionId);
     if (known.every((address) => failed.has(address))) onAbsent();
   };
+  return listen(client, onChanged, onFailed);
+}
+
+function listen(
+  client: MongoClient,
+  onChanged: (event: TopologyDescriptionChangedEvent) => void,
+  onFailed: (event: ServerHeartbeatFailedEvent) => void,
+): () => void {
   client.on('topologyDescriptionChanged', onChanged);
   client.on('serverHeartbeatFailed', onFailed);
   return () => {

@@ -6,8 +6,8 @@ import { compareStrings } from './order.ts';
 import type { KeyedChange } from './outbox.ts';
 import type { IdempotencyKey } from './store.ts';
 
-/** A version about to be written over `base`, which is null where no document and no tombstone is. */
-export interface Image {
+/** What is known of a write before it has a version. `base` is null where no document and no tombstone is. */
+export interface Draft {
   readonly operation: Operation;
   readonly base: Stored | null;
   readonly _id: unknown;
@@ -15,21 +15,15 @@ export interface Image {
   /** Null for a deletion, as is the text. */
   readonly document: Document | null;
   readonly text: DocumentText | null;
+  /** The version before as the log has it, where `base` does not say: content that was changed beside the gateway. */
+  readonly previous?: { readonly version: number; readonly hash: Hash | null };
+}
+
+/** A version about to be written over `base`. */
+export interface Image extends Draft {
   readonly version: number;
   readonly hash: Hash | null;
   readonly pending: Pending;
-}
-
-/** What is known of a write before it has a version. */
-export interface Draft {
-  readonly operation: Operation;
-  readonly base: Stored | null;
-  readonly _id: unknown;
-  readonly id: DocumentText;
-  readonly document: Document | null;
-  readonly text: DocumentText | null;
-  /** The version before as the log has it, where `base` does not say: content that was changed beside the gateway. */
-  readonly previous?: { readonly version: number; readonly hash: Hash | null };
 }
 
 /** Longest document in characters that a tombstone keeps beside itself until it is remembered elsewhere. */

@@ -1,12 +1,7 @@
 import { HoldfastError, isHoldfastError } from '../../errors.ts';
-import type { Position } from '../../model/position.ts';
-import type { ConflictPolicies, LateEntity } from '../../service/conflict-policies.ts';
-import type { Conflicts } from '../../service/conflicts.ts';
-import type { Fence } from '../../service/fence.ts';
-import { JournalReplay } from '../../service/journal-replay.ts';
+import { JournalReplay, type JournalReplayOptions } from '../../service/journal-replay.ts';
 import { type JournalService, journalService } from '../../service/journal-service.ts';
 import { requireStorable } from '../../store/mongo-document.ts';
-import type { Store } from '../../store/store.ts';
 import { systemClock } from '../../util/clock.ts';
 import { full, Journal, type JournalCounts } from '../journal.ts';
 import { claimsOf, type LiveDocuments } from '../journal-view.ts';
@@ -31,7 +26,7 @@ export interface JournalParts extends AsyncDisposable {
   problems(): readonly string[];
 }
 
-export interface JournalPartsOptions {
+export interface JournalPartsOptions extends JournalReplayOptions {
   /** Of its own. */
   readonly directory: string;
   readonly maxEntries?: number | undefined;
@@ -43,17 +38,8 @@ export interface JournalPartsOptions {
   readonly sdlHash: string;
   /** What the live copy knows; asked when writes come, not before. */
   readonly live: LiveDocuments;
-  /** The database. @throws DATABASE_UNAVAILABLE before it was reached */
-  readonly store: () => Store;
-  /** What is to be done about late writes, by collection; nothing for one that there is not. */
-  readonly entities: Pick<ReadonlyMap<string, LateEntity>, 'get'>;
-  readonly policies: ConflictPolicies;
-  readonly conflicts: Conflicts;
-  readonly fence?: Fence | undefined;
   /** Whether writes to a collection go to the database now. */
   readonly admits: (collection: string) => boolean;
-  /** Resolves when what answers reads has what was written, or soon after. */
-  readonly copied: (collection: string, position: Position) => Promise<unknown>;
   readonly troubles: Troubles;
   /** Told what happened to how many entries: `appended`, `replayed`, `conflict`, `held`. */
   readonly onEvent?: ((event: string, entries: number) => void) | undefined;
@@ -85,8 +71,7 @@ export async function openJournalParts(options: JournalPartsOptions): Promise<Jo
 
 function partsOf(journal: Journal, options: JournalPartsOptions): JournalParts {
   const { takes, uniquePaths, sdlHash, live, entities, admits, troubles, onEvent } = options;
-  const { store, policies, conflicts, fence, copied } = options;
-  const made = new JournalReplay({ store, entities, policies, conflicts, fence, copied });
+  const made = new JournalReplay(options);
   const replay = new Replay({
     ...{ journal, admits, write: (entry, base) => made.write(entry, base) },
     epoch: () => live.position().epoch,
