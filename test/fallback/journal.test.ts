@@ -3,21 +3,11 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, it } from 'vitest';
 import { Journal, type JournalOptions } from '../../src/fallback/journal.ts';
-import type { JournalDraft } from '../../src/fallback/journal-entry.ts';
 import type { Waiting } from '../../src/fallback/waiting.ts';
+import { journalDraft } from '../support/journal-draft.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
 
 const EIGHT_DAYS_MS = 8 * 24 * 3_600_000;
-
-let keys = 0;
-function draft(id: string, more: Partial<JournalDraft> = {}): JournalDraft {
-  const text = JSON.stringify({ _id: id });
-  return {
-    ...{ key: `key-${keys++}`, digest: 'd', collection: 'things', id: JSON.stringify(id), method: 'insertOne' },
-    ...{ argument: text, baseVersion: null, after: null, strict: false, base: null, image: text },
-    ...{ principal: 'ada', epoch: 1, sdlHash: 'h', at: 1_000, ...more },
-  };
-}
 
 async function setUp(options: Partial<JournalOptions> = {}) {
   const directory = await temporaryDirectory();
@@ -53,11 +43,12 @@ const heads = (journal: Journal): Waiting[] => [...journal.waiting.heads()];
 describe('Journal', () => {
   it('has after a restart what it acknowledged, each document in its order', async () => {
     await using bench = await setUp();
-    const first = draft('a');
-    const { entries, durable } = bench.journal.append([first, draft('b')]);
+    const first = journalDraft('a');
+    const { entries, durable } = bench.journal.append([first, journalDraft('b')]);
     await durable;
     const after = entries[0]?.seq ?? null;
-    await bench.journal.append([draft('a', { method: 'deleteOne', argument: null, image: null, after })]).durable;
+    await bench.journal.append([journalDraft('a', { method: 'deleteOne', argument: null, image: null, after })])
+      .durable;
     const journal = await bench.reopen();
     expect(heads(journal).map(({ seq, id }) => [seq, id])).toEqual([
       [1, 'a'],
@@ -76,20 +67,20 @@ describe('Journal', () => {
   it('never gives a number twice, whatever was forgotten', async () => {
     let now = 2_000;
     await using bench = await setUp({ now: () => now });
-    await bench.journal.append([draft('a')]).durable;
+    await bench.journal.append([journalDraft('a')]).durable;
     await bench.journal.settle(heads(bench.journal)[0] as Waiting, { state: 'REPLAYED', version: 1 });
     now += EIGHT_DAYS_MS + 1;
     await bench.journal.prune();
     expect(bench.journal.list({ limit: 10 })).toEqual([]);
-    const { entries } = (await bench.reopen()).append([draft('b')]);
+    const { entries } = (await bench.reopen()).append([journalDraft('b')]);
     expect(entries[0]?.seq).toBe(2);
   });
 
   it('keeps answers for more than seven days, and whatever is not in the database for ever', async () => {
     let now = 2_000;
     await using bench = await setUp({ now: () => now });
-    const done = draft('a');
-    const parked = draft('b');
+    const done = journalDraft('a');
+    const parked = journalDraft('b');
     const call = { key: 'call', digest: 'd', answer: { matched: 1, keys: [done.key] } };
     await bench.journal.append([done, parked], call).durable;
     const [one, other] = heads(bench.journal) as [Waiting, Waiting];
@@ -108,27 +99,27 @@ describe('Journal', () => {
 
   it('refuses more than its caps, until something has ended', async () => {
     await using bench = await setUp({ maxEntries: 2 });
-    await bench.journal.append([draft('a'), draft('b')]).durable;
+    await bench.journal.append([journalDraft('a'), journalDraft('b')]).durable;
     const full = expect.objectContaining({ code: 'JOURNAL_FULL', details: { retryAfterMs: 5_000 } });
-    expect(() => bench.journal.append([draft('c')])).toThrow(full);
+    expect(() => bench.journal.append([journalDraft('c')])).toThrow(full);
     const journal = await bench.reopen();
-    expect(() => journal.append([draft('c')])).toThrow(full);
+    expect(() => journal.append([journalDraft('c')])).toThrow(full);
     await journal.settle(heads(journal)[0] as Waiting, { state: 'CONFLICT', reason: { code: 'X', message: '' } });
-    expect(() => journal.append([draft('c')])).toThrow(full);
+    expect(() => journal.append([journalDraft('c')])).toThrow(full);
     await journal.discard(1);
-    await journal.append([draft('c')]).durable;
+    await journal.append([journalDraft('c')]).durable;
     expect(journal.counts()).toMatchObject({ waiting: 2, conflicts: 0, held: 0 });
     await using small = await setUp({ maxBytes: 100 });
-    expect(() => small.journal.append([draft('a')])).toThrow(full);
+    expect(() => small.journal.append([journalDraft('a')])).toThrow(full);
   });
 
   it('takes an entry back that could not be written, and what was made on it', async () => {
     await using bench = await setUp();
-    const same = draft('a');
+    const same = journalDraft('a');
     await bench.journal.append([same]).durable;
     // The key is taken: the first is refused by the file, the second was made on it.
     const lost = bench.journal.append([{ ...same, id: '"b"' }]);
-    const made = bench.journal.append([draft('b', { after: lost.entries[0]?.seq ?? null })]);
+    const made = bench.journal.append([journalDraft('b', { after: lost.entries[0]?.seq ?? null })]);
     expect(bench.journal.waiting.size).toBe(2);
     await expect(lost.durable).rejects.toMatchObject({ code: 'JOURNAL_FULL' });
     await expect(made.durable).rejects.toMatchObject({ code: 'JOURNAL_FULL' });
@@ -138,7 +129,7 @@ describe('Journal', () => {
 
   it('holds an entry that is not what was written, and lets nobody replay it', async () => {
     await using bench = await setUp();
-    await bench.journal.append([draft('a'), draft('b')]).durable;
+    await bench.journal.append([journalDraft('a'), journalDraft('b')]).durable;
     await bench.meddle((database) => database.exec(`UPDATE entries SET argument = '{"_id":"x"}' WHERE seq = 1`));
     expect(heads(bench.journal).map(({ seq }) => seq)).toEqual([2]);
     expect(bench.journal.entry(1)).toMatchObject({ state: 'HELD', reason: { code: 'DAMAGED' } });
@@ -148,7 +139,7 @@ describe('Journal', () => {
 
   it('does not have what a crash cut off, and says so of a file that is none', async () => {
     await using bench = await setUp();
-    await bench.journal.append([draft('a')]).durable;
+    await bench.journal.append([journalDraft('a')]).durable;
     await bench.journal.close();
     const whole = readFileSync(bench.file);
     writeFileSync(bench.file, Buffer.concat([Buffer.alloc(4_096, 7), whole.subarray(4_096)]));
@@ -160,7 +151,7 @@ describe('Journal', () => {
 
   it('lets an operator replay what is held or in conflict, and nothing else', async () => {
     await using bench = await setUp();
-    await bench.journal.append([draft('a'), draft('b'), draft('c')]).durable;
+    await bench.journal.append([journalDraft('a'), journalDraft('b'), journalDraft('c')]).durable;
     const [held, conflict, done] = heads(bench.journal) as [Waiting, Waiting, Waiting];
     await bench.journal.settle(held, { state: 'HELD', reason: { code: 'EPOCH', message: '' } });
     await bench.journal.settle(conflict, {

@@ -1,20 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { HoldfastError } from '../../src/errors.ts';
 import { Journal } from '../../src/fallback/journal.ts';
-import type { JournalDraft, JournalEntry } from '../../src/fallback/journal-entry.ts';
+import type { JournalEntry } from '../../src/fallback/journal-entry.ts';
 import { Replay, type ReplayBase, type ReplayedWrite, type ReplayOptions } from '../../src/fallback/replay.ts';
+import { journalDraft } from '../support/journal-draft.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { seededRandom } from '../support/random.ts';
-
-let keys = 0;
-function draft(id: string, more: Partial<JournalDraft> = {}): JournalDraft {
-  const text = JSON.stringify({ _id: id });
-  return {
-    ...{ key: `key-${keys++}`, digest: 'd', collection: 'things', id: JSON.stringify(id), method: 'insertOne' },
-    ...{ argument: text, baseVersion: null, after: null, strict: false, base: null, image: text },
-    ...{ principal: 'ada', epoch: 1, sdlHash: 'h', at: 0, ...more },
-  };
-}
 
 const away = (): HoldfastError => new HoldfastError('DATABASE_UNAVAILABLE', 'away');
 
@@ -54,7 +45,7 @@ async function setUp(options: Partial<ReplayOptions> = {}) {
 describe('Replay', () => {
   it('keeps the order of each document, and brings others meanwhile', async () => {
     await using bench = await setUp();
-    await bench.journal.append(['a', 'b', 'a', 'c', 'a', 'b'].map((id) => draft(id))).durable;
+    await bench.journal.append(['a', 'b', 'a', 'c', 'a', 'b'].map((id) => journalDraft(id))).durable;
     const random = seededRandom(3);
     const underWay = new Set<string>();
     let most = 0;
@@ -76,7 +67,7 @@ describe('Replay', () => {
 
   it('takes up what comes while it is at something else', async () => {
     await using bench = await setUp();
-    await bench.journal.append([draft('slow')]).durable;
+    await bench.journal.append([journalDraft('slow')]).durable;
     const gate = Promise.withResolvers<void>();
     bench.write = async ({ id }) => {
       if (id === '"slow"') await gate.promise;
@@ -84,7 +75,7 @@ describe('Replay', () => {
     };
     bench.replay.wake();
     await bench.settle();
-    await bench.journal.append([draft('a'), draft('b')]).durable;
+    await bench.journal.append([journalDraft('a'), journalDraft('b')]).durable;
     bench.replay.wake();
     await bench.settle();
     expect(bench.tried).toEqual(['slow1', 'a2', 'b3']);
@@ -96,7 +87,12 @@ describe('Replay', () => {
 
   it('gives an entry the version that the one before it came to, and breaks it when that did not come', async () => {
     await using bench = await setUp();
-    const drafts = [draft('a', { baseVersion: 7 }), draft('a', { after: 1 }), draft('b'), draft('b', { after: 3 })];
+    const drafts = [
+      journalDraft('a', { baseVersion: 7 }),
+      journalDraft('a', { after: 1 }),
+      journalDraft('b'),
+      journalDraft('b', { after: 3 }),
+    ];
     await bench.journal.append(drafts).durable;
     const bases: Record<number, ReplayBase> = {};
     bench.write = async (entry, base) => {
@@ -122,7 +118,7 @@ describe('Replay', () => {
     'lets an entry wait that ended with %s, and tries again later',
     async (code) => {
       await using bench = await setUp();
-      await bench.journal.append([draft('a'), draft('b')]).durable;
+      await bench.journal.append([journalDraft('a'), journalDraft('b')]).durable;
       const works = bench.write;
       bench.write = () => Promise.reject(new HoldfastError(code, 'not now'));
       bench.replay.wake();
@@ -143,7 +139,7 @@ describe('Replay', () => {
 
   it("parks an entry that meets a mistake of our own, so that it stands in nobody's way", async () => {
     await using bench = await setUp();
-    await bench.journal.append([draft('a'), draft('b')]).durable;
+    await bench.journal.append([journalDraft('a'), journalDraft('b')]).durable;
     bench.write = async ({ id }) => {
       if (id === '"a"') throw new TypeError('undefined is not a function');
       return { version: 1 };
@@ -156,7 +152,7 @@ describe('Replay', () => {
 
   it('sends nothing while writes are kept from the database, but for a scope that recovers', async () => {
     await using bench = await setUp();
-    await bench.journal.append([draft('a'), draft('b', { collection: 'others' })]).durable;
+    await bench.journal.append([journalDraft('a'), journalDraft('b', { collection: 'others' })]).durable;
     bench.isOpen = false;
     bench.replay.wake();
     await bench.settle();
@@ -170,7 +166,7 @@ describe('Replay', () => {
 
   it('keeps a breaker open when the database fails again', async () => {
     await using bench = await setUp();
-    await bench.journal.append([draft('a')]).durable;
+    await bench.journal.append([journalDraft('a')]).durable;
     bench.write = () => Promise.reject(away());
     bench.isOpen = false;
     await expect(bench.replay.recover({})).rejects.toMatchObject({ code: 'DATABASE_UNAVAILABLE' });
@@ -178,7 +174,7 @@ describe('Replay', () => {
 
   it('lets a breaker close after a second when it gets on, and goes on in the background', async () => {
     await using bench = await setUp({ concurrency: 1 });
-    await bench.journal.append([draft('a'), draft('b'), draft('c')]).durable;
+    await bench.journal.append([journalDraft('a'), journalDraft('b'), journalDraft('c')]).durable;
     const gates: (() => void)[] = [];
     bench.write = () => new Promise((resolve) => gates.push(() => resolve({ version: 1 })));
     bench.isOpen = false;
@@ -204,7 +200,7 @@ describe('Replay', () => {
 
   it('keeps to its rate', async () => {
     await using bench = await setUp({ perSecond: 100 });
-    await bench.journal.append(Array.from({ length: 30 }, (_, i) => draft(`d${i}`))).durable;
+    await bench.journal.append(Array.from({ length: 30 }, (_, i) => journalDraft(`d${i}`))).durable;
     bench.replay.wake();
     await bench.settle();
     expect(bench.tried.length).toBeLessThan(5);
