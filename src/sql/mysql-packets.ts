@@ -31,6 +31,8 @@ export class ResultPackets {
   #left = 0;
   #isContinued = false;
   #rows = 0;
+  #affectedRows = 0;
+  #warnings = 0;
 
   constructor(events: ResultEvents) {
     this.#events = events;
@@ -39,6 +41,16 @@ export class ResultPackets {
   /** Rows that began so far. */
   get rows(): number {
     return this.#rows;
+  }
+
+  /** Of a statement without rows, once it has ended. */
+  get affectedRows(): number {
+    return this.#affectedRows;
+  }
+
+  /** Of a statement without rows, once it has ended. */
+  get warnings(): number {
+    return this.#warnings;
   }
 
   push(bytes: Buffer): void {
@@ -108,7 +120,14 @@ export class ResultPackets {
       this.#beginRow(length);
       this.#left = HEADER_BYTES + length - packet.length;
       this.#events.onRows(packet);
-    } else if (first === ERROR || (first === OK && this.#phase === Phase.HEADER)) {
+    } else if (first === ERROR) {
+      this.#end(packet);
+    } else if (first === OK && this.#phase === Phase.HEADER) {
+      const affected = numberAt(packet, HEADER_BYTES + 1);
+      const { end } = numberAt(packet, affected.end);
+      this.#affectedRows = affected.value;
+      // Two bytes of status stand before them.
+      this.#warnings = packet.readUInt16LE(end + 2);
       this.#end(packet);
     } else if (this.#phase === Phase.HEADER) {
       this.#columns = first === 0xfc ? packet.readUInt16LE(HEADER_BYTES + 1) : first;
@@ -129,6 +148,15 @@ export class ResultPackets {
 
 function lengthAt(bytes: Buffer, at: number): number {
   return (bytes[at] as number) | ((bytes[at + 1] as number) << 8) | ((bytes[at + 2] as number) << 16);
+}
+
+/** A number of one to nine bytes, and where it ends. */
+function numberAt(bytes: Buffer, at: number): { readonly value: number; readonly end: number } {
+  const first = bytes[at] as number;
+  if (first < 0xfb) return { value: first, end: at + 1 };
+  if (first === 0xfc) return { value: bytes.readUInt16LE(at + 1), end: at + 3 };
+  if (first === 0xfd) return { value: bytes.readUIntLE(at + 1, 3), end: at + 4 };
+  return { value: Number(bytes.readBigUInt64LE(at + 1)), end: at + 9 };
 }
 
 /** Whether a packet that follows a complete row ends the rows. */

@@ -109,9 +109,10 @@ export class MysqlSession implements AsyncDisposable {
     return outcomeOf(await this.#send({ sql: text, values: [...values] }));
   }
 
-  /** One statement without rows, in bytes of the session's `character_set_client`. */
-  runBytes(statement: Buffer): Promise<void> {
-    return this.#read(statement, () => undefined).then(() => undefined);
+  /** One statement without rows, in bytes of the session's `character_set_client`; its outcome has no `info`. */
+  async runBytes(statement: Buffer): Promise<MysqlOutcome> {
+    const { affectedRows, warnings } = await this.#read(statement, () => undefined);
+    return { affectedRows, warnings, info: '' };
   }
 
   /** Lets the server prepare a statement, and forget it again. */
@@ -131,8 +132,8 @@ export class MysqlSession implements AsyncDisposable {
    * @returns the number of rows
    * @throws the driver's error, or what `onRows` threw; the session is of no use after the latter
    */
-  readRows(text: string, onRows: (bytes: Buffer) => Promise<void> | undefined): Promise<number> {
-    return this.#read(Buffer.from(text), onRows);
+  async readRows(text: string, onRows: (bytes: Buffer) => Promise<void> | undefined): Promise<number> {
+    return (await this.#read(Buffer.from(text), onRows)).rows;
   }
 
   /**
@@ -171,10 +172,10 @@ export class MysqlSession implements AsyncDisposable {
     });
   }
 
-  #read(statement: Buffer, onRows: (bytes: Buffer) => Promise<void> | undefined): Promise<number> {
+  #read(statement: Buffer, onRows: (bytes: Buffer) => Promise<void> | undefined): Promise<Answer> {
     return new Promise((resolve, reject) => {
-      const reading = new Reading(statement, onRows, (error, rows) =>
-        error === null ? resolve(rows) : reject(coded(error)),
+      const reading = new Reading(statement, onRows, (error, answer) =>
+        error === null ? resolve(answer) : reject(coded(error)),
       );
       reading.onBroken = () => this.destroy();
       this.#connection.addCommand(reading);
@@ -230,6 +231,13 @@ interface DriverPacket {
   asError(encoding: string): Error;
 }
 
+/** What a statement came to: rows that went past the driver, or the numbers of one that has none. */
+interface Answer {
+  readonly rows: number;
+  readonly affectedRows: number;
+  readonly warnings: number;
+}
+
 const COM_QUERY = 3;
 const PACKET_BYTES = 0xffffff;
 /** Servers that take attributes of queries expect their number before the text. */
@@ -240,7 +248,7 @@ const NO_ATTRIBUTES = Buffer.from([0, 1]);
 class Reading {
   readonly #statement: Buffer;
   readonly #onRows: (bytes: Buffer) => Promise<void> | undefined;
-  readonly #done: (error: unknown, rows: number) => void;
+  readonly #done: (error: unknown, answer: Answer) => void;
   readonly #packets = new ResultPackets({
     onRows: (rows) => this.#take(rows),
     onEnd: (packet) => this.#handBack(packet),
@@ -256,7 +264,7 @@ class Reading {
   constructor(
     statement: Buffer,
     onRows: (bytes: Buffer) => Promise<void> | undefined,
-    done: (error: unknown, rows: number) => void,
+    done: (error: unknown, answer: Answer) => void,
   ) {
     this.#statement = statement;
     this.#onRows = onRows;
@@ -346,6 +354,7 @@ class Reading {
     if (this.#ended) return;
     this.#ended = true;
     this.#tap?.remove();
-    this.#done(this.#failure?.error ?? error, this.#packets.rows);
+    const { rows, affectedRows, warnings } = this.#packets;
+    this.#done(this.#failure?.error ?? error, { rows, affectedRows, warnings });
   }
 }

@@ -46,6 +46,17 @@ describe('the answer to a statement', () => {
     expect(read(Buffer.concat([BEGIN, rows, ERROR]), cut)).toEqual({ rows, count: 3, end: ERROR });
   });
 
+  it.each([
+    [[2], 2],
+    [[0xfc, 0x2c, 0x01], 300],
+    [[0xfd, 1, 0, 1], 65_537],
+    [[0xfe, 0, 0, 0, 0, 1, 0, 0, 0], 2 ** 32],
+  ])('tells what a statement without rows changed (%j)', (affected, count) => {
+    const packets = new ResultPackets({ onRows: () => {}, onEnd: () => {} });
+    packets.push(packet(Buffer.from([0, ...affected, 0xfc, 9, 9, 2, 0, 5, 1])));
+    expect(packets).toMatchObject({ rows: 0, affectedRows: count, warnings: 261 });
+  });
+
   it.each([0xffffff - 1, 0xffffff, 0xffffff + 1, 0xffffff * 2])(
     'counts a row of %i bytes once, whatever its later packets begin with',
     (length) => {

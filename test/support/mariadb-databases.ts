@@ -1,18 +1,17 @@
 import { execFileSync } from 'node:child_process';
 import { createConnection } from 'mysql2/promise';
 import { type MariadbServer, startMariadb } from './servers/mariadb.ts';
-import { findProgram } from './servers/process.ts';
 import type { ServerOptions } from './servers/server.ts';
 
 /** What a database holds, in a form in which two are equal when nothing can tell them apart. */
 export interface MariadbContents {
-  /** `mariadb-dump --no-data` with routines and events, without the database's own name. */
+  /** What the server's own program prints with `--no-data`, with routines and events, without the database's own name. */
   readonly schema: string;
-  /** A line for each table: its name, number of rows, checksum of their bytes, next number. */
+  /** A line for each table: its name, number of rows, sum of their digests, next number. */
   readonly rows: readonly string[];
 }
 
-/** A MariaDB server with databases of a test's own. */
+/** A MariaDB or MySQL server with databases of a test's own. */
 export class MariadbDatabases implements AsyncDisposable {
   readonly server: MariadbServer;
   #made = 0;
@@ -21,8 +20,8 @@ export class MariadbDatabases implements AsyncDisposable {
     this.server = server;
   }
 
-  static async start(options: ServerOptions = {}): Promise<MariadbDatabases> {
-    return new MariadbDatabases(await startMariadb(options));
+  static async start(options: ServerOptions = {}, start = startMariadb): Promise<MariadbDatabases> {
+    return new MariadbDatabases(await start(options));
   }
 
   /** A new database, with what `statements` make of it; returns its URL. */
@@ -42,8 +41,12 @@ export class MariadbDatabases implements AsyncDisposable {
     });
     try {
       const typeCast = (field: { string(): string | null }): string | null => field.string();
-      const [results] = await connection.query({ sql: text, typeCast } as never);
-      const last = Array.isArray(results) && (results as unknown[]).some(Array.isArray) ? results.at(-1) : results;
+      let last: unknown;
+      // Of several statements in one, MySQL takes what ends the text of a routine for a part of it.
+      for (const sql of text.split(/;\n/).filter((part) => part.trim() !== '')) {
+        const [results] = await connection.query({ sql, typeCast } as never);
+        last = Array.isArray(results) && (results as unknown[]).some(Array.isArray) ? results.at(-1) : results;
+      }
       return (Array.isArray(last) ? last : []) as unknown as readonly Readonly<Record<string, string | null>>[];
     } finally {
       await connection.end();
@@ -53,13 +56,17 @@ export class MariadbDatabases implements AsyncDisposable {
   async contents(url: string): Promise<MariadbContents> {
     const { hostname, port, username, password, pathname } = new URL(url);
     const name = pathname.slice(1);
-    const login = [`--host=${hostname}`, `--port=${port}`, `--user=${username}`, `--password=${password}`];
+    const login = [`--host=${hostname}`, `--port=${port}`, `--user=${username}`];
     const dump = execFileSync(
-      findProgram('mariadb-dump') ?? 'mariadb-dump',
+      this.server.dumpProgram,
       ['--no-defaults', ...login, '--no-data', '--routines', '--triggers', '--events', '--skip-comments', name],
-      { maxBuffer: 1 << 28 },
+      { maxBuffer: 1 << 28, stdio: 'pipe', env: { ...process.env, MYSQL_PWD: password } },
     ).toString('latin1');
-    const schema = dump.replace(/ AUTO_INCREMENT=\d+/g, '').replaceAll(`\`${name}\``, '`database`');
+    const schema = dump
+      .replace(/ AUTO_INCREMENT=\d+/g, '')
+      // MySQL names the character set only of a column that was not left with its table's, which a dump has no words for.
+      .replace(/ CHARACTER SET \w+ COLLATE/g, ' COLLATE')
+      .replaceAll(`\`${name}\``, '`database`');
     return { schema, rows: await this.#rows(url) };
   }
 
@@ -72,12 +79,29 @@ export class MariadbDatabases implements AsyncDisposable {
     const lines: string[] = [];
     for (const { name, type, next } of tables) {
       const quoted = `\`${name?.replaceAll('`', '``')}\``;
-      const [checksum] = await this.query(url, `CHECKSUM TABLE ${quoted} EXTENDED`);
       const history = type === 'SYSTEM VERSIONED' ? ' FOR SYSTEM_TIME ALL' : '';
-      const [count] = await this.query(url, `SELECT COUNT(*) AS n FROM ${quoted}${history}`);
-      lines.push([name, count?.n, checksum?.Checksum, next].join(' '));
+      const [sum] = await this.query(
+        url,
+        `SELECT COUNT(*) AS n, ${await this.#digest(url, name ?? '')} AS digest FROM ${quoted}${history}`,
+      );
+      lines.push([name, sum?.n, sum?.digest, next].join(' '));
     }
     return lines;
+  }
+
+  /** The sum of digests of rows: CHECKSUM TABLE of MySQL tells equal values of JSON apart. */
+  async #digest(url: string, table: string): Promise<string> {
+    const columns = await this.query(
+      url,
+      `SELECT column_name AS name, data_type AS type FROM information_schema.columns
+       WHERE table_schema = DATABASE() AND table_name = '${table.replaceAll("'", "''")}' ORDER BY ordinal_position`,
+    );
+    const values = columns.map(({ name, type }) => {
+      const column = `\`${name?.replaceAll('`', '``')}\``;
+      const exact = type === 'float' ? `${column} + 0e0` : column;
+      return `COALESCE(HEX(CAST(${exact} AS BINARY)), '-')`;
+    });
+    return `SUM(CONV(LEFT(SHA2(CONCAT_WS(',', ${values.join(', ')}), 256), 8), 16, 10))`;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

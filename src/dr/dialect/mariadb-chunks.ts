@@ -16,16 +16,17 @@ export function manifestColumn({ name, type, base, generated }: MariadbColumn): 
   return { name, type, generated, transform, masked: null };
 }
 
+/** The value of a column of rows `alias` in the form in which it can be loaded again. */
+export function selectedValue(column: MariadbColumn, alias = 't'): string {
+  const name = `${alias}.${quoteMysql(column.name)}`;
+  const { transform } = manifestColumn(column);
+  if (transform === AS_DOUBLE) return `CAST(${name} AS DOUBLE)`;
+  return transform === AS_INDEX ? `CAST(${name} AS UNSIGNED)` : name;
+}
+
 /** `SELECT` of the stored columns of rows `t`, each in the form in which it can be loaded again. */
 export function selectRows(table: MariadbTable, rest: string): string {
-  const values = table.columns
-    .filter(({ generated }) => !generated)
-    .map((column) => {
-      const name = `t.${quoteMysql(column.name)}`;
-      const { transform } = manifestColumn(column);
-      if (transform === AS_DOUBLE) return `CAST(${name} AS DOUBLE)`;
-      return transform === AS_INDEX ? `CAST(${name} AS UNSIGNED)` : name;
-    });
+  const values = table.columns.filter(({ generated }) => !generated).map((column) => selectedValue(column));
   return `SELECT ${values.length === 0 ? 'NULL' : values.join(', ')} FROM ${fromTable(table)} ${rest}`.trimEnd();
 }
 

@@ -19,9 +19,14 @@ export function comparableObjects(objects: readonly SchemaObject[]): SchemaObjec
       const outside = (parts.get(object.table) ?? []).flatMap(({ statements }) => addedClauses(statements[0] ?? ''));
       return {
         ...object,
-        statements: [statement.replace(/ AUTO_INCREMENT=\d+/, ''), ...[...inside, ...outside].sort()],
+        statements: [comparable(statement), ...[...inside, ...outside].sort()],
       };
     });
+}
+
+/** MySQL remembers of a column whether its character set was named beside its collation; a printed table cannot say otherwise. */
+function comparable(statement: string): string {
+  return statement.replace(/ AUTO_INCREMENT=\d+/, '').replace(/ CHARACTER SET \w+ COLLATE /g, ' COLLATE ');
 }
 
 /** What separates the clauses of an ALTER TABLE of a backup: no line ends within one. */

@@ -21,13 +21,38 @@ const TRUNCATED = '1265';
 const INSERT_BYTES = 512 << 10;
 
 /**
- * Loads one chunk, in the transaction that the session is in. The server is given each value's own bytes, without a character set, so
- * that none is converted. LOAD DATA LOCAL leaves rows out and bends values instead of failing: nothing may be kept when this throws.
- * @throws DR_CHECKSUM_MISMATCH when not every row went in as it is; errors of the server
+ * Loads one chunk, in the transaction that the session is in. Nothing may be kept when this throws.
+ * @throws what {@link loadRows} throws
  */
-export async function loadChunk(
+export function loadChunk(
   session: MysqlSession,
   { storage, reading, table, chunk, onBytes }: ChunkLoad,
+): Promise<void> {
+  const packets = readChunk(storage, chunk, reading);
+  return loadRows(session, table, { packets, rows: chunk.rows, of: chunk.file, onBytes });
+}
+
+type TableToLoad = Pick<ManifestTable, 'name' | 'columns'>;
+
+export interface RowsToLoad {
+  /** Rows of the stored columns as a server sent them, in the form that `manifestColumn` says. */
+  readonly packets: AsyncIterable<Buffer>;
+  /** How many they are. */
+  readonly rows: number;
+  /** Where they come from; for messages. */
+  readonly of: string;
+  readonly onBytes?: (bytes: number) => void;
+}
+
+/**
+ * Loads rows into a table. The server is given each value's own bytes, without a character set, so that none is converted. LOAD DATA
+ * LOCAL leaves rows out and bends values instead of failing: nothing may be kept when this throws.
+ * @throws DR_CHECKSUM_MISMATCH when not every row went in as it is; errors of the server
+ */
+export async function loadRows(
+  session: MysqlSession,
+  table: TableToLoad,
+  { packets, rows, of, onBytes = () => {} }: RowsToLoad,
 ): Promise<void> {
   const stored = table.columns.filter(({ generated }) => !generated);
   const enums = stored.flatMap(({ name, type, transform }, place) => {
@@ -39,13 +64,13 @@ export async function loadChunk(
     Math.max(1, stored.length),
     watched.map(({ place }) => place),
   );
-  const rows = linesOf(readChunk(storage, chunk, reading), lines, onBytes);
+  const text = linesOf(packets, lines, onBytes);
   const loaded = (await canLoadLocal(session))
-    ? await loadLocal(session, await loadStatement(session, table), rows)
-    : await insertRows(session, table, rows);
-  if (lines.rows !== chunk.rows || loaded.rows !== chunk.rows) {
+    ? await loadLocal(session, await loadStatement(session, table), text)
+    : await insertRows(session, table, text);
+  if (lines.rows !== rows || loaded.rows !== rows) {
     const got = `${lines.rows} rows in the file, ${loaded.rows} taken by the server`;
-    throw new HoldfastError('DR_CHECKSUM_MISMATCH', `${chunk.file} has to give ${chunk.rows} rows: ${got}.`);
+    throw new HoldfastError('DR_CHECKSUM_MISMATCH', `${of} has to give ${rows} rows: ${got}.`);
   }
   if (loaded.warnings.length === 0) return;
   const isExpected = ({ code, message }: Warning): boolean =>
@@ -56,7 +81,7 @@ export async function loadChunk(
   ).length;
   if (unexpected === undefined && told <= lines.watchedEmpty) return;
   const { code, message } = unexpected ?? (loaded.warnings[0] as Warning);
-  throw new HoldfastError('DR_CHECKSUM_MISMATCH', `${chunk.file} was not taken as it is: ${message} (${code}).`);
+  throw new HoldfastError('DR_CHECKSUM_MISMATCH', `${of} was not taken as it is: ${message} (${code}).`);
 }
 
 interface Warning {
@@ -93,7 +118,7 @@ async function readWarnings(session: MysqlSession): Promise<Warning[]> {
   return rows.map(({ Code, Message }) => ({ code: Code ?? '', message: Message ?? '' }));
 }
 
-async function loadStatement(session: MysqlSession, table: ManifestTable): Promise<string> {
+async function loadStatement(session: MysqlSession, table: TableToLoad): Promise<string> {
   const stored = table.columns.filter(({ generated }) => !generated);
   const name = quoteMysql(table.name);
   const needSet = stored.filter((column) => expressionOf(column, '') !== null).map((column) => column.name);
@@ -131,7 +156,7 @@ async function countedColumns(session: MysqlSession, table: string): Promise<str
 }
 
 /** The same by INSERT, many rows at once, for servers that do not take files from clients. */
-async function insertRows(session: MysqlSession, table: ManifestTable, rows: AsyncIterable<Buffer>): Promise<Loaded> {
+async function insertRows(session: MysqlSession, table: TableToLoad, rows: AsyncIterable<Buffer>): Promise<Loaded> {
   const stored = table.columns.filter(({ generated }) => !generated);
   const names = stored.map(({ name }) => quoteMysql(name)).join(', ');
   const begin = Buffer.from(`INSERT INTO ${quoteMysql(table.name)} (${names}) VALUES `);
@@ -141,10 +166,10 @@ async function insertRows(session: MysqlSession, table: ManifestTable, rows: Asy
   let bytes = 0;
   const send = async (): Promise<void> => {
     if (values.length === 0) return;
-    await session.runBytes(Buffer.concat([begin, ...values.flatMap((row, i) => (i === 0 ? [row] : [COMMA, row]))]));
-    const [row] = await session.query('SELECT ROW_COUNT() AS taken, @@warning_count AS warned');
-    taken += Number(row?.taken);
-    if (Number(row?.warned) > 0) warnings.push(...(await readWarnings(session)));
+    const rows = values.flatMap((row, i) => (i === 0 ? [row] : [COMMA, row]));
+    const outcome = await session.runBytes(Buffer.concat([begin, ...rows]));
+    taken += outcome.affectedRows;
+    if (outcome.warnings > 0) warnings.push(...(await readWarnings(session)));
     [values, bytes] = [[], 0];
   };
   for await (const line of wholeLines(rows)) {

@@ -1,9 +1,11 @@
+import { Readable } from 'node:stream';
 import { HoldfastError } from '../../errors.ts';
 import { quoteMysql } from '../../sql/identifiers.ts';
 import { type MysqlSession, mysqlErrorName } from '../../sql/mysql-session.ts';
 import { assertSuffix } from '../plan/suffix.ts';
-import type { MariadbCatalog, MariadbKey, MariadbTable } from './mariadb-catalog.ts';
-import { fromTable } from './mariadb-chunks.ts';
+import type { MariadbCatalog, MariadbColumn, MariadbKey, MariadbTable } from './mariadb-catalog.ts';
+import { fromTable, manifestColumn, selectedValue } from './mariadb-chunks.ts';
+import { loadRows } from './mariadb-load.ts';
 
 /** A suffix and the table that it selects from. */
 export interface MariadbSelection {
@@ -105,7 +107,8 @@ export async function selectSubset(
 /**
  * The selected rows and, to a fixpoint, each row that a kept row's key refers to; nothing else. The keys of kept rows are collected in
  * temporary tables of the session, by rounds: self references and cycles of any shape need nothing special. Only this session can
- * read the subset.
+ * read the subset. Keys are read, held in memory and then loaded: INSERT … SELECT would leave the snapshot, see what was committed
+ * since, and lock every row that it reads until the backup ends.
  * @throws VALIDATION_FAILED for a suffix that fails, DR_UNSUPPORTED_OBJECT for a table without a key whose rows are referred to
  */
 export async function closeSubset(
@@ -121,6 +124,8 @@ export async function closeSubset(
 }
 
 const ROUND = '_holdfast_round';
+/** Keys on their way into the list of kept ones; some servers cannot read that twice in one statement, as a self reference would. */
+const FOUND = '_holdfast_found';
 
 class Closure {
   readonly #session: MysqlSession;
@@ -153,8 +158,8 @@ class Closure {
     for (const { table, suffix } of selections) {
       const condition = conditionOf(suffix);
       if (this.#listed.has(table.id)) {
-        const rows = `SELECT ${columns(table.key ?? [], 't')}, 0 FROM ${fromTable(table)} WHERE ${condition}`;
-        await run(selections, () => this.#session.run(`INSERT IGNORE INTO ${kept(table)} ${rows}`));
+        const rows = `SELECT ${keyValues(table, 't')} FROM ${fromTable(table)} WHERE ${condition}`;
+        await run(selections, () => this.#keep(table, rows, 0));
       } else this.#suffixes.set(table.id, `WHERE ${condition}`);
     }
   }
@@ -167,15 +172,8 @@ class Closure {
         const [child, parent] = [this.#tables.get(key.child)!, this.#tables.get(key.parent)!];
         const rows = this.#rowsOf(child, round);
         if (rows === null) continue;
-        const refers = `SELECT DISTINCT ${columns(parent.key ?? [], 'p')}, ${round + 1} AS ${ROUND}
-          FROM ${rows} JOIN ${quoteMysql(parent.name)} p ON ${equals(key, 't', 'p')}`;
-        // Some servers cannot read a temporary table twice in one statement, as a self reference would.
-        await this.#session.run(`CREATE TEMPORARY TABLE _holdfast_found ${refers}`);
-        const { affectedRows } = await this.#session.run(
-          `INSERT IGNORE INTO ${kept(parent)} SELECT * FROM _holdfast_found`,
-        );
-        await this.#session.run('DROP TEMPORARY TABLE _holdfast_found');
-        found += affectedRows;
+        const refers = `SELECT DISTINCT ${keyValues(parent, 'p')} FROM ${rows} JOIN ${quoteMysql(parent.name)} p ON ${equals(key, 't', 'p')}`;
+        found += await this.#keep(parent, refers, round + 1);
       }
       if (found === 0) return;
     }
@@ -203,21 +201,59 @@ class Closure {
   }
 
   async #list(table: MariadbTable): Promise<void> {
-    const names = (table.key ?? []).map(quoteMysql).join(', ');
+    const primary = `PRIMARY KEY (${keyNames(table)}), KEY (${ROUND})`;
     await this.#session.run(
-      `CREATE TEMPORARY TABLE ${kept(table)} (PRIMARY KEY (${names}), KEY (${ROUND}))
-       SELECT ${columns(table.key ?? [], 't')}, 0 AS ${ROUND} FROM ${quoteMysql(table.name)} t LIMIT 0`,
+      `CREATE TEMPORARY TABLE ${kept(table)} (${ROUND} int NOT NULL, ${primary}) ${noRows(table)}`,
     );
     this.#listed.add(table.id);
   }
+
+  /** Keeps the rows whose keys `select` finds; returns how many were not kept before. */
+  async #keep(table: MariadbTable, select: string, round: number): Promise<number> {
+    const packets: Buffer[] = [];
+    // The bytes are the connection's own.
+    const rows = await this.#session.readRows(select, (bytes) => void packets.push(Buffer.from(bytes)));
+    if (rows === 0) return 0;
+    await this.#session.run(
+      `CREATE TEMPORARY TABLE ${FOUND} (_holdfast_n bigint AUTO_INCREMENT PRIMARY KEY) ${noRows(table)}`,
+    );
+    const columns = keyOf(table).map((column) => ({ ...manifestColumn(column), generated: false }));
+    const of = `the keys of ${table.name}`;
+    await loadRows(this.#session, { name: FOUND, columns }, { packets: Readable.from(packets), rows, of });
+    const { affectedRows } = await this.#session.run(
+      `INSERT IGNORE INTO ${kept(table)} SELECT ${round}, ${keyNames(table)} FROM ${FOUND}`,
+    );
+    await this.#session.run(`DROP TEMPORARY TABLE ${FOUND}`);
+    return affectedRows;
+  }
+}
+
+/** The columns of a table's key, in its order. */
+function keyOf({ key, columns }: MariadbTable): MariadbColumn[] {
+  return (key ?? []).map((name) => columns.find((column) => column.name === name)!);
+}
+
+/** The values of the key of rows `alias`, to be loaded again: text in bytes of its own character set. */
+function keyValues(table: MariadbTable, alias: string): string {
+  return keyOf(table)
+    .map((column) => {
+      const value = selectedValue(column, alias);
+      return column.charset === null || value.startsWith('CAST(') ? value : `CAST(${value} AS BINARY)`;
+    })
+    .join(', ');
+}
+
+function keyNames({ key }: MariadbTable): string {
+  return (key ?? []).map(quoteMysql).join(', ');
+}
+
+/** What gives a new table the columns of the key besides its own. */
+function noRows(table: MariadbTable): string {
+  return `SELECT ${keyNames(table)} FROM ${quoteMysql(table.name)} LIMIT 0`;
 }
 
 function kept({ id }: MariadbTable): string {
   return `_holdfast_kept_${id}`;
-}
-
-function columns(names: readonly string[], alias: string): string {
-  return names.map((name) => `${alias}.${quoteMysql(name)}`).join(', ');
 }
 
 function equals({ childColumns, parentColumns }: MariadbKey, child: string, parent: string): string {

@@ -1,11 +1,12 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { mongoLaunch } from './mongo-launch.ts';
+import { mysqlLaunch } from './mysql-launch.ts';
 import { postgresPrograms } from './postgres.ts';
 import { findProgram } from './process.ts';
 
 /** The kinds of servers that tests run on. */
-export const SERVER_KINDS = ['mongodb', 'redis', 'postgres', 'mariadb'] as const;
+export const SERVER_KINDS = ['mongodb', 'redis', 'postgres', 'mariadb', 'mysql'] as const;
 export type ServerKind = (typeof SERVER_KINDS)[number];
 
 /** What a test runs on, and whether it may kill and suspend it. */
@@ -43,6 +44,11 @@ const LOOKS: Readonly<Record<ServerKind, () => Availability>> = {
     return installed('PostgreSQL', programs && join(programs, 'postgres'), 'postgresql and postgresql-client');
   },
   mariadb: () => installed('MariaDB', findProgram('mariadbd'), 'mariadb-server'),
+  mysql() {
+    const launch = mysqlLaunch();
+    if ('reason' in launch) return { available: false, reason: launch.reason };
+    return { available: true, what: launch.what, killable: true };
+  },
 };
 
 function installed(name: string, program: string | undefined, packages: string): Availability {

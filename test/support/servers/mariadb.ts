@@ -6,14 +6,16 @@ import { cached, runTool } from './cache.ts';
 import { findProgram, run } from './process.ts';
 import { type ServerOptions, startServer, type TestServer } from './server.ts';
 
-/** A MariaDB server; user `app` with password `pw` may do everything. */
+/** A MariaDB or MySQL server; user `app` with password `pw` may do everything. */
 export interface MariadbServer extends TestServer {
+  /** The server's own program that prints a database as statements. */
+  readonly dumpProgram: string;
   /** Creates an empty database and returns its URL. */
   createDatabase(name: string): Promise<string>;
 }
 
-/** Each statement on a line of its own: of several on one line, only the first is run. */
-const INIT = `CREATE USER IF NOT EXISTS 'app'@'127.0.0.1' IDENTIFIED BY 'pw';
+/** What a server runs at its start. Each statement on a line of its own: of several on one line, only the first is run. */
+export const INIT = `CREATE USER IF NOT EXISTS 'app'@'127.0.0.1' IDENTIFIED BY 'pw';
 GRANT ALL ON *.* TO 'app'@'127.0.0.1' WITH GRANT OPTION;
 CREATE DATABASE IF NOT EXISTS app;
 `;
@@ -59,7 +61,12 @@ export async function startMariadb(options: ServerOptions = {}): Promise<Mariadb
     },
     options,
   );
+  return withDatabases(server, findProgram('mariadb-dump') ?? 'mariadb-dump');
+}
+
+export function withDatabases(server: TestServer, dumpProgram: string): MariadbServer {
   return Object.assign(server, {
+    dumpProgram,
     async createDatabase(name: string) {
       const connection = await createConnection({ host: '127.0.0.1', port: server.port, user: 'app', password: 'pw' });
       try {
