@@ -258,9 +258,9 @@ export const ERRORS = {
   },
   DR_INCOMPATIBLE: {
     cause:
-      'The archive cannot be restored here: another kind of database, an older server, or a statement that this server refuses.',
+      'The archive cannot be restored here: another kind of database, an older server, a statement that this server refuses, or a restore that another version of Holdfast began.',
     remedy:
-      'Restore into a server of the same kind and at least the same major version, with the extensions that the message names.',
+      'Restore into a server of the same kind and at least the same major version, with the extensions that the message names; go on with the version that began, or restore into an empty database.',
     retryable: false,
     status: 409,
   },

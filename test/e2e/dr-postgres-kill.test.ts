@@ -1,9 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, it } from 'vitest';
-import { backup } from '../../src/dr/backup.ts';
-import { restore } from '../../src/dr/restore.ts';
-import { restoreUntilKilled, testKilledRestores } from '../support/killed-restores.ts';
+import { testKilledRestores } from '../support/killed-restores.ts';
 import { PostgresDatabases } from '../support/postgres-databases.ts';
 import { describeWith } from '../support/servers/describe-with.ts';
 
@@ -20,7 +17,7 @@ const ROWS = `ALTER TABLE a DROP CONSTRAINT back;
 const TRIGGER = 'CREATE TRIGGER fires BEFORE INSERT ON a FOR EACH ROW EXECUTE FUNCTION refuse();';
 
 describeWith('postgres', 'a restore of PostgreSQL that is killed', ({ killable }) => {
-  const shared = testKilledRestores({
+  testKilledRestores({
     start: () => PostgresDatabases.start({ args: ['-c', 'max_connections=40'] }),
     everything: EVERYTHING,
     live: { schema: SCHEMA, rows: ROWS, trigger: TRIGGER },
@@ -32,22 +29,5 @@ describeWith('postgres', 'a restore of PostgreSQL that is killed', ({ killable }
       ['data', 'restore.afterChunk', [1, 3]],
       ['data', 'restore.beforeCommit', [2, 4]],
     ],
-  });
-
-  it.skipIf(!killable)('loads again what a crash of the server takes from unlogged tables and sequences', async () => {
-    const { databases, directory } = shared;
-    const source = await databases.create(`CREATE UNLOGGED TABLE lost (id int PRIMARY KEY); CREATE TABLE kept (id int);
-      CREATE UNLOGGED SEQUENCE numbers; SELECT setval('numbers', 7);
-      ALTER TABLE lost ADD v text, ADD up int REFERENCES lost;
-      INSERT INTO lost SELECT n, repeat('x', 1000), 2001 - n FROM generate_series(1, 2000) n; INSERT INTO kept SELECT id FROM lost;`);
-    const expected = await databases.contents(source);
-    const archive = join(directory, 'unlogged');
-    await backup({ source, out: archive });
-    const target = await databases.create();
-    expect(await restoreUntilKilled(archive, target, 'full', 'restore.beforeFinish')).toBe('SIGKILL');
-    await databases.server.kill();
-    await databases.server.restart();
-    await restore({ from: archive, target, resume: true });
-    expect(await databases.contents(target)).toEqual(expected);
   });
 });

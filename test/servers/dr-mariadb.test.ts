@@ -326,6 +326,15 @@ describeWith('mariadb', 'backing up and restoring MariaDB', () => {
       await expectEqual(shop, target);
     });
 
+    it.each([
+      ['of another version', 'UPDATE _holdfast_dr_restore SET plan = plan + 1', /plan 2, this one has 1/],
+      ['from before there were versions', 'ALTER TABLE _holdfast_dr_restore DROP plan', /plan 0, this one has 1/],
+    ])('refuses marks %s before it writes anything', async (_, statement, message) => {
+      const target = await interrupted();
+      await databases.query(target, statement);
+      await expectRefused({ target, resume: true }, 'DR_INCOMPATIBLE', message);
+    });
+
     it.each(['full', 'data'] as const)('goes on with an interrupted restore in mode %s', async (mode) => {
       const target = await interrupted(mode);
       await expect(restore({ from: archive, target, mode })).rejects.toMatchObject({

@@ -179,6 +179,15 @@ describeWith('postgres', 'restoring PostgreSQL', () => {
         await expectEqual(target);
       });
 
+      it.each([
+        ['of another version', 'UPDATE holdfast_dr.restore SET plan = plan + 1', /plan 2, this one has 1/],
+        ['from before there were versions', 'ALTER TABLE holdfast_dr.restore DROP plan', /plan 0, this one has 1/],
+      ])('refuses marks %s before it writes anything', async (_, statement, message) => {
+        const target = await interrupted();
+        await databases.query(target, statement);
+        await expectRefused({ target, resume: true }, 'DR_INCOMPATIBLE', message);
+      });
+
       it('is a fresh restore into an empty target, and does nothing in a finished one', async () => {
         const target = await databases.create();
         expect((await restore({ from: archive, target, resume: true })).state).toBe('fresh');

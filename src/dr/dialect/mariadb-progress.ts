@@ -1,6 +1,6 @@
 import type { MysqlSession } from '../../sql/mysql-session.ts';
 import { PROGRESS_PREFIX } from './mariadb-catalog.ts';
-import type { RestoreBinding, RestoreProgressRecord } from './postgres-progress.ts';
+import { progressRecord, type RestoreBinding, type RestoreProgressRecord } from './restore-binding.ts';
 
 const RESTORE = `${PROGRESS_PREFIX}restore`;
 const DONE = `${PROGRESS_PREFIX}done`;
@@ -12,14 +12,13 @@ export async function readMariadbProgress(session: MysqlSession): Promise<Restor
     `SELECT 1 AS there FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = '${RESTORE}'`,
   );
   if (found === undefined) return null;
-  const [binding] = await session.query(`SELECT backup, digest, mode, tables FROM ${RESTORE}`);
+  const [binding] = await session.query(`SELECT * FROM ${RESTORE}`);
   if (binding === undefined) return null;
   const done = await session.query(`SELECT task FROM ${DONE}`);
-  return {
-    ...{ backup: binding.backup ?? '', digest: binding.digest ?? '', tables: binding.tables ?? '' },
-    mode: binding.mode === 'data' ? 'data' : 'full',
-    done: new Set(done.map(({ task }) => task ?? '')),
-  };
+  return progressRecord(
+    binding,
+    done.map(({ task }) => task ?? null),
+  );
 }
 
 /**
@@ -35,11 +34,11 @@ export async function createMariadbProgress(session: MysqlSession, binding: Rest
   );
   await session.run(
     `CREATE TABLE ${RESTORE} (backup char(32) NOT NULL, digest char(64) NOT NULL, mode varchar(8) NOT NULL, tables longtext NOT NULL,
-       started_at timestamp NOT NULL DEFAULT current_timestamp) ${options}`,
+       plan int NOT NULL, started_at timestamp NOT NULL DEFAULT current_timestamp) ${options}`,
   );
-  const { backup, digest, mode, tables } = binding;
-  await session.run(`INSERT INTO ${RESTORE} (backup, digest, mode, tables) VALUES (?, ?, ?, ?)`, [
-    ...[backup, digest, mode, tables],
+  const { backup, digest, mode, tables, plan } = binding;
+  await session.run(`INSERT INTO ${RESTORE} (backup, digest, mode, tables, plan) VALUES (?, ?, ?, ?, ?)`, [
+    ...[backup, digest, mode, tables, `${plan}`],
   ]);
 }
 

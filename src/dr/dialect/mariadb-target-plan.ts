@@ -28,6 +28,9 @@ export interface MariadbTask {
   readonly work: MariadbWork;
 }
 
+/** Of the plan: raised when the same id stands for other work than before, so that no restore goes on with marks that mean something else. */
+export const PLAN_VERSION = 1;
+
 /** The task that puts triggers back into live tables. */
 export const JOURNAL_TASK = 'journal';
 

@@ -33,12 +33,13 @@ import {
   JOURNAL_TASK,
   type MariadbTask,
   type MariadbWork,
+  PLAN_VERSION,
   planMariadbRestore,
   type RowsOf,
 } from './mariadb-target-plan.ts';
 import { MARIADB_TARGET_SESSIONS } from './mariadb-target-sessions.ts';
-import type { RestoreBinding } from './postgres-progress.ts';
 import { RestorePhase } from './postgres-target-plan.ts';
+import { assertOwnMarks, bindingOf, type RestoreBinding } from './restore-binding.ts';
 import { isSmall, type PreparedRestore, type RestoreOrder, type RestoreTarget } from './restore-target.ts';
 import { TargetSessions } from './target-sessions.ts';
 
@@ -167,19 +168,12 @@ export class MariadbTarget implements RestoreTarget<MariadbTask, MysqlSession> {
   async #lookAt(): Promise<Begin> {
     const progress = await readMariadbProgress(this.#sessions.coordinator);
     if (progress === null) return this.#order.mode === 'full' ? this.#checkEmpty() : this.#checkTables();
-    const own = this.#binding();
-    const isOwn = (Object.keys(own) as (keyof RestoreBinding)[]).every((name) => progress[name] === own[name]);
-    if (isOwn && this.#order.resume) return { done: progress.done };
-    const message = isOwn
-      ? `${this.location} holds an interrupted restore of this backup: go on with --resume.`
-      : `${this.location} holds an interrupted restore of backup ${progress.backup} (mode ${progress.mode}).`;
-    throw new HoldfastError('DR_TARGET_NOT_EMPTY', message);
+    assertOwnMarks(progress, this.#binding(), this.#order.resume, this.location);
+    return { done: progress.done };
   }
 
   #binding(): RestoreBinding {
-    const { manifest, mode, isSelection } = this.#order;
-    const tables = isSelection ? manifest.tables.map(({ id }) => id).join(',') : '';
-    return { backup: manifest.id, digest: manifest.digest, mode, tables };
+    return bindingOf(this.#order, PLAN_VERSION);
   }
 
   async #checkEmpty(): Promise<Begin> {

@@ -1,21 +1,7 @@
 import { literalPostgres } from '../../sql/identifiers.ts';
 import type { PostgresSession } from '../../sql/postgres-session.ts';
 import { PROGRESS_SCHEMA } from './postgres-catalog.ts';
-
-/** What a restore is bound to: only the same one may go on with its progress. */
-export interface RestoreBinding {
-  /** {@link Manifest.id} and {@link Manifest.digest}. */
-  readonly backup: string;
-  readonly digest: string;
-  readonly mode: 'full' | 'data';
-  /** Ids of the chosen tables, joined by commas; empty for all. */
-  readonly tables: string;
-}
-
-export interface RestoreProgressRecord extends RestoreBinding {
-  /** Ids of finished tasks. */
-  readonly done: ReadonlySet<string>;
-}
+import { progressRecord, type RestoreBinding, type RestoreProgressRecord } from './restore-binding.ts';
 
 /** What an interrupted restore left in the target; null when there is none. */
 export async function readProgress(session: PostgresSession): Promise<RestoreProgressRecord | null> {
@@ -23,16 +9,13 @@ export async function readProgress(session: PostgresSession): Promise<RestorePro
     `SELECT 1 FROM pg_catalog.pg_tables WHERE schemaname = '${PROGRESS_SCHEMA}' AND tablename = 'restore'`,
   );
   if (found === undefined) return null;
-  const [binding] = await session.query(`SELECT backup, digest, mode, tables FROM ${PROGRESS_SCHEMA}.restore`);
+  const [binding] = await session.query(`SELECT * FROM ${PROGRESS_SCHEMA}.restore`);
   if (binding === undefined) return null;
   const done = await session.query(`SELECT task FROM ${PROGRESS_SCHEMA}.done`);
-  return {
-    backup: binding.backup ?? '',
-    digest: binding.digest ?? '',
-    mode: binding.mode === 'data' ? 'data' : 'full',
-    tables: binding.tables ?? '',
-    done: new Set(done.map(({ task }) => task ?? '')),
-  };
+  return progressRecord(
+    binding,
+    done.map(({ task }) => task ?? null),
+  );
 }
 
 /**
@@ -40,14 +23,15 @@ export async function readProgress(session: PostgresSession): Promise<RestorePro
  * that put back what a restore into live tables has taken away, in the order in which they are to be run.
  */
 export function createProgress(binding: RestoreBinding): string {
-  const values = [binding.backup, binding.digest, binding.mode, binding.tables].map(literalPostgres).join(', ');
+  const { backup, digest, mode, tables, plan } = binding;
   const schema = PROGRESS_SCHEMA;
   return `CREATE SCHEMA ${schema};
-CREATE TABLE ${schema}.restore (backup text NOT NULL, digest text NOT NULL, mode text NOT NULL, tables text NOT NULL,
+CREATE TABLE ${schema}.restore (backup text NOT NULL, digest text NOT NULL, mode text NOT NULL, tables text NOT NULL, plan int NOT NULL,
   started_at timestamptz NOT NULL DEFAULT pg_catalog.now());
 CREATE TABLE ${schema}.done (task text PRIMARY KEY);
 CREATE TABLE ${schema}.journal (id int PRIMARY KEY, statement text NOT NULL);
-INSERT INTO ${schema}.restore (backup, digest, mode, tables) VALUES (${values});`;
+INSERT INTO ${schema}.restore (backup, digest, mode, tables, plan)
+  VALUES (${[backup, digest, mode, tables].map(literalPostgres).join(', ')}, ${plan});`;
 }
 
 /** Statement that records finished tasks, for the transaction that did their work. */

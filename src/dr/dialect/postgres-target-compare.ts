@@ -27,7 +27,10 @@ export async function findTableDifferences(session: PostgresSession, { tables }:
 }
 
 /** Names of the tables of the backup that have rows in the target. */
-export async function findRows(session: PostgresSession, { tables }: Manifest): Promise<readonly string[]> {
+export async function findRows(
+  session: PostgresSession,
+  { tables }: Pick<Manifest, 'tables'>,
+): Promise<readonly string[]> {
   const filled = await ask(session, tables, (table, index) => {
     const name = qualifiedPostgres(table);
     return `SELECT ${index} AS index, ${literalPostgres(name)} AS name WHERE EXISTS (SELECT FROM ONLY ${name})`;

@@ -1,24 +1,13 @@
 import { HoldfastError } from '../../errors.ts';
-import { literalPostgres, qualifiedPostgres } from '../../sql/identifiers.ts';
+import { qualifiedPostgres } from '../../sql/identifiers.ts';
 import type { PostgresSession } from '../../sql/postgres-session.ts';
 import type { Manifest, ManifestTable } from '../archive/manifest.ts';
-import { PROGRESS_SCHEMA } from './postgres-catalog.ts';
 import { findTableDifferences } from './postgres-target-compare.ts';
 import type { CycleOrder } from './postgres-target-cycles.ts';
-import {
-  componentsOf,
-  liveTables,
-  nameOf,
-  type Removal,
-  readCycles,
-  readJournal,
-  readTriggers,
-  readUncheckedChecks,
-} from './postgres-target-live.ts';
-import { RestorePhase, type TargetTask, type TargetWork } from './postgres-target-plan.ts';
+import { putBack, readJournal, takeAway } from './postgres-target-journal.ts';
+import { componentsOf, liveTables, nameOf, readCycles } from './postgres-target-live.ts';
+import { BASE_COST, RestorePhase, type TargetTask, type TargetWork } from './postgres-target-plan.ts';
 
-/** Work of a task besides its rows, in bytes loaded in the same time. */
-const BASE_COST = 64 << 10;
 /** Objects created in one transaction. */
 const BATCH = 200;
 /** Differences that a message lists. */
@@ -34,24 +23,17 @@ export async function assertTablesMatch(session: PostgresSession, manifest: Mani
   throw new HoldfastError('DR_INCOMPATIBLE', message);
 }
 
-/**
- * Statements for the transaction that marks the target: triggers that would fire are switched off, keys of cycles that can neither
- * be kept in order nor deferred are dropped, and so is what was never checked (NOT VALID), which old rows may break. What puts each
- * of them back goes into the journal in the same transaction, so a crash at any time leaves either tables as they were, or the means
- * to repair them.
- */
+/** Statements for the transaction that marks the target: {@link takeAway} keys of cycles that can neither be kept in order nor deferred. */
 export async function prepareTables(session: PostgresSession, manifest: Manifest): Promise<string> {
   const tables = await liveTables(session, manifest);
-  const { keys, cycles, unchecked } = await readCycles(session, tables);
-  const broken = cycles.filter(({ deferrable }) => !deferrable).flatMap((cycle) => [...cycle.broken]);
-  const steps: Removal[] = [...new Set([...unchecked, ...broken])].flatMap((id) => keys.get(id) ?? []);
-  steps.push(...(await readUncheckedChecks(session, tables)), ...(await readTriggers(session, tables)));
-  return steps
-    .map(
-      ({ remove, restore }, index) =>
-        `${remove};\nINSERT INTO ${PROGRESS_SCHEMA}.journal VALUES (${index}, ${literalPostgres(restore)});`,
-    )
-    .join('\n');
+  const cycles = await readCycles(session, tables);
+  const fixed = cycles.cycles.filter(({ deferrable }) => !deferrable);
+  return takeAway(
+    session,
+    tables,
+    cycles,
+    fixed.flatMap(({ broken }) => [...broken]),
+  );
 }
 
 /**
@@ -109,12 +91,9 @@ export async function planDataRestore(
     }
   }
   const loaded = tasks.map(({ id }) => id);
-  let last = loaded;
-  for (const { id, statement } of await readJournal(session)) {
-    const work = { kind: 'statements', what: 'put back what was taken away', statements: [statement] } as const;
-    tasks.push(task(`journal:${id}`, RestorePhase.CHECK, work, 0, last));
-    last = [`journal:${id}`];
-  }
+  const journal = putBack(await readJournal(session), loaded);
+  const last = journal.length === 0 ? loaded : journal.slice(-1).map(({ id }) => id);
+  tasks.push(...journal);
   if (manifest.sequences.length > 0) {
     tasks.push(task('sequences', RestorePhase.FINISH, { kind: 'sequences' }, 0, loaded));
   }

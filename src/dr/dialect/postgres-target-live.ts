@@ -2,7 +2,6 @@ import { qualifiedPostgres, quotePostgres } from '../../sql/identifiers.ts';
 import type { PostgresSession } from '../../sql/postgres-session.ts';
 import type { Manifest, ManifestTable } from '../archive/manifest.ts';
 import { components } from '../graph/components.ts';
-import { PROGRESS_SCHEMA } from './postgres-catalog.ts';
 import { type CycleOrder, type LiveKey, orderCycle } from './postgres-target-cycles.ts';
 
 /** A table of the backup that exists in the target. */
@@ -153,14 +152,4 @@ export async function readTriggers(
     const remove = `ALTER TABLE ONLY ${table} DISABLE TRIGGER ${name}`;
     return [{ remove, restore: `ALTER TABLE ONLY ${table} ${STATES[row.enabled ?? 'O'] ?? 'ENABLE'} TRIGGER ${name}` }];
   });
-}
-
-/** What puts back what was taken away, in order. */
-export async function readJournal(
-  session: PostgresSession,
-): Promise<{ readonly id: string; readonly statement: string }[]> {
-  const rows = await session.query(
-    `SELECT id::text AS id, statement FROM ${PROGRESS_SCHEMA}.journal ORDER BY journal.id`,
-  );
-  return rows.map(({ id, statement }) => ({ id: id ?? '', statement: statement ?? '' }));
 }

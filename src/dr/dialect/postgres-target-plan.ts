@@ -10,6 +10,12 @@ export const RestorePhase = {
 } as const;
 export type RestorePhase = (typeof RestorePhase)[keyof typeof RestorePhase];
 
+/**
+ * Of the plans into an empty database and into live tables: raised when the same id stands for other work than before, so that no
+ * restore goes on with marks that mean something else.
+ */
+export const PLAN_VERSION = 1;
+
 /** What one task does in its transaction. */
 export type TargetWork =
   | { readonly kind: 'objects'; readonly objects: readonly SchemaObject[] }
@@ -42,7 +48,7 @@ const BATCH = 200;
 /** As {@link BATCH}, for what must be there before rows are: the first tables are filled while the next are created. */
 const EARLY_BATCH = 50;
 /** Work of a task besides its rows, in bytes loaded in the same time. */
-const BASE_COST = 64 << 10;
+export const BASE_COST = 64 << 10;
 /** Bytes loaded in the time in which an index over one byte of rows is built, a key is checked, a table is sampled. */
 const INDEX_COST = 0.15;
 const CHECK_COST = 0.07;

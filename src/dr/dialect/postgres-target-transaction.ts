@@ -206,9 +206,9 @@ class Transaction {
 }
 
 /** Runs a step whose error names it. */
-export async function attempt(what: string, step: () => Promise<unknown>): Promise<void> {
+export async function attempt<T>(what: string, step: () => Promise<T>): Promise<T> {
   try {
-    await step();
+    return await step();
   } catch (error) {
     throw isLostRace(error) ? error : targetError(what, error);
   }

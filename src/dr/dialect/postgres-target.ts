@@ -1,21 +1,15 @@
-import { HoldfastError } from '../../errors.ts';
 import type { SqlSource } from '../../sql/connect.ts';
 import type { PostgresSession } from '../../sql/postgres-session.ts';
 import { failpoint } from '../../util/failpoint.ts';
-import {
-  createProgress,
-  DROP_PROGRESS,
-  type RestoreBinding,
-  type RestoreProgressRecord,
-  readProgress,
-} from './postgres-progress.ts';
+import { createProgress, DROP_PROGRESS, markDone, readProgress } from './postgres-progress.ts';
 import { assertMayCreate, assertVersion, findContents, refuseContents } from './postgres-target-checks.ts';
 import { findDifferences, findRows } from './postgres-target-compare.ts';
 import { assertTablesMatch, planDataRestore, prepareTables } from './postgres-target-data.ts';
-import { planFullRestore, type TargetTask, type TargetWork } from './postgres-target-plan.ts';
+import { PLAN_VERSION, planFullRestore, type TargetTask, type TargetWork } from './postgres-target-plan.ts';
 import { POSTGRES_TARGET_SESSIONS } from './postgres-target-sessions.ts';
 import { attempt, fitsTogether, runTogether } from './postgres-target-transaction.ts';
-import { forgetLost } from './postgres-target-unlogged.ts';
+import { afterCrash, forgetLost, withUnlogged } from './postgres-target-unlogged.ts';
+import { assertOwnMarks, bindingOf, type RestoreBinding } from './restore-binding.ts';
 import type { PreparedRestore, RestoreOrder, RestoreTarget } from './restore-target.ts';
 import { TargetSessions } from './target-sessions.ts';
 
@@ -29,6 +23,9 @@ export async function openPostgresTarget(target: SqlSource, order: RestoreOrder)
   });
   return new PostgresTarget(sessions, order);
 }
+
+/** Nothing; all, or all but what a crash of the server takes from unlogged tables; or the marks of an earlier run of this restore. */
+type Begin = 'fresh' | 'complete' | 'emptied' | ReadonlySet<string>;
 
 /** {@link RestoreTarget} of PostgreSQL. Each task is in one transaction with its mark in {@link PROGRESS_SCHEMA}. */
 export class PostgresTarget implements RestoreTarget<TargetTask, PostgresSession> {
@@ -68,13 +65,9 @@ export class PostgresTarget implements RestoreTarget<TargetTask, PostgresSession
     this.#user = roles.find(({ mine }) => mine === 'true')?.name ?? '';
     this.#roles = new Set(roles.map(({ name }) => name ?? ''));
     const begin = await this.#lookAt();
-    if (typeof begin === 'object') {
-      const done = await forgetLost(coordinator, manifest, begin.done);
-      const tasks = (await this.#plan(done)).map((task) => (begin.done.has(task.id) ? inPieces(task) : task));
-      for (const { id, work } of tasks) if (done.has(id)) this.#tellDone(work, true);
-      return { state: 'resumed', tasks, done };
-    }
     if (begin === 'complete') return { state: 'complete', tasks: [], done: new Set() };
+    if (begin === 'emptied') return this.#goOn(await this.#markFinished());
+    if (begin !== 'fresh') return this.#goOn(begin);
     const preparation = mode === 'data' ? await prepareTables(coordinator, manifest) : '';
     await attempt('mark the target', () =>
       coordinator.query(`BEGIN;\n${createProgress(this.#binding())}\n${preparation}\nCOMMIT`),
@@ -82,6 +75,26 @@ export class PostgresTarget implements RestoreTarget<TargetTask, PostgresSession
     failpoint('restore.afterMark');
     const done = new Set<string>();
     return { state: 'fresh', tasks: await this.#plan(done), done };
+  }
+
+  /** @param marked tasks of an earlier run, some of which a crash may have undone */
+  async #goOn(marked: ReadonlySet<string>): Promise<PreparedRestore<TargetTask>> {
+    const { coordinator } = this.#sessions;
+    const { manifest, mode } = this.#order;
+    const done = await attempt('look for what was lost', () => forgetLost(coordinator, manifest, marked));
+    const plan = await this.#plan(done);
+    const tasks = mode === 'full' ? await withUnlogged(coordinator, manifest, plan) : plan;
+    for (const { id, work } of tasks) if (done.has(id)) this.#tellDone(work, true);
+    return { state: 'resumed', tasks, done };
+  }
+
+  /** Marks a target again as it was when all was done; returns the marks. */
+  async #markFinished(): Promise<ReadonlySet<string>> {
+    const { coordinator } = this.#sessions;
+    await attempt('mark the target', () => coordinator.query(`BEGIN;\n${createProgress(this.#binding())}`));
+    const done = (await this.#plan(new Set())).flatMap(({ id, marks = [] }) => [id, ...marks]);
+    await attempt('mark the target', () => coordinator.query(`${markDone(done)};\nCOMMIT`));
+    return new Set(done);
   }
 
   async openWorkers(): Promise<readonly PostgresSession[]> {
@@ -125,48 +138,48 @@ export class PostgresTarget implements RestoreTarget<TargetTask, PostgresSession
   }
 
   #binding(): RestoreBinding {
-    const { manifest, mode, isSelection } = this.#order;
-    const tables = isSelection ? manifest.tables.map(({ id }) => id).join(',') : '';
-    return { backup: manifest.id, digest: manifest.digest, mode, tables };
+    return bindingOf(this.#order, PLAN_VERSION);
   }
 
-  /** What there is to begin with: the progress of an earlier run of this restore, or nothing, or all of it. */
-  async #lookAt(): Promise<RestoreProgressRecord | 'fresh' | 'complete'> {
+  /** What there is to begin with. */
+  async #lookAt(): Promise<Begin> {
     const { mode, resume } = this.#order;
     const progress = await readProgress(this.#sessions.coordinator);
     if (progress === null) return mode === 'full' ? this.#checkEmpty() : this.#checkTables();
-    this.#assertOwn(progress, resume);
-    return progress;
+    assertOwnMarks(progress, this.#binding(), resume, this.location);
+    return progress.done;
   }
 
-  #assertOwn(found: RestoreBinding, resume: boolean): void {
-    const own = this.#binding();
-    const isOwn = (Object.keys(own) as (keyof RestoreBinding)[]).every((name) => found[name] === own[name]);
-    if (isOwn && resume) return;
-    const message = isOwn
-      ? `${this.location} holds an interrupted restore of this backup: go on with --resume.`
-      : `${this.location} holds an interrupted restore of backup ${found.backup} (mode ${found.mode}).`;
-    throw new HoldfastError('DR_TARGET_NOT_EMPTY', message);
-  }
-
-  async #checkEmpty(): Promise<'fresh' | 'complete'> {
-    const { manifest, resume } = this.#order;
+  async #checkEmpty(): Promise<Begin> {
+    const { manifest } = this.#order;
     const { coordinator } = this.#sessions;
     const contents = await findContents(coordinator);
     if (contents.length === 0) return 'fresh';
-    if (resume && (await findDifferences(coordinator, manifest)).length === 0) return 'complete';
+    const finished = await this.#lookForEnd();
+    if (finished !== null) return finished;
     return refuseContents(coordinator, manifest, this.location, contents);
   }
 
-  async #checkTables(): Promise<'fresh' | 'complete'> {
-    const { manifest, resume, append } = this.#order;
+  async #checkTables(): Promise<Begin> {
+    const { manifest, append } = this.#order;
     const { coordinator } = this.#sessions;
     await assertTablesMatch(coordinator, manifest);
     const filled = await findRows(coordinator, manifest);
     if (filled.length === 0) return 'fresh';
-    if (resume && (await findDifferences(coordinator, manifest)).length === 0) return 'complete';
+    const finished = await this.#lookForEnd();
+    if (finished !== null) return finished;
     if (append) return 'fresh';
     return refuseContents(coordinator, manifest, this.location, filled);
+  }
+
+  /** Whether an earlier run had finished; only one that may go on with it asks. */
+  async #lookForEnd(): Promise<'complete' | 'emptied' | null> {
+    const { manifest, resume } = this.#order;
+    const { coordinator } = this.#sessions;
+    if (!resume) return null;
+    if ((await findDifferences(coordinator, manifest)).length === 0) return 'complete';
+    const emptied = await findDifferences(coordinator, await afterCrash(coordinator, manifest));
+    return emptied.length === 0 ? 'emptied' : null;
   }
 
   async #plan(done: ReadonlySet<string>): Promise<readonly TargetTask[]> {
@@ -175,11 +188,4 @@ export class PostgresTarget implements RestoreTarget<TargetTask, PostgresSession
     if (mode === 'data') return planDataRestore(coordinator, manifest, done);
     return planFullRestore(manifest, Math.floor(coordinator.version / 10_000));
   }
-}
-
-/** Loads again what was there before: by now a key may refer to the table, and it cannot be emptied first. */
-function inPieces(task: TargetTask): TargetTask {
-  const { work } = task;
-  if (work.kind !== 'rows') return task;
-  return { ...task, work: { ...work, loads: work.loads.map((load) => ({ ...load, whole: false })) } };
 }

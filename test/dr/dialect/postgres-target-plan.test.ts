@@ -3,40 +3,12 @@ import type { Manifest, ManifestTable, SchemaObject } from '../../../src/dr/arch
 import {
   keyAsIndex,
   keyUnchecked,
+  PLAN_VERSION,
   planFullRestore,
   type TargetTask,
 } from '../../../src/dr/dialect/postgres-target-plan.ts';
 import { TaskGraph } from '../../../src/dr/scheduler/task-graph.ts';
-
-const MB = 1 << 20;
-
-function table(id: number, name: string, megabytes: readonly number[]): ManifestTable {
-  const chunks = megabytes.map((size, index) => ({
-    ...{ file: `data/${id}/${index}.copy`, rows: 1, bytes: size * MB, storedBytes: size * MB },
-    ...{ crc32: '', sha256: '', rowHash: null, range: null },
-  }));
-  const bytes = chunks.reduce((sum, chunk) => sum + chunk.bytes, 0);
-  return {
-    id,
-    schema: 'public',
-    name,
-    columns: [],
-    format: 'text',
-    suffix: null,
-    engine: null,
-    rows: 1,
-    bytes,
-    chunks,
-  };
-}
-
-function object(id: string, kind: string, fields: Partial<SchemaObject> = {}): SchemaObject {
-  const section = /^(TABLE|TYPE)$/.test(kind) ? 'PRE_DATA' : 'POST_DATA';
-  return {
-    ...{ id, kind, schema: 'public', name: id, section, statements: [`-- ${id}`], dependsOn: [] },
-    ...{ table: null, owner: null, ownedAs: null, ...fields },
-  };
-}
+import { listed, object, table } from '../../support/manifest-parts.ts';
 
 function plan(
   tables: readonly ManifestTable[],
@@ -149,6 +121,43 @@ describe('planFullRestore', () => {
     expect(tasks.get('finish:0')?.work).toMatchObject({ objects: [{ id: 'fires' }, { id: 'note' }] });
     expect(tasks.get('object:fills')?.dependsOn).toEqual(['finish:0']);
     expect(earlierThan(tasks, 'last:0').size).toBe(tasks.size - 1);
+  });
+
+  it('has another version when an id stands for other work', () => {
+    const many = (kind: string): SchemaObject[] => Array.from({ length: 210 }, (_, n) => object(`${kind}${n}`, kind));
+    const tables = [CHILD, PARENT, table(3, 'small', [1, 1])];
+    const planned = plan(tables, [...OBJECTS, ...many('TYPE'), ...many('TRIGGER')], [KEY]);
+    const work = ({ work }: TargetTask): string => {
+      if (work.kind === 'objects') return listed(work.objects.map(({ id }) => id));
+      if (work.kind === 'rows') return listed(work.loads.map(({ chunk }) => chunk.file));
+      return work.kind === 'statements' ? listed(work.statements) : '';
+    };
+    expect({ version: PLAN_VERSION, tasks: [...planned.values()].map((task) => `${task.id} ${work(task)}`) }).toEqual({
+      version: 1,
+      tasks: [
+        'create:0 t1 to TYPE47 (50)',
+        'create:1 TYPE48 to TYPE97 (50)',
+        'create:2 TYPE98 to TYPE147 (50)',
+        'create:3 TYPE148 to TYPE197 (50)',
+        'create:4 TYPE198 to TYPE209 (12)',
+        'rows:1:0 data/1/0.copy',
+        'rows:1:1 data/1/1.copy',
+        'rows:2:all data/2/0.copy',
+        'rows:3:all data/3/0.copy data/3/1.copy',
+        'object:i1 i1',
+        'index:pk1 CREATE UNIQUE INDEX pk1 ON ONLY public.child USING btree (id);',
+        'object:pk1 pk1',
+        'object:pk2 pk2',
+        'object:fk fk',
+        'check:fk ALTER TABLE ONLY public.child VALIDATE CONSTRAINT fk;',
+        'finish:0 fires to TRIGGER198 (200)',
+        'finish:1 TRIGGER199 to note (12)',
+        'analyze:1 ANALYZE "public"."child"',
+        'analyze:small:0 ANALYZE "public"."parent", "public"."small"',
+        'object:fills fills',
+        'last:0 ddl',
+      ],
+    });
   });
 
   it('can be run to its end', () => {

@@ -1,0 +1,72 @@
+import { expect, it } from 'vitest';
+import type { Manifest } from '../../../src/dr/archive/manifest.ts';
+import { type MariadbTask, PLAN_VERSION, planMariadbRestore } from '../../../src/dr/dialect/mariadb-target-plan.ts';
+import { listed, object, table } from '../../support/manifest-parts.ts';
+
+/** One in chunks, one that cannot roll back, and more small ones than one task takes. */
+const TABLES = [
+  { ...table(1, 'large', [1, 1]), engine: 'InnoDB' },
+  { ...table(2, 'loose', [1, 1]), engine: 'MyISAM' },
+  ...Array.from({ length: 20 }, (_, n) => ({ ...table(3 + n, `small${n}`, [0]), engine: 'InnoDB' })),
+];
+const OBJECTS = [
+  ...['DATABASE PROPERTIES', 'SEQUENCE', 'VIEW', 'FUNCTION', 'TRIGGER', 'EVENT'].map((kind) => object(kind, kind)),
+  ...TABLES.map(({ id, name }) => object(name, 'TABLE', { table: id })),
+  object('index', 'INDEX', { table: 1 }),
+  object('fk', 'FK CONSTRAINT', { table: 1 }),
+];
+const KEYS = [1, ...TABLES.slice(2).map(({ id }) => id)].map((child) => ({
+  ...{ name: `of ${child}`, child, parent: 3, childColumns: ['p'], parentColumns: ['id'] },
+  ...{ deferrable: false, validated: true, match: 'SIMPLE' as const },
+}));
+const MANIFEST = {
+  ...{ tables: TABLES, objects: OBJECTS, sequences: [{ schema: '', name: 'n', lastValue: '1', isCalled: false }] },
+  graph: { keys: KEYS, inDegree: {}, order: [], cycles: [] },
+} as unknown as Manifest;
+
+it.each([
+  [
+    'full',
+    [
+      'create DATABASE PROPERTIES SEQUENCE',
+      'create:0 large to small13 (16)',
+      'create:1 small14 to small19 (6)',
+      'rows:1:0 data/1/0.copy',
+      'rows:1:1 data/1/1.copy',
+      'rows:2:all data/2/0.copy data/2/1.copy',
+      'rows:small:0 data/3/0.copy to data/18/0.copy (16)',
+      'rows:small:1 data/19/0.copy data/20/0.copy data/21/0.copy data/22/0.copy',
+      'object:index index',
+      'object:fk fk',
+      'check:1 of 1',
+      'check:small:0 of 3 to of 18 (16)',
+      'check:small:1 of 19 of 20 of 21 of 22',
+      'finish VIEW FUNCTION TRIGGER',
+      'sequences ',
+      'events EVENT',
+    ],
+  ],
+  [
+    'data',
+    [
+      'rows:1:0 data/1/0.copy',
+      'rows:1:1 data/1/1.copy',
+      'rows:2:all data/2/0.copy data/2/1.copy',
+      'rows:small:0 data/3/0.copy to data/18/0.copy (16)',
+      'rows:small:1 data/19/0.copy data/20/0.copy data/21/0.copy data/22/0.copy',
+      'check:1 of 1',
+      'check:small:0 of 3 to of 18 (16)',
+      'check:small:1 of 19 of 20 of 21 of 22',
+      'sequences ',
+      'journal ',
+    ],
+  ],
+] as const)('the plan of mode %s has another version when an id stands for other work', (mode, tasks) => {
+  const work = ({ work }: MariadbTask): string => {
+    if (work.kind === 'objects') return listed(work.objects.map(({ name }) => name));
+    if (work.kind === 'rows') return listed(work.loads.map(({ chunk }) => chunk.file));
+    return work.kind === 'check' ? listed(work.keys.map(({ name }) => name)) : '';
+  };
+  const planned = planMariadbRestore(MANIFEST, mode).map((task) => `${task.id} ${work(task)}`);
+  expect({ version: PLAN_VERSION, tasks: planned }).toEqual({ version: 1, tasks });
+});
