@@ -10,6 +10,7 @@ import {
 } from './dialect/backup-source.ts';
 import { comparableObjects } from './dialect/mariadb-comparable.ts';
 import { openSource } from './dialect/open-source.ts';
+import { comparableStatements } from './dialect/postgres-comparable.ts';
 import { runTasks } from './scheduler/run-tasks.ts';
 import { TaskGraph } from './scheduler/task-graph.ts';
 import type { ProgressTracker } from './track-progress.ts';
@@ -25,7 +26,10 @@ export interface CompareOptions {
   readonly signal: AbortSignal;
 }
 
-/** Reads a database in the way a backup does and tells in words what is not as in the backup: tables, rows, objects, sequences. */
+/**
+ * Reads a database in the way a backup does and tells in words what is not as in the backup: tables, rows, objects, sequences. Of
+ * objects in a PostgreSQL of another major version the names alone are compared.
+ */
 export async function compareDatabase(
   database: SqlSource,
   manifest: Manifest,
@@ -108,12 +112,20 @@ function factDifferences(before: SourceFacts, after: SourceFacts, exempt: Readon
   // Every database has the schema `public`; it is among the objects when its owner is not the usual one.
   const counted = ({ kind, name }: SchemaObject): boolean =>
     !exempt.has(kind) && !(kind === 'SCHEMA' && name === 'public');
+  const sameMajor = majorOf(before) === majorOf(after);
   const objectsOf = ({ dialect, objects }: SourceFacts): SchemaObject[] =>
-    (dialect === 'postgres' ? objects : comparableObjects(objects)).filter(counted);
+    (dialect === 'postgres'
+      ? objects.map((object) => ({ ...object, statements: comparableStatements(object, sameMajor) }))
+      : comparableObjects(objects)
+    ).filter(counted);
   return [
     ...differences(objectsOf(before), objectsOf(after), objectText, objectName),
     ...differences(before.sequences, after.sequences, sequenceText, ({ schema, name }) => `value of ${schema}.${name}`),
   ];
+}
+
+function majorOf({ server }: SourceFacts): number {
+  return Number.parseInt(server.version, 10);
 }
 
 /** What is on one side only, as multisets. */

@@ -8,6 +8,9 @@ export function qualifiedPostgres(table: { readonly schema: string; readonly nam
   return `${quotePostgres(table.schema)}.${quotePostgres(table.name)}`;
 }
 
+/** Pattern of a name as PostgreSQL prints it: `"…"` or a plain word. */
+export const POSTGRES_NAME = '(?:"(?:[^"]|"")+"|[a-z_][a-z0-9_$]*)';
+
 /** A string constant for PostgreSQL; correct with `standard_conforming_strings` on and off. */
 export function literalPostgres(text: string): string {
   const doubled = text.replaceAll("'", "''");

@@ -17,7 +17,7 @@ WHERE c.relkind IN (${kinds}) AND c.relpersistence <> 't' AND ${isOurs('pg_class
 const ofTable = (table: string, kinds = `'r', 'p'`): string => OF_TABLE(kinds).replace('%t', table);
 const UNLOGGED = `CASE c.relpersistence WHEN 'u' THEN 'UNLOGGED ' ELSE '' END`;
 const WITH = `coalesce(' WITH (' || nullif(concat_ws(', ', ${parameters('c.reloptions')}, (SELECT ${parameters('x.reloptions', 'toast.')} FROM pg_class x WHERE x.oid = c.reltoastrelid)), '') || ')', '')`;
-const USING = `coalesce((SELECT format(' USING %I', am.amname) FROM pg_am am WHERE am.oid = c.relam AND am.amname <> 'heap'), '')`;
+const USING = `coalesce((SELECT format(' USING %I', am.amname) FROM pg_am am WHERE am.oid = c.relam AND (am.amname <> 'heap' OR c.relkind = 'p')), '')`;
 
 /** A check that calls a function of users comes when the rows are there: the function may read any of them. */
 const CALLS_FUNCTION = `EXISTS (SELECT FROM pg_depend f WHERE f.classid = 'pg_constraint'::regclass AND f.objid = k.oid AND f.refclassid = 'pg_proc'::regclass
@@ -41,12 +41,17 @@ const COLUMN_OPTIONS = `coalesce((SELECT string_agg(format(E'\\nALTER TABLE ONLY
     (CASE WHEN a.attstorage <> t.typstorage THEN 'SET STORAGE ' || CASE a.attstorage WHEN 'p' THEN 'PLAIN' WHEN 'e' THEN 'EXTERNAL' WHEN 'm' THEN 'MAIN' ELSE 'EXTENDED' END END),
     (CASE to_jsonb(a) ->> 'attcompression' WHEN 'p' THEN 'SET COMPRESSION pglz' WHEN 'l' THEN 'SET COMPRESSION lz4' END),
     ('SET (' || ${parameters('a.attoptions')} || ')'),
-    (CASE WHEN c.relkind IN ('r', 'p') AND NOT ${COLUMN_IS_OWN} AND a.attnotnull AND NOT ${NAMED_NOT_NULL} THEN 'SET NOT NULL' END)) o(action)
+    (CASE WHEN c.relkind IN ('r', 'p') AND NOT ${COLUMN_IS_OWN} AND a.attnotnull AND NOT ${NAMED_NOT_NULL} AND NOT EXISTS (
+      SELECT FROM pg_inherits i JOIN pg_attribute p ON p.attrelid = i.inhparent WHERE i.inhrelid = c.oid AND p.attname = a.attname AND p.attnotnull) THEN 'SET NOT NULL' END)) o(action)
   WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND o.action IS NOT NULL), '')`;
-/** Of columns that come from a parent; a name of its own can be given only together with the table. */
+/**
+ * Of columns that come from a parent; a name of its own can be given only together with the table. What is valid here and not yet in the
+ * parent would come to be as it is there.
+ */
 const INHERITED_NOT_NULL = `(SELECT string_agg(format(E'\\n    CONSTRAINT %I %s', k.conname, pg_get_constraintdef(k.oid)), ',' ORDER BY k.conname COLLATE "C")
   FROM pg_constraint k JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.conkey[1] AND NOT ${COLUMN_IS_OWN}
-  WHERE k.conrelid = c.oid AND k.contype = 'n' AND k.conislocal AND k.convalidated)`;
+  WHERE k.conrelid = c.oid AND k.contype = 'n' AND k.convalidated AND (k.conislocal OR EXISTS (
+    SELECT FROM pg_inherits i JOIN pg_constraint p ON p.conrelid = i.inhparent WHERE i.inhrelid = c.oid AND p.contype = 'n' AND p.conname = k.conname AND NOT p.convalidated)))`;
 const TABLE_OPTIONS = `CASE WHEN c.relforcerowsecurity THEN format(E'\\nALTER TABLE ONLY %s FORCE ROW LEVEL SECURITY;', ${NAME}) ELSE '' END
   || CASE c.relreplident WHEN 'f' THEN format(E'\\nALTER TABLE ONLY %s REPLICA IDENTITY FULL;', ${NAME}) WHEN 'n' THEN format(E'\\nALTER TABLE ONLY %s REPLICA IDENTITY NOTHING;', ${NAME}) ELSE '' END`;
 
@@ -166,7 +171,7 @@ export const RELATIONS: readonly string[] = [
     kind: `'CONSTRAINT'`,
     section: 'POST_DATA',
     definition: `format(E'ALTER TABLE ONLY %s\\n    ADD CONSTRAINT %I %s%s%s;', ${NAME}, k.conname,
-      left(pg_get_constraintdef(k.oid), length(pg_get_constraintdef(k.oid)) - length(${WHEN_CHECKED})), coalesce(' WITH (' || ${parameters('ic.reloptions')} || ')', ''), ${WHEN_CHECKED})
+      left(pg_get_constraintdef(k.oid), length(pg_get_constraintdef(k.oid)) - length(${WHEN_CHECKED})), CASE k.contype WHEN 'x' THEN '' ELSE coalesce(' WITH (' || ${parameters('ic.reloptions')} || ')', '') END, ${WHEN_CHECKED})
       || ${INDEX_STATISTICS} || ${MARKS}`,
     from: `FROM pg_constraint k JOIN pg_index x ON x.indexrelid = k.conindid JOIN pg_class ic ON ic.oid = x.indexrelid ${ofTable('k.conrelid')} AND k.contype IN ('p', 'u', 'x')`,
   }),

@@ -18,8 +18,10 @@ const GRANTED = `
 /** Those of users, beside what they are without a statement. What an extension or a new database begins with the server has kept. */
 const CHANGED = `
   SELECT g.*, CASE WHEN i.initprivs IS NULL THEN g.base
-    -- The schema public may belong to another role than the one it was made with.
-    WHEN g.type = 'SCHEMA' THEN g.base || ARRAY(SELECT makeaclitem(0, g.owner, e.privilege_type, false) FROM aclexplode(i.initprivs) e WHERE e.grantee = 0)
+    -- The schema public may belong to another role than the one it was made with. Before 15 it begins with more rights for all than later:
+    -- with an option that they cannot have, they always differ and are written.
+    WHEN g.type = 'SCHEMA' THEN g.base || ARRAY(SELECT makeaclitem(0, g.owner, e.privilege_type, current_setting('server_version_num')::int < 150000)
+      FROM aclexplode(i.initprivs) e WHERE e.grantee = 0)
     ELSE i.initprivs END AS usual
   FROM (${GRANTED}) g JOIN pg_namespace n ON n.nspname = g.schema
     LEFT JOIN pg_init_privs i ON i.classoid = g.class AND i.objoid = g.id AND i.objsubid = g.sub

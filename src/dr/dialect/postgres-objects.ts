@@ -2,6 +2,7 @@ import { literalPostgres, qualifiedPostgres, quotePostgres } from '../../sql/ide
 import { type SchemaObject, Section } from '../archive/manifest.ts';
 import type { CatalogLargeObject, CatalogView } from './postgres-catalog.ts';
 import type { DumpEntry } from './postgres-dump-file.ts';
+import { wholeTreeKeys } from './postgres-partition-keys.ts';
 
 /** Settings that pg_dump writes for psql; a restore pins its own. */
 const SETTINGS = new Set(['ENCODING', 'STDSTRINGS', 'SEARCHPATH', 'DATABASE', 'DATABASE PROPERTIES']);
@@ -26,7 +27,7 @@ export interface ObjectContext {
 
 /** The objects of a schema, each with its statements, in an order in which they can be created one after the other. */
 export function schemaObjects(entries: readonly DumpEntry[], context: ObjectContext): SchemaObject[] {
-  const kept = entries.filter(({ kind }) => !SETTINGS.has(kind));
+  const kept = wholeTreeKeys(entries.filter(({ kind }) => !SETTINGS.has(kind)));
   const byId = new Map(kept.map((entry) => [entry.id, entry]));
   const tableOf = (entry: DumpEntry): number | null => {
     const own = context.tableOf(`${entry.catalog}:${entry.oid}`);

@@ -1,3 +1,4 @@
+import { POSTGRES_NAME } from '../../sql/identifiers.ts';
 import type { Chunk, Manifest, ManifestTable, SchemaObject } from '../archive/manifest.ts';
 
 /** What a restore is doing, for people. */
@@ -68,6 +69,8 @@ const SIDE_BY_SIDE_BYTES = 32 << 20;
 /** Entries that are no part of a database's contents, or come from elsewhere in the manifest. */
 const IGNORED = /^(ENCODING|STDSTRINGS|SEARCHPATH|DATABASE|DATABASE PROPERTIES|TABLE DATA|SEQUENCE SET)$/;
 const INDEX_KINDS = /^(INDEX|CONSTRAINT|INDEX ATTACH)$/;
+/** A constraint of a partitioned table that is made together with those of its partitions. */
+const WHOLE_TREE = /^ALTER TABLE (?!ONLY )/;
 /** One at a time: the server marks an index whole when it sees its last part, and two that come together do not see each other. */
 const ATTACH = 'INDEX ATTACH';
 const REFRESH = 'MATERIALIZED VIEW DATA';
@@ -220,7 +223,8 @@ class FullPlan {
 
   #buildIndex(object: SchemaObject, created: readonly string[]): void {
     const table = this.#tables.get(object.table ?? -1);
-    const loads = this.#loads.get(object.table ?? -1) ?? [];
+    const isOfTree = WHOLE_TREE.test(object.statements[0] ?? '');
+    const loads = isOfTree ? [...this.#loads.values()].flat() : (this.#loads.get(object.table ?? -1) ?? []);
     const dependsOn = [...created, ...loads, ...this.#tasksOf(object.dependsOn)];
     const bytes = table?.bytes ?? 0;
     const thing = [`${object.table ?? `object ${object.id}`}`];
@@ -228,7 +232,7 @@ class FullPlan {
     const base = { phase: RestorePhase.INDEX, dependsOn };
     const split = bytes > SIDE_BY_SIDE_BYTES ? keyAsIndex(object) : undefined;
     if (split === undefined) {
-      const attached = object.kind === ATTACH ? ['attached indexes'] : [];
+      const attached = object.kind === ATTACH || isOfTree ? ['attached indexes'] : [];
       const things = object.kind === 'INDEX' ? { shared: thing } : { exclusive: [...thing, ...attached] };
       this.#taskOf.set(object.id, this.#add({ ...base, ...this.#oneObject(object), ...things, cost }));
       return;
@@ -319,10 +323,8 @@ class FullPlan {
   }
 }
 
-/** `"…"` or a plain word, as pg_dump writes names. */
-const NAME = `(?:"(?:[^"]|"")+"|[a-z_][a-z0-9_$]*)`;
 const KEY = new RegExp(
-  String.raw`^ALTER TABLE (?:ONLY )?(${NAME}\.${NAME})\s+ADD CONSTRAINT (${NAME}) (PRIMARY KEY|UNIQUE) (\(${NAME}(?:, ${NAME})*\));\s*$`,
+  String.raw`^ALTER TABLE (?:ONLY )?(${POSTGRES_NAME}\.${POSTGRES_NAME})\s+ADD CONSTRAINT (${POSTGRES_NAME}) (PRIMARY KEY|UNIQUE) (\(${POSTGRES_NAME}(?:, ${POSTGRES_NAME})*\));\s*$`,
 );
 
 /**
@@ -340,7 +342,7 @@ export function keyAsIndex(object: SchemaObject): { readonly index: string; read
 }
 
 const FOREIGN = new RegExp(
-  String.raw`^(ALTER TABLE (?:ONLY )?${NAME}\.${NAME})\s+ADD CONSTRAINT (${NAME}) (FOREIGN KEY .*[^;\s]);\s*$`,
+  String.raw`^(ALTER TABLE (?:ONLY )?${POSTGRES_NAME}\.${POSTGRES_NAME})\s+ADD CONSTRAINT (${POSTGRES_NAME}) (FOREIGN KEY .*[^;\s]);\s*$`,
   's',
 );
 
