@@ -2,8 +2,7 @@ import { hash } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { encodeValue } from '../../../src/model/document.ts';
 import { post } from '../../support/graphql.ts';
-import { seededRandom } from '../../support/random.ts';
-import { Gate } from '../gate.ts';
+import { Crew } from '../crew.ts';
 
 const WRITERS = 8;
 export const COUNTERS = 6;
@@ -39,38 +38,26 @@ interface Mutation {
 }
 
 /** Writes to the gateways without pause, each under a key of its own, until it is acknowledged or refused; keeps what became of them. */
-export class Writers {
+export class Writers extends Crew {
   /** Since the last {@link take}. */
   #written: Written[] = [];
   readonly unexpected: string[] = [];
   readonly #urls: readonly string[];
   readonly #acknowledged = new Map<string, number>();
-  readonly #end = new AbortController();
-  #running: Promise<unknown> = Promise.resolve();
-  readonly #gate = new Gate();
+  readonly #own = Array.from({ length: WRITERS }, (): string[] => []);
 
   constructor(urls: readonly string[]) {
+    super();
     this.#urls = urls;
   }
 
   start(seed: number): void {
-    this.#running = Promise.all(
-      Array.from({ length: WRITERS }, (_, writer) => this.#write(writer, seededRandom(seed + writer))),
-    );
+    this.begin(WRITERS, seed, BREATH_MS);
   }
 
   /** Writes that the gateway at `url` acknowledged. */
   acknowledgedBy(url: string): number {
     return this.#acknowledged.get(url) ?? 0;
-  }
-
-  /** Resolves when every write that was begun has its answer. */
-  pause(): Promise<void> {
-    return this.#gate.close();
-  }
-
-  resume(): void {
-    this.#gate.open();
   }
 
   /** What was answered since the last time. */
@@ -80,23 +67,8 @@ export class Writers {
     return written;
   }
 
-  async stop(): Promise<void> {
-    this.#end.abort();
-    this.#gate.open();
-    await this.#running;
-  }
-
-  async #write(writer: number, random: () => number): Promise<void> {
-    const own: string[] = [];
-    for (let number = 0; ; number++) {
-      await this.#gate.passed();
-      if (this.#end.signal.aborted) return;
-      await this.#gate.through(() => this.#mutate(writer, `w${writer}-${number}`, own, random));
-      await pause(BREATH_MS * random());
-    }
-  }
-
-  async #mutate(writer: number, name: string, own: string[], random: () => number): Promise<void> {
+  protected override async write(writer: number, name: string, random: () => number): Promise<void> {
+    const own = this.#own[writer] as string[];
     const choice = random();
     const mutation = mutationFor(choice, name, own, random);
     const fate = await this.#fate(writer, name, mutation);
@@ -111,7 +83,7 @@ export class Writers {
   /** Sends one mutation under one key until it is acknowledged, or refused before it may have happened; undefined when all ends. */
   async #fate(writer: number, key: string, { field, query, variables }: Mutation): Promise<Fate | undefined> {
     let ambiguous = false;
-    for (let attempt = 0; !this.#end.signal.aborted; attempt++) {
+    for (let attempt = 0; !this.isEnding; attempt++) {
       // The one that knows what this writer wrote before; for others any will do.
       const pinned = field === 'updateThing' || field === 'deleteThing';
       const url = this.#urls[(writer + (pinned ? 0 : attempt)) % this.#urls.length] as string;

@@ -1,7 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { ask, post } from '../../support/graphql.ts';
-import { seededRandom } from '../../support/random.ts';
-import { Gate } from '../gate.ts';
+import { Crew } from '../crew.ts';
 
 const WRITERS = 8;
 const COUNTERS = 12;
@@ -33,7 +32,7 @@ export type Expected = ReadonlyMap<string, number>;
  * Eight writers on the same documents: each mutation under its own idempotency key, repeated on one primary after another until it
  * is acknowledged or refused. They know what must be there.
  */
-export class Writers {
+export class Writers extends Crew {
   /** Mutations that took effect. */
   acknowledged = 0;
   /** Answers that nobody should get. */
@@ -43,11 +42,9 @@ export class Writers {
   readonly #counters = new Map<string, number>();
   /** By id, creations less deletions. */
   readonly #seats = new Map<string, number>();
-  readonly #stop = new AbortController();
-  #running: Promise<unknown> = Promise.resolve();
-  readonly #gate = new Gate();
 
   constructor(urls: readonly string[]) {
+    super();
     this.#urls = urls;
   }
 
@@ -59,23 +56,7 @@ export class Writers {
       i: inputs,
     });
     if (createThings.written !== COUNTERS) throw new Error('the counters could not be created');
-    this.#running = Promise.all(this.#own.map((_, writer) => this.#write(writer, seededRandom(seed + writer))));
-  }
-
-  /** Resolves when what was begun has its answer; nothing is begun until {@link Writers.resume}. */
-  pause(): Promise<void> {
-    return this.#gate.close();
-  }
-
-  resume(): void {
-    this.#gate.open();
-  }
-
-  /** Ends them all, with what they wait for. */
-  async stop(): Promise<void> {
-    this.#stop.abort();
-    this.#gate.open();
-    await this.#running;
+    this.begin(WRITERS, seed);
   }
 
   /** What must be there now; only while paused. */
@@ -91,15 +72,7 @@ export class Writers {
     ]);
   }
 
-  async #write(writer: number, random: () => number): Promise<void> {
-    for (let number = 0; ; number++) {
-      await this.#gate.passed();
-      if (this.#stop.signal.aborted) return;
-      await this.#gate.through(() => this.#mutate(writer, `w${writer}-${number}`, random));
-    }
-  }
-
-  async #mutate(writer: number, name: string, random: () => number): Promise<void> {
+  protected override async write(writer: number, name: string, random: () => number): Promise<void> {
     const own = this.#own[writer] as Set<string>;
     const choice = random();
     const some = (count: number): number => Math.floor(random() * count);
@@ -139,7 +112,7 @@ export class Writers {
     variables: Record<string, unknown>,
     refusal?: string,
   ): Promise<boolean> {
-    for (let attempt = 0; !this.#stop.signal.aborted; attempt++) {
+    for (let attempt = 0; !this.isEnding; attempt++) {
       const url = this.#urls[(writer + attempt) % this.#urls.length] as string;
       try {
         const { errors, data } = await post(url, query, variables, { 'idempotency-key': key }, 5_000);
