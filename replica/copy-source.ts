@@ -1,6 +1,6 @@
 import { chainAt } from '../src/changelog/chain-at.ts';
 import type { ChangeLog } from '../src/changelog/change-log.ts';
-import type { LogOrigin } from '../src/changelog/sqlite-change-log.ts';
+import type { LogOrigin } from '../src/changelog/sqlite-log-state.ts';
 import type { LogEntry } from '../src/model/change.ts';
 import type { DocumentText } from '../src/model/document.ts';
 import type { RowPage } from '../src/store/row-store.ts';

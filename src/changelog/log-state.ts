@@ -1,4 +1,6 @@
+import { HoldfastError } from '../errors.ts';
 import { type Change, chainHash, documentHash, type Hash, type LogEntry } from '../model/change.ts';
+import { formatPosition } from '../model/position.ts';
 import type { EpochStart, LogHead } from './change-log.ts';
 
 /** What a process knows of a log beside it, as of one moment; replaced, never changed. */
@@ -50,4 +52,14 @@ export function imagesFit(entries: readonly LogEntry[]): boolean {
 /** The epoch that the entry at `sequence` belongs to. */
 export function epochAt(epochs: readonly EpochStart[], sequence: number): number {
   return epochs.findLast(({ firstSequence }) => firstSequence <= sequence)?.epoch ?? 1;
+}
+
+/** For who asks for what comes after `after` when it was trimmed: the oldest entry kept is `floor`. */
+export function cursorExpired(after: number, floor: number, epochs: readonly EpochStart[]): HoldfastError {
+  const sequence = floor - 1;
+  return new HoldfastError(
+    'CURSOR_EXPIRED',
+    `changes after ${after} were asked for, but the oldest one still kept is ${floor}`,
+    { details: { oldest: formatPosition({ epoch: epochAt(epochs, sequence), sequence }) } },
+  );
 }

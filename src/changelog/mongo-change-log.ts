@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Db } from 'mongodb';
 import { HoldfastError } from '../errors.ts';
 import type { Hash, LogEntry } from '../model/change.ts';
-import { formatPosition, type Position } from '../model/position.ts';
+import type { Position } from '../model/position.ts';
 import { coded } from '../store/mongo-errors.ts';
 import type { KeyedChange, KeyedEntry, LogAppender } from '../store/outbox.ts';
 import { type Clock, systemClock } from '../util/clock.ts';
@@ -11,7 +11,7 @@ import type { ChangeLog, EpochStart, LogHead, ReadLimits } from './change-log.ts
 import { LogAppending } from './log-appending.ts';
 import type { LogCache } from './log-cache.ts';
 import { damaged, type EntryBatch, LogFollowing, loadState } from './log-following.ts';
-import { epochAt, type LogState } from './log-state.ts';
+import { cursorExpired, type LogState } from './log-state.ts';
 import type { LogStorage } from './log-storage.ts';
 import { MongoLogStorage } from './mongo-log-storage.ts';
 
@@ -263,13 +263,7 @@ export class MongoChangeLog implements ChangeLog, LogAppender, AsyncDisposable {
 
   #requireKept(after: number): void {
     const { floor, epochs } = this.#state;
-    if (after >= floor - 1) return;
-    const oldest = formatPosition({ epoch: epochAt(epochs, floor - 1), sequence: floor - 1 });
-    throw new HoldfastError(
-      'CURSOR_EXPIRED',
-      `changes after ${after} were asked for, but the oldest one still kept is ${floor}`,
-      { details: { oldest } },
-    );
+    if (after < floor - 1) throw cursorExpired(after, floor, epochs);
   }
 }
 

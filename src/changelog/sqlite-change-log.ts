@@ -8,12 +8,25 @@ import {
   type LogEntry,
   type VerifiedEntry,
 } from '../model/change.ts';
-import { formatPosition, type Position } from '../model/position.ts';
-import type { Connection, Database, Transaction } from '../sqlite/database.ts';
+import type { Position } from '../model/position.ts';
+import type { Database, Transaction } from '../sqlite/database.ts';
 import { createMeta, readMeta, writeMeta } from '../sqlite/meta.ts';
 import type { Outbox } from '../store/outbox.ts';
 import type { KeyedWrite } from '../store/sqlite-store.ts';
 import type { ChangeLog, EpochStart, LogHead, ReadLimits } from './change-log.ts';
+import { cursorExpired } from './log-state.ts';
+import {
+  FIRST_EPOCH,
+  INSERT_EPOCH,
+  LOG_ID,
+  type LogOrigin,
+  type Reader,
+  readState,
+  SEALED,
+  type SqliteLogState,
+  writeBase,
+  writeOrigin,
+} from './sqlite-log-state.ts';
 
 /** Entries removed per transaction, so that nobody waits for a trim. */
 const TRIM_SLICE = 1_000;
@@ -39,7 +52,6 @@ const SCHEMA = `
   CREATE TABLE IF NOT EXISTS epochs (epoch INTEGER PRIMARY KEY, first_sequence INTEGER NOT NULL) STRICT`;
 
 const INSERT = `INSERT INTO log (${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
-const INSERT_EPOCH = 'INSERT INTO epochs (epoch, first_sequence) VALUES (?, ?)';
 const ENTRY = `SELECT ${COLUMNS} FROM log WHERE sequence = ?`;
 const AFTER = `SELECT ${COLUMNS} FROM log WHERE sequence > ? ORDER BY sequence LIMIT +?`;
 const IMAGE_BEFORE = `SELECT image FROM log
@@ -50,36 +62,6 @@ const OF_VERSION = `SELECT ${COLUMNS} FROM log WHERE sequence >= ? AND operation
 const KEYED =
   'SELECT sequence, epoch, operation, collection, id, version, at, key FROM log WHERE key IS NOT NULL AND at >= ? ORDER BY sequence';
 const OF_KEY = `SELECT ${COLUMNS} FROM log WHERE key = ? LIMIT 1`;
-const LAST = `SELECT ${COLUMNS} FROM log ORDER BY sequence DESC LIMIT 1`;
-
-/** Keys in the meta table: identity, and place and chain of the entry before the oldest kept. */
-const LOG_ID = 'log.id';
-const BASE_SEQUENCE = 'log.base.sequence';
-const BASE_CHAIN = 'log.base.chain';
-/** The higher epoch after which nothing is appended here; 0 for none. */
-const SEALED = 'log.sealed';
-
-type Reader = Pick<Connection, 'prepare'>;
-
-/** The log in memory, as of one moment; replaced, never changed. */
-interface State {
-  readonly logId: string;
-  readonly generation: number;
-  readonly epochs: readonly EpochStart[];
-  /** The entry before the oldest kept. */
-  readonly base: { readonly sequence: number; readonly chain: Hash };
-  readonly head: LogHead;
-  /** The higher epoch that ended this history here; 0 while none did. */
-  readonly sealedBy: number;
-}
-
-/** Where a follower's log begins: identity, epochs so far, and the entry after which the next one comes. */
-export interface LogOrigin {
-  readonly logId: string;
-  readonly epochs: readonly EpochStart[];
-  readonly sequence: number;
-  readonly chain: Hash;
-}
 
 export interface SqliteChangeLogOptions {
   /** Identity of a database that has none yet, 32 hexadecimal digits. Default: drawn at random. */
@@ -91,13 +73,13 @@ export class SqliteChangeLog implements ChangeLog, Outbox {
   readonly #database: Database;
   readonly #listeners = new Set<() => void>();
   /** What readers see. */
-  #durable: State;
+  #durable: SqliteLogState;
   /** What the running transaction sees; equal to the durable state between transactions. */
-  #appended: State;
+  #appended: SqliteLogState;
   /** The transaction whose end is already provided for. */
   #transaction: Transaction | undefined;
 
-  private constructor(database: Database, state: State) {
+  private constructor(database: Database, state: SqliteLogState) {
     this.#database = database;
     this.#durable = state;
     this.#appended = state;
@@ -349,18 +331,8 @@ export class SqliteChangeLog implements ChangeLog, Outbox {
     if (advanced) for (const listener of [...this.#listeners]) listener();
   }
 
-  #epochOf(sequence: number): number {
-    const { epochs } = this.#durable;
-    return (epochs.findLast(({ firstSequence }) => firstSequence <= sequence) ?? FIRST_EPOCH).epoch;
-  }
-
   #requireKept(after: number): void {
-    if (after >= this.#durable.base.sequence) return;
-    throw new HoldfastError(
-      'CURSOR_EXPIRED',
-      `changes after ${after} were asked for, but the oldest one still kept is ${this.floor()}`,
-      { details: { oldest: formatPosition({ epoch: this.#epochOf(this.floor() - 1), sequence: this.floor() - 1 }) } },
-    );
+    if (after < this.#durable.base.sequence) throw cursorExpired(after, this.floor(), this.#durable.epochs);
   }
 }
 
@@ -368,34 +340,4 @@ export class SqliteChangeLog implements ChangeLog, Outbox {
 function continues(chain: Hash, entry: LogEntry | VerifiedEntry): boolean {
   if ('previous' in entry) return entry.previous === chain;
   return chainHash(chain, entry.epoch, entry.sequence, entry) === entry.chain;
-}
-
-const FIRST_EPOCH: EpochStart = { epoch: 1, firstSequence: 1 };
-
-function writeOrigin(transaction: Transaction, origin: LogOrigin): void {
-  writeMeta(transaction, LOG_ID, origin.logId);
-  writeBase(transaction, origin);
-  for (const { epoch, firstSequence } of origin.epochs) transaction.prepare(INSERT_EPOCH).run(epoch, firstSequence);
-}
-
-function writeBase(transaction: Transaction, base: State['base']): void {
-  writeMeta(transaction, BASE_SEQUENCE, base.sequence);
-  writeMeta(transaction, BASE_CHAIN, base.chain);
-}
-
-function readState(reader: Reader): State {
-  const base = {
-    sequence: readMeta(reader, BASE_SEQUENCE) as number,
-    chain: readMeta(reader, BASE_CHAIN) as Hash,
-  };
-  const epochs = reader
-    .prepare('SELECT epoch, first_sequence AS firstSequence FROM epochs ORDER BY epoch')
-    .all() as unknown as EpochStart[];
-  const last = reader.prepare(LAST).get() as LogEntry | undefined;
-  const head: LogHead =
-    last === undefined
-      ? { epoch: epochs.at(-1)?.epoch ?? FIRST_EPOCH.epoch, sequence: base.sequence, chain: base.chain, at: 0 }
-      : { epoch: last.epoch, sequence: last.sequence, chain: last.chain, at: last.at };
-  const sealedBy = Number(readMeta(reader, SEALED) ?? 0);
-  return { logId: readMeta(reader, LOG_ID) as string, generation: 0, epochs, base, head, sealedBy };
 }
