@@ -64,7 +64,7 @@ export function recount(transaction: Transaction, table: Table, bucket: number):
   const truth = new Buckets();
   for (const { row, id, version, hash, text } of table.rowsOfBucket(transaction, bucket)) {
     const actual = documentHash(table.name, id, version, text);
-    if (actual !== hash) transaction.prepare(table.rehashSql).run(actual, row);
+    if (actual !== hash) transaction.prepare(table.sql.rehash).run(actual, row);
     truth.add(bucket, actual);
   }
   setBucket(transaction, table, bucket, truth.bytesOf(bucket));

@@ -82,7 +82,7 @@ export async function writeMany(
       const chunk = new Chunk();
       let place = next;
       for (; place < rows.length && chunk.hasRoom(); place++) {
-        const stored = transaction.prepare(table.byRowSql).get(rows[place] as number) as StoredRow | undefined;
+        const stored = transaction.prepare(table.sql.byRow).get(rows[place] as number) as StoredRow | undefined;
         if (stored === undefined) continue;
         const key = operation && documentKey(operation, stored.id);
         const current = decodeDocument(stored.text);

@@ -132,7 +132,7 @@ export class SqliteCollection implements Collection {
     options.signal?.throwIfAborted();
     const { database, table } = this.#parts;
     const project = projectionOf(options);
-    const found = database.reader.prepare(table.textByKeySql).get(id);
+    const found = database.reader.prepare(table.sql.textByKey).get(id);
     const wanted = (options.skip ?? 0) === 0 && options.limit !== 0;
     return found === undefined || !wanted ? [] : [project(decodeDocument(found.text as string))];
   }
@@ -178,7 +178,7 @@ export class SqliteCollection implements Collection {
   }
 
   #stillMatching(transaction: Transaction, row: number, query: Query): StoredRow | undefined {
-    const stored = transaction.prepare(this.#parts.table.byRowSql).get(row) as StoredRow | undefined;
+    const stored = transaction.prepare(this.#parts.table.sql.byRow).get(row) as StoredRow | undefined;
     return stored !== undefined && query.matches?.(decodeDocument(stored.text)) !== false ? stored : undefined;
   }
 

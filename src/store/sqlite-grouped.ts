@@ -31,7 +31,7 @@ export function findGrouped(
 
 /** What a relation to one document asks for: each document by its id. */
 function* byId(reader: Reader, table: Table, keys: readonly unknown[]): Generator<number, Match[][], void> {
-  const statement = reader.prepare(table.pointSql);
+  const statement = reader.prepare(table.sql.point);
   statement.setReturnArrays(true);
   const groups: Match[][] = [];
   for (const key of keys) {

@@ -2,6 +2,7 @@ import type { Hash } from '../model/change.ts';
 import type { Document, DocumentText } from '../model/document.ts';
 import { Buckets, bucketOf } from '../protocol/digest.ts';
 import type { Transaction } from '../sqlite/database.ts';
+import { makeTables } from './sqlite-schema.ts';
 import { concatenated, type IndexTable, MARK_MULTIKEY, type StoredRow, type Table } from './sqlite-table.ts';
 
 const UPSERT_BUCKET = 'INSERT OR REPLACE INTO buckets (bucket, state) VALUES (?, ?)';
@@ -36,7 +37,8 @@ export function insertRow(
 ): boolean {
   const { id, key, version, hash, sequence, text } = image;
   const bucket = bucketOf(id);
-  const inserted = transaction.prepare(table.insertSql).run(key, id, bucket, version, hash, sequence, text);
+  if (!table.isPlaced) makeTables(transaction, table);
+  const inserted = transaction.prepare(table.sql.insert).run(key, id, bucket, version, hash, sequence, text);
   if (inserted.changes === 0) return false;
   const row = Number(inserted.lastInsertRowid);
   for (const [place, index] of table.indexes.entries()) {
@@ -56,7 +58,7 @@ export function replaceRow(
   after: readonly (readonly Uint8Array[])[],
 ): void {
   const { id, key, version, hash, sequence, text } = image;
-  transaction.prepare(table.updateSql).run(version, hash, sequence, text, stored.row);
+  transaction.prepare(table.sql.update).run(version, hash, sequence, text, stored.row);
   for (const [place, index] of table.indexes.entries()) {
     const old = before[place] as readonly Uint8Array[];
     const next = after[place] as readonly Uint8Array[];
@@ -69,7 +71,7 @@ export function replaceRow(
   } else {
     // The same id written as another type of number: it has another text, so another bucket.
     const bucket = bucketOf(id);
-    transaction.prepare(table.renameSql).run(id, bucket, stored.row);
+    transaction.prepare(table.sql.rename).run(id, bucket, stored.row);
     changeBucket(transaction, table, stored.bucket, stored.hash, null);
     changeBucket(transaction, table, bucket, null, hash);
   }
@@ -83,7 +85,7 @@ export function deleteRow(
   key: Uint8Array,
   before: readonly (readonly Uint8Array[])[],
 ): void {
-  transaction.prepare(table.deleteSql).run(stored.row);
+  transaction.prepare(table.sql.delete).run(stored.row);
   for (const [place, index] of table.indexes.entries()) {
     removeEntries(transaction, index, before[place] as readonly Uint8Array[], key);
   }
@@ -128,7 +130,7 @@ function addEntries(
   id: Uint8Array,
   row: number,
 ): void {
-  const insert = transaction.prepare(index.insertSql);
+  const insert = transaction.prepare(index.sql.insert);
   for (const key of valueKeys) insert.run(concatenated(key, id), row);
   if (valueKeys.length > 1) markMultikey(transaction, index);
 }
@@ -139,7 +141,7 @@ function removeEntries(
   valueKeys: readonly Uint8Array[],
   id: Uint8Array,
 ): void {
-  for (const key of valueKeys) transaction.prepare(index.deleteSql).run(concatenated(key, id));
+  for (const key of valueKeys) transaction.prepare(index.sql.delete).run(concatenated(key, id));
 }
 
 function markMultikey(transaction: Transaction, index: IndexTable): void {

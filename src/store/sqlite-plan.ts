@@ -205,7 +205,7 @@ function isPoint({ low, high }: KeyRange): boolean {
 }
 
 function count(reader: Reader, table: Table, { index, ranges }: Plan, most: number): number {
-  const statement = reader.prepare((index ?? table).rangeSql.count);
+  const statement = reader.prepare((index ?? table).sql.range.count);
   let entries = 0;
   for (const { low, high } of ranges) {
     if (entries >= most) break;

@@ -142,16 +142,16 @@ export function* countOf(reader: Reader, table: Table, query: Query): Generator<
 
 /** Counts the entries of a plan, some thousands in a step. */
 function* countEntries(reader: Reader, table: Table, { index, ranges }: Plan): Generator<number, number, void> {
-  const { rangeSql } = index ?? table;
+  const { range } = (index ?? table).sql;
   let total = 0;
   for (let { low, high } of ranges) {
     for (let next: Uint8Array | undefined; ; low = next) {
-      next = reader.prepare(rangeSql.next).get(low, high, COUNTED_AT_ONCE)?.key as Uint8Array | undefined;
+      next = reader.prepare(range.next).get(low, high, COUNTED_AT_ONCE)?.key as Uint8Array | undefined;
       if (next === undefined) break;
       total += COUNTED_AT_ONCE;
       yield COUNTED_CHARACTERS;
     }
-    total += reader.prepare(rangeSql.count).get(low, high, COUNTED_AT_ONCE)?.n as number;
+    total += reader.prepare(range.count).get(low, high, COUNTED_AT_ONCE)?.n as number;
   }
   return total;
 }
@@ -178,10 +178,10 @@ function rangesOf(plan: Plan): readonly KeyRange[] {
 
 /** The statement that reads a range of a plan's keys, up to a number of rows when `limited`. */
 function statementOf(reader: Reader, table: Table, plan: Plan, limited: boolean): ReturnType<Reader['prepare']> {
-  const { ascending, descending, first, last } = (plan.index ?? table).rangeSql;
+  const { ascending, descending, first, last } = (plan.index ?? table).sql.range;
   const [forwards, backwards] = limited ? [first, last] : [ascending, descending];
   const ordered = plan.descending ? backwards : forwards;
-  const statement = reader.prepare(plan.anyOrder ? table.anyOrderSql : ordered);
+  const statement = reader.prepare(plan.anyOrder ? table.sql.anyOrder : ordered);
   // Rows as arrays cost two thirds of rows as objects.
   statement.setReturnArrays(true);
   return statement;

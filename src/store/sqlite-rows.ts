@@ -19,7 +19,7 @@ export function pageOf(
   const rows: Row[] = [];
   let last: Uint8Array = Buffer.from(after ?? '', 'base64url');
   let bytes = 0;
-  const found = reader.prepare(table.pageSql).iterate(last) as Iterable<unknown> as Iterable<
+  const found = reader.prepare(table.sql.page).iterate(last) as Iterable<unknown> as Iterable<
     StoredRow & { key: Uint8Array }
   >;
   for (const { key, id, version, text } of found) {
@@ -42,7 +42,7 @@ export function rowsById(reader: Reader, table: Table, ids: readonly DocumentTex
 
 /** See `RowReader.bucketRows`. */
 export function rowsOfBucket(reader: Reader, table: Table, bucket: number): RowHead[] {
-  return reader.prepare(table.bucketSql).all(bucket) as unknown as RowHead[];
+  return reader.prepare(table.sql.bucket).all(bucket) as unknown as RowHead[];
 }
 
 /** See `RowReader.scrub`: a reading. */
@@ -53,7 +53,7 @@ export function* scrubOf(
 ): Generator<number, { readonly position: Position; readonly buckets: Buckets }, void> {
   const position = outbox.positionSeenBy(reader);
   const buckets = new Buckets();
-  for (const row of reader.prepare(table.allSql).iterate() as Iterable<unknown> as Iterable<Row>) {
+  for (const row of reader.prepare(table.sql.all).iterate() as Iterable<unknown> as Iterable<Row>) {
     buckets.add(bucketOf(row.id), documentHash(table.name, row.id, row.version, row.text));
     yield row.text.length;
   }

@@ -6,9 +6,11 @@ import { createMeta, readMeta, writeMeta } from '../sqlite/meta.ts';
 import { valuesAt } from './path.ts';
 import { concatenated, duplicateOf, IndexTable, MARK_MULTIKEY, Table } from './sqlite-table.ts';
 import type { CollectionSpec, IndexSpec } from './store.ts';
+import { NO_ENTRIES, NO_ROWS } from './table-sql.ts';
 
-/** Format of the tables; a file with another one is not opened. */
-const FORMAT = 1;
+/** Format of the tables. The one before has the tables of every collection, also of an empty one. */
+const FORMAT = 2;
+const READABLE: readonly unknown[] = [1, FORMAT];
 const FORMAT_KEY = 'store.format';
 /** Values listed when a unique index cannot be built. */
 const VIOLATIONS_LISTED = 10;
@@ -55,11 +57,14 @@ const SCHEMA = `
     epoch INTEGER NOT NULL,
     sequence INTEGER NOT NULL,
     at INTEGER NOT NULL
-  ) STRICT`;
+  ) STRICT;
+  CREATE VIEW IF NOT EXISTS ${NO_ROWS.table} (row, key, id, bucket, version, hash, sequence, text)
+    AS SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL WHERE FALSE;
+  CREATE VIEW IF NOT EXISTS ${NO_ENTRIES.table} (key, row) AS SELECT NULL, NULL WHERE FALSE`;
 
-function collectionSchema(number: number): string {
+function rowSchema(table: string): string {
   return `
-  CREATE TABLE d_${number} (
+  CREATE TABLE ${table} (
     row INTEGER PRIMARY KEY,
     key BLOB NOT NULL UNIQUE,
     id TEXT NOT NULL,
@@ -69,40 +74,48 @@ function collectionSchema(number: number): string {
     sequence INTEGER NOT NULL,
     text TEXT NOT NULL
   ) STRICT;
-  CREATE INDEX d_${number}_bucket ON d_${number} (bucket)`;
+  CREATE INDEX ${table}_bucket ON ${table} (bucket)`;
 }
 
 /**
- * Brings the tables to what `collections` asks for: new collections and indexes are made (an index from the documents that
- * are there), indexes that are asked for no longer are dropped. A collection that is asked for no longer keeps its data.
+ * Brings the tables to what `collections` asks for: new indexes are made from the documents that are there, indexes that are asked
+ * for no longer are dropped. A new collection gets a number only, see {@link makeTables}; one that is asked for no longer keeps its data.
  * @throws ALREADY_EXISTS when a unique index is new and documents have equal values (`collection`, `index`, `fields`, `values`);
  * CONFIG_INVALID when the file was written by another format.
  */
 export function prepareTables(transaction: Transaction, collections: readonly CollectionSpec[]): Table[] {
   createMeta(transaction);
   const format = readMeta(transaction, FORMAT_KEY) ?? FORMAT;
-  if (format !== FORMAT) {
+  if (!READABLE.includes(format)) {
     throw new HoldfastError(
       'CONFIG_INVALID',
-      `the data was written in store format ${format}; this version reads format ${FORMAT} only`,
+      `the data was written in store format ${format}; this version reads the formats ${READABLE.join(' and ')}`,
     );
   }
   transaction.exec(SCHEMA);
   writeMeta(transaction, FORMAT_KEY, FORMAT);
-  return collections.map((spec) => prepareTable(transaction, spec));
+  const made = transaction.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").all();
+  const names = new Set(made.map(({ name }) => name));
+  return collections.map((spec) => prepareTable(transaction, spec, names));
 }
 
-function prepareTable(transaction: Transaction, spec: CollectionSpec): Table {
-  let number = transaction.prepare('SELECT number FROM collections WHERE name = ?').get(spec.name)?.number as
-    | number
-    | undefined;
-  if (number === undefined) {
-    number = Number(transaction.prepare('INSERT INTO collections (name) VALUES (?)').run(spec.name).lastInsertRowid);
-    transaction.exec(collectionSchema(number));
-  }
-  const indexes = prepareIndexes(transaction, number, spec);
+function prepareTable(transaction: Transaction, spec: CollectionSpec, made: ReadonlySet<unknown>): Table {
+  const known = transaction.prepare('SELECT number FROM collections WHERE name = ?').get(spec.name);
+  const number = Number(
+    known?.number ?? transaction.prepare('INSERT INTO collections (name) VALUES (?)').run(spec.name).lastInsertRowid,
+  );
   const tombstone = transaction.prepare('SELECT 1 FROM tombstones WHERE collection = ? LIMIT 1').get(number);
-  return new Table(number, spec.name, indexes, loadBuckets(transaction, number), tombstone !== undefined);
+  const indexes = spec.indexes.map((index) => new IndexTable(index));
+  const table = new Table(number, spec.name, indexes, loadBuckets(transaction, number), tombstone !== undefined);
+  if (made.has(table.rowTable)) placeTables(transaction, table);
+  return table;
+}
+
+/** Makes the tables of a collection that has none yet, in the transaction that stores its first document. */
+export function makeTables(transaction: Transaction, table: Table): void {
+  transaction.onRollback(() => table.displace());
+  transaction.exec(rowSchema(table.rowTable));
+  placeTables(transaction, table);
 }
 
 interface IndexRow {
@@ -113,36 +126,38 @@ interface IndexRow {
   readonly multikey: number;
 }
 
-function prepareIndexes(transaction: Transaction, collection: number, spec: CollectionSpec): IndexTable[] {
+/** Brings the indexes of a table that is there to what is asked for. */
+function placeTables(transaction: Transaction, table: Table): void {
+  table.place();
   const stored = transaction
     .prepare('SELECT number, name, paths, is_unique, multikey FROM indexes WHERE collection = ?')
-    .all(collection) as unknown as IndexRow[];
-  const kept = stored.filter((row) => spec.indexes.some((index) => isSame(row, index)));
-  for (const row of stored.filter((row) => !kept.includes(row))) {
+    .all(table.number) as unknown as IndexRow[];
+  for (const row of stored.filter((row) => !table.indexes.some((index) => isSame(row, index)))) {
     transaction.exec(`DROP TABLE i_${row.number}`);
     transaction.prepare('DELETE FROM indexes WHERE number = ?').run(row.number);
   }
-  return spec.indexes.map((index) => {
-    const row = kept.find(({ name }) => name === index.name);
-    return row === undefined
-      ? buildIndex(transaction, collection, spec.name, index)
-      : new IndexTable(row.number, collection, index, row.multikey === 1);
-  });
+  for (const index of table.indexes) {
+    const row = stored.find((row) => isSame(row, index));
+    if (row === undefined) buildIndex(transaction, table, index);
+    else index.place(row.number, table, row.multikey === 1);
+  }
 }
 
 function isSame(row: IndexRow, index: IndexSpec): boolean {
   return row.name === index.name && row.paths === JSON.stringify(index.paths) && row.is_unique === Number(index.unique);
 }
 
-function buildIndex(transaction: Transaction, collection: number, name: string, spec: IndexSpec): IndexTable {
+function buildIndex(transaction: Transaction, table: Table, index: IndexTable): void {
   const inserted = transaction
     .prepare('INSERT INTO indexes (collection, name, paths, is_unique, multikey) VALUES (?, ?, ?, ?, 0)')
-    .run(collection, spec.name, JSON.stringify(spec.paths), Number(spec.unique));
-  const index = new IndexTable(Number(inserted.lastInsertRowid), collection, spec, false);
-  transaction.exec(`CREATE TABLE ${index.table} (key BLOB PRIMARY KEY, row INTEGER NOT NULL) STRICT, WITHOUT ROWID`);
+    .run(table.number, index.name, JSON.stringify(index.paths), Number(index.unique));
+  index.place(Number(inserted.lastInsertRowid), table, false);
+  transaction.exec(
+    `CREATE TABLE ${index.sql.table} (key BLOB PRIMARY KEY, row INTEGER NOT NULL) STRICT, WITHOUT ROWID`,
+  );
   const violations: unknown[][] = [];
-  const insert = transaction.prepare(index.insertSql);
-  const rows = transaction.prepare(`SELECT row, key, text FROM d_${collection} ORDER BY row`).iterate();
+  const insert = transaction.prepare(index.sql.insert);
+  const rows = transaction.prepare(`SELECT row, key, text FROM ${table.rowTable} ORDER BY row`).iterate();
   for (const stored of rows as Iterable<unknown> as Iterable<{ row: number; key: Uint8Array; text: DocumentText }>) {
     const document = decodeDocument(stored.text);
     const keys = index.valueKeys(document);
@@ -152,9 +167,8 @@ function buildIndex(transaction: Transaction, collection: number, name: string, 
     for (const key of keys) insert.run(concatenated(key, stored.key), stored.row);
     if (keys.length > 1) index.multikey = true;
   }
-  if (violations.length > 0) throw notUnique(name, spec, violations);
+  if (violations.length > 0) throw notUnique(table.name, index, violations);
   if (index.multikey) transaction.prepare(MARK_MULTIKEY).run(index.number);
-  return index;
 }
 
 function notUnique(collection: string, spec: IndexSpec, values: readonly unknown[][]): HoldfastError {

@@ -180,7 +180,7 @@ export class SqliteStore implements Store, RowReader, RowWriter {
       remember(transaction, { ...write, digest: UNKNOWN_DIGEST, operation_key: null, collection, document: null });
     }
     const highest = [
-      ...[...this.#tables.values()].map((table) => transaction.prepare(table.maxVersionSql).get()?.version),
+      ...[...this.#tables.values()].map((table) => transaction.prepare(table.sql.maxVersion).get()?.version),
       transaction.prepare('SELECT max(version) AS version FROM tombstones').get()?.version,
       readMeta(transaction, CLOCK_KEY),
     ];
@@ -205,7 +205,7 @@ export class SqliteStore implements Store, RowReader, RowWriter {
       if (entry === undefined) break;
       if (entry.operation !== 'EPOCH') return Math.max(pruned, entry.version);
     }
-    const versions = [...this.#tables.values()].map((table) => reader.prepare(table.maxVersionSql).get()?.version);
+    const versions = [...this.#tables.values()].map((table) => reader.prepare(table.sql.maxVersion).get()?.version);
     return Math.max(pruned, ...versions.map((version) => Number(version ?? 0)));
   }
 

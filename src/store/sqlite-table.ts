@@ -3,12 +3,13 @@ import type { Buckets } from '../protocol/digest.ts';
 import { indexKeys } from './bounds.ts';
 import type { Reader } from './slices.ts';
 import type { IndexSpec } from './store.ts';
+import { type EntrySql, entrySql, NO_ENTRIES, NO_ROWS, type RowSql, rowSql } from './table-sql.ts';
 import { Rank } from './value.ts';
 
 /** Marks an index, for good, as having documents with several entries. */
 export const MARK_MULTIKEY = 'UPDATE indexes SET multikey = 1 WHERE number = ?';
 
-/** Columns of a row of a collection; see SPEC.md section 1. */
+/** Columns of a row of a collection; see SPEC.md. */
 export interface StoredRow {
   readonly row: number;
   readonly id: DocumentText;
@@ -19,63 +20,43 @@ export interface StoredRow {
   readonly text: DocumentText;
 }
 
-/** Statements over a range of keys, whose first two parameters are its bounds (low inclusive, high exclusive). */
-export interface RangeSql {
-  /** Entries, counted up to the third parameter. */
-  readonly count: string;
-  /** Key of the entry so many (third parameter) after the first. */
-  readonly next: string;
-  /** Rows and texts in the order of the keys. */
-  readonly ascending: string;
-  readonly descending: string;
-  /** The same up to a number (third parameter) of rows. */
-  readonly first: string;
-  readonly last: string;
-}
-
-// `LIMIT +?` and not `LIMIT ?`: SQLite plans for the value of a bare parameter, and so compiles the statement anew at each run.
-function rangeSql(table: string, ascending: string): RangeSql {
-  return {
-    count: `SELECT count(*) AS n FROM (SELECT 1 FROM ${table} WHERE key >= ? AND key < ? LIMIT +?)`,
-    next: `SELECT key FROM ${table} WHERE key >= ? AND key < ? ORDER BY key LIMIT 1 OFFSET ?`,
-    ascending,
-    descending: `${ascending} DESC`,
-    first: `${ascending} LIMIT +?`,
-    last: `${ascending} DESC LIMIT +?`,
-  };
-}
-
 /** An index of a collection: a table of `key → row`, whose key is the keys of the paths' values followed by that of the id. */
 export class IndexTable implements IndexSpec {
   readonly name: string;
   readonly paths: readonly string[];
   readonly unique: boolean;
-  readonly number: number;
-  readonly table: string;
-  readonly insertSql: string;
-  readonly deleteSql: string;
-  /** Whether an entry other than `row`'s begins with the first parameter and is below the second. */
-  readonly probeSql: string;
-  readonly rangeSql: RangeSql;
   /** Whether some document has, or had, more than one entry: the index then neither sorts nor answers alone. */
-  multikey: boolean;
+  multikey = false;
+  #number = 0;
+  #sql = NO_ENTRIES;
 
-  constructor(number: number, collection: number, spec: IndexSpec, multikey: boolean) {
-    this.number = number;
-    this.name = spec.name;
-    this.paths = spec.paths;
-    this.unique = spec.unique;
+  constructor({ name, paths, unique }: IndexSpec) {
+    this.name = name;
+    this.paths = paths;
+    this.unique = unique;
+  }
+
+  /** Names its table; 0 while there is none. */
+  get number(): number {
+    return this.#number;
+  }
+
+  get sql(): EntrySql {
+    return this.#sql;
+  }
+
+  /** Its table is there from now on, for that of `table`. */
+  place(number: number, { rowTable }: Table, multikey: boolean): void {
+    this.#number = number;
+    this.#sql = entrySql(`i_${number}`, rowTable);
     this.multikey = multikey;
-    this.table = `i_${number}`;
-    // REPLACE: the entry may be left over from a row that was altered or removed behind the store's back.
-    this.insertSql = `INSERT OR REPLACE INTO ${this.table} (key, row) VALUES (?, ?)`;
-    this.deleteSql = `DELETE FROM ${this.table} WHERE key = ?`;
-    this.probeSql = `SELECT row FROM ${this.table} WHERE key >= ? AND key < ? AND row <> ? LIMIT 1`;
-    // CROSS JOIN keeps SQLite from turning the loops around: https://sqlite.org/optoverview.html#crossjoin
-    this.rangeSql = rangeSql(
-      this.table,
-      `SELECT d.row, d.text FROM ${this.table} AS i CROSS JOIN d_${collection} AS d ON d.row = i.row WHERE i.key >= ? AND i.key < ? ORDER BY i.key`,
-    );
+  }
+
+  /** Its table is gone, as it was before. */
+  displace(): void {
+    this.#number = 0;
+    this.#sql = NO_ENTRIES;
+    this.multikey = false;
   }
 
   /** What the index holds of a document, without the id at the end: distinct, at least one. */
@@ -98,26 +79,7 @@ export class Table {
   readonly buckets: Buckets;
   /** Whether a document was ever deleted: while none was, nobody needs to look for tombstones. */
   buried: boolean;
-  readonly table: string;
-  readonly insertSql: string;
-  readonly updateSql: string;
-  readonly renameSql: string;
-  readonly deleteSql: string;
-  readonly byKeySql: string;
-  readonly byRowSql: string;
-  readonly textByKeySql: string;
-  /** As {@link RangeSql.ascending}, for one key. */
-  readonly pointSql: string;
-  readonly pageSql: string;
-  readonly bucketSql: string;
-  readonly bucketRowsSql: string;
-  readonly rehashSql: string;
-  readonly allSql: string;
-  /** As {@link RangeSql.ascending}, in the order in which the rows lie. */
-  readonly anyOrderSql: string;
-  readonly maxVersionSql: string;
-  /** Over the keys of the ids. */
-  readonly rangeSql: RangeSql;
+  #sql = NO_ROWS;
 
   constructor(number: number, name: string, indexes: readonly IndexTable[], buckets: Buckets, buried: boolean) {
     this.number = number;
@@ -125,35 +87,41 @@ export class Table {
     this.indexes = indexes;
     this.buckets = buckets;
     this.buried = buried;
-    this.table = `d_${number}`;
-    const columns = 'row, id, bucket, version, hash, sequence, text';
-    this.insertSql = `INSERT INTO ${this.table} (key, id, bucket, version, hash, sequence, text) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING`;
-    this.updateSql = `UPDATE ${this.table} SET version = ?, hash = ?, sequence = ?, text = ? WHERE row = ?`;
-    this.renameSql = `UPDATE ${this.table} SET id = ?, bucket = ? WHERE row = ?`;
-    this.deleteSql = `DELETE FROM ${this.table} WHERE row = ?`;
-    this.byKeySql = `SELECT ${columns} FROM ${this.table} WHERE key = ?`;
-    this.byRowSql = `SELECT ${columns} FROM ${this.table} WHERE row = ?`;
-    this.textByKeySql = `SELECT text FROM ${this.table} WHERE key = ?`;
-    this.pointSql = `SELECT row, text FROM ${this.table} WHERE key = ?`;
-    this.pageSql = `SELECT key, id, version, text FROM ${this.table} WHERE key > ? ORDER BY key`;
-    this.bucketSql = `SELECT id, version, hash FROM ${this.table} WHERE bucket = ?`;
-    this.bucketRowsSql = `SELECT ${columns} FROM ${this.table} WHERE bucket = ?`;
-    this.rehashSql = `UPDATE ${this.table} SET hash = ? WHERE row = ?`;
-    this.allSql = `SELECT id, version, text FROM ${this.table} ORDER BY row`;
-    this.maxVersionSql = `SELECT max(version) AS version FROM ${this.table}`;
-    this.rangeSql = rangeSql(this.table, `SELECT row, text FROM ${this.table} WHERE key >= ? AND key < ? ORDER BY key`);
-    // The unary plus keeps SQLite from the index on the key.
-    this.anyOrderSql = `SELECT row, text FROM ${this.table} WHERE +key >= ? AND +key < ? ORDER BY row`;
+  }
+
+  /** Name of the table of its documents, which is there or will be. */
+  get rowTable(): string {
+    return `d_${this.number}`;
+  }
+
+  /** Whether its tables are there: they are made with the first document. */
+  get isPlaced(): boolean {
+    return this.#sql !== NO_ROWS;
+  }
+
+  get sql(): RowSql {
+    return this.#sql;
+  }
+
+  /** Its tables are there from now on. */
+  place(): void {
+    this.#sql = rowSql(this.rowTable);
+  }
+
+  /** Its tables are gone, as they were before. */
+  displace(): void {
+    this.#sql = NO_ROWS;
+    for (const index of this.indexes) index.displace();
   }
 
   /** The rows of a bucket, as the reader sees them. */
   rowsOfBucket(reader: Reader, bucket: number): readonly StoredRow[] {
-    return reader.prepare(this.bucketRowsSql).all(bucket) as unknown as StoredRow[];
+    return reader.prepare(this.#sql.bucketRows).all(bucket) as unknown as StoredRow[];
   }
 
   /** The row of an id, as `reader` sees it. */
   rowOf(reader: Reader, key: Uint8Array): StoredRow | undefined {
-    return reader.prepare(this.byKeySql).get(key) as StoredRow | undefined;
+    return reader.prepare(this.#sql.byKey).get(key) as StoredRow | undefined;
   }
 }
 
@@ -168,7 +136,7 @@ export function duplicateOf(
   row: number,
 ): Uint8Array | undefined {
   if (!index.unique) return undefined;
-  const probe = reader.prepare(index.probeSql);
+  const probe = reader.prepare(index.sql.probe);
   return keys.find((key) => !isExempt(index, key) && probe.get(key, above(key), row) !== undefined);
 }
 

@@ -42,7 +42,7 @@ interface Entry {
 
 /** Entries with one value lie side by side: an entry is the keys of its values, then that of its document. */
 function collect(reader: Reader, table: Table, index: IndexTable, violations: Violation[]): void {
-  const sql = `SELECT i.key AS entry, d.key AS key, d.id AS id FROM ${index.table} AS i CROSS JOIN ${table.table} AS d ON d.row = i.row ORDER BY i.key`;
+  const sql = `SELECT i.key AS entry, d.key AS key, d.id AS id FROM ${index.sql.table} AS i CROSS JOIN ${table.sql.table} AS d ON d.row = i.row ORDER BY i.key`;
   let last: { readonly value: Buffer; readonly id: DocumentText; violation?: Violation } | undefined;
   for (const { entry, key, id } of reader.prepare(sql).iterate() as Iterable<unknown> as Iterable<Entry>) {
     const value = Buffer.from(entry.buffer, entry.byteOffset, entry.length - key.length);

@@ -117,7 +117,8 @@ export function nameOf(collection: string, id: string): string {
 /** The stored rows of a disk. */
 export function contentsOf(disk: Disk): Contents {
   const contents = new Map<string, Row>();
-  for (const { number, name } of disk.prepare('SELECT number, name FROM collections').all()) {
+  const placed = "SELECT c.number, c.name FROM collections AS c JOIN sqlite_schema AS s ON s.name = 'd_' || c.number";
+  for (const { number, name } of disk.prepare(placed).all()) {
     for (const row of disk.prepare(`SELECT id, version, text FROM d_${number}`).all()) {
       contents.set(nameOf(String(name), String(row.id)), row as unknown as Row);
     }
