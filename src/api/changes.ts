@@ -1,4 +1,4 @@
-import { GraphQLEnumType, GraphQLObjectType } from 'graphql';
+import { GraphQLEnumType, type GraphQLObjectType } from 'graphql';
 import type { Entity } from '../model/entity.ts';
 import type { Position } from '../model/position.ts';
 import { POSITION_SCALAR } from '../model/scalars.ts';
@@ -6,6 +6,7 @@ import type { EntityChange } from '../service/data-service.ts';
 import { abortable } from '../util/abortable.ts';
 import { badInput } from './bad-input.ts';
 import { whereType } from './filter-types.ts';
+import { objectType } from './make-type.ts';
 import type { Operation } from './operation.ts';
 import { type ApiFields, entityType } from './output-types.ts';
 import type { Types } from './types.ts';
@@ -58,25 +59,22 @@ function refuseRelations(): never {
 /** `TeacherChange`; its source is the service's change. */
 function changeType(types: Types, entity: Entity): GraphQLObjectType {
   const name = `${entity.names.type}Change`;
-  return types.shared(
-    name,
-    `a change of a ${entity.name}`,
-    () =>
-      new GraphQLObjectType<EntityChange, Operation>({
-        name,
-        fields: () => ({
-          operation: { type: types.required(operationType(types)) },
-          id: { type: types.required(types.leaf(entity.id.type)) },
-          [entity.names.single]: {
-            type: entityType(types, entity),
-            description: 'After the change; null when it was deleted.',
-            resolve: ({ document }) => document && types.shapes.view(entity)(document),
-          },
-          version: { type: types.required(types.leaf('SafeInt')) },
-          position: { type: types.required(POSITION_SCALAR) },
-          at: { type: types.required(types.leaf('DateTime')) },
-        }),
+  return types.shared(name, `a change of a ${entity.name}`, () =>
+    objectType<EntityChange, Operation>({
+      name,
+      fields: () => ({
+        operation: { type: types.required(operationType(types)) },
+        id: { type: types.required(types.leaf(entity.id.type)) },
+        [entity.names.single]: {
+          type: entityType(types, entity),
+          description: 'After the change; null when it was deleted.',
+          resolve: ({ document }) => document && types.shapes.view(entity)(document),
+        },
+        version: { type: types.required(types.leaf('SafeInt')) },
+        position: { type: types.required(POSITION_SCALAR) },
+        at: { type: types.required(types.leaf('DateTime')) },
       }),
+    }),
   );
 }
 

@@ -1,11 +1,12 @@
 import {
   GraphQLBoolean,
   type GraphQLInputFieldConfigMap,
-  GraphQLInputObjectType,
+  type GraphQLInputObjectType,
   type GraphQLInputType,
 } from 'graphql';
 import { type Field, FieldKind } from '../model/entity.ts';
 import { SCALARS } from '../model/scalars.ts';
+import { inputType } from './make-type.ts';
 import type { Types } from './types.ts';
 
 /** What is not plain from the operator's name. */
@@ -29,7 +30,7 @@ const DESCRIPTIONS: Readonly<Record<string, string>> = {
  */
 export function whereType(types: Types, name: string): GraphQLInputObjectType {
   return types.shared(`${name}Where`, `the filter of ${name}`, () => {
-    const self = new GraphQLInputObjectType({
+    const self = inputType({
       name: `${name}Where`,
       fields: () => {
         const fields: GraphQLInputFieldConfigMap = {};
@@ -100,7 +101,7 @@ function oneFilter(types: Types, name: string): GraphQLInputObjectType {
 }
 
 function operatorsType(name: string, operators: Readonly<Record<string, GraphQLInputType>>): GraphQLInputObjectType {
-  return new GraphQLInputObjectType({
+  return inputType({
     name,
     fields: Object.fromEntries(
       Object.entries(operators).map(([operator, type]) => [operator, { type, description: DESCRIPTIONS[operator] }]),

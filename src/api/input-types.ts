@@ -1,10 +1,6 @@
-import {
-  type GraphQLInputFieldConfigMap,
-  GraphQLInputObjectType,
-  type GraphQLInputType,
-  type GraphQLNonNull,
-} from 'graphql';
+import type { GraphQLInputFieldConfigMap, GraphQLInputObjectType, GraphQLInputType, GraphQLNonNull } from 'graphql';
 import { type Entity, type Field, FieldKind } from '../model/entity.ts';
+import { inputType } from './make-type.ts';
 import type { Types } from './types.ts';
 import { uniqueFields } from './unique.ts';
 
@@ -26,15 +22,12 @@ export function setType(types: Types, entity: Entity): GraphQLInputObjectType | 
   const fields = types.shapes.shape(entity.name).fields.filter((field) => isSettable(entity, field));
   if (fields.length === 0) return undefined;
   const name = `${entity.names.type}Set`;
-  return types.shared(
-    name,
-    `the changes of a ${entity.name}`,
-    () =>
-      new GraphQLInputObjectType({
-        name,
-        description: 'Fields to replace. Null removes an optional field; a nested object or a list is replaced whole.',
-        fields: () => Object.fromEntries(fields.map((field) => [field.name, { type: fieldInput(types, field) }])),
-      }),
+  return types.shared(name, `the changes of a ${entity.name}`, () =>
+    inputType({
+      name,
+      description: 'Fields to replace. Null removes an optional field; a nested object or a list is replaced whole.',
+      fields: () => Object.fromEntries(fields.map((field) => [field.name, { type: fieldInput(types, field) }])),
+    }),
   );
 }
 
@@ -43,37 +36,31 @@ export function incType(types: Types, entity: Entity): GraphQLInputObjectType | 
   const fields = types.shapes.shape(entity.name).fields.filter((field) => isAddable(entity, field));
   if (fields.length === 0) return undefined;
   const name = `${entity.names.type}Inc`;
-  return types.shared(
-    name,
-    `the increments of a ${entity.name}`,
-    () =>
-      new GraphQLInputObjectType({
-        name,
-        description: 'Numbers to add to fields; an absent field counts as 0.',
-        fields: Object.fromEntries(fields.map((field) => [field.name, { type: types.leaf(field.type) }])),
-      }),
+  return types.shared(name, `the increments of a ${entity.name}`, () =>
+    inputType({
+      name,
+      description: 'Numbers to add to fields; an absent field counts as 0.',
+      fields: Object.fromEntries(fields.map((field) => [field.name, { type: types.leaf(field.type) }])),
+    }),
   );
 }
 
 /** `TeacherUnique`: the id or one unique field. */
 export function uniqueType(types: Types, entity: Entity): GraphQLInputObjectType {
   const name = `${entity.names.type}Unique`;
-  return types.shared(
-    name,
-    `the key of one ${entity.name}`,
-    () =>
-      new GraphQLInputObjectType({
-        name,
-        description: 'Exactly one field.',
-        fields: Object.fromEntries(
-          uniqueFields(types.shapes, entity).map((field) => [field.name, { type: types.leaf(field.type) }]),
-        ),
-      }),
+  return types.shared(name, `the key of one ${entity.name}`, () =>
+    inputType({
+      name,
+      description: 'Exactly one field.',
+      fields: Object.fromEntries(
+        uniqueFields(types.shapes, entity).map((field) => [field.name, { type: types.leaf(field.type) }]),
+      ),
+    }),
   );
 }
 
 function filledType(types: Types, name: string, fields: readonly Field[], id?: Field): GraphQLInputObjectType {
-  return new GraphQLInputObjectType({
+  return inputType({
     name,
     fields: () => {
       const inputs: GraphQLInputFieldConfigMap = {};

@@ -1,6 +1,7 @@
-import { GraphQLEnumType, type GraphQLInputFieldConfigMap, GraphQLInputObjectType } from 'graphql';
+import { GraphQLEnumType, type GraphQLInputFieldConfigMap, type GraphQLInputObjectType } from 'graphql';
 import { type Field, FieldKind } from '../model/entity.ts';
 import { SCALARS } from '../model/scalars.ts';
+import { inputType } from './make-type.ts';
 import type { Types } from './types.ts';
 
 /**
@@ -8,25 +9,22 @@ import type { Types } from './types.ts';
  */
 export function orderType(types: Types, name: string): GraphQLInputObjectType | undefined {
   if (!sortable(types, name, [])) return undefined;
-  return types.shared(
-    `${name}Order`,
-    `the order of ${name}`,
-    () =>
-      new GraphQLInputObjectType({
-        name: `${name}Order`,
-        description: 'Exactly one field; give several of these, first first, to order by several.',
-        fields: () => {
-          const fields: GraphQLInputFieldConfigMap = {};
-          for (const field of types.shapes.shape(name).fields) {
-            if (isSortableValue(field)) fields[field.name] = { type: directionType(types) };
-            else if (field.kind === FieldKind.OBJECT && !field.list) {
-              const type = orderType(types, field.type);
-              if (type !== undefined) fields[field.name] = { type };
-            }
+  return types.shared(`${name}Order`, `the order of ${name}`, () =>
+    inputType({
+      name: `${name}Order`,
+      description: 'Exactly one field; give several of these, first first, to order by several.',
+      fields: () => {
+        const fields: GraphQLInputFieldConfigMap = {};
+        for (const field of types.shapes.shape(name).fields) {
+          if (isSortableValue(field)) fields[field.name] = { type: directionType(types) };
+          else if (field.kind === FieldKind.OBJECT && !field.list) {
+            const type = orderType(types, field.type);
+            if (type !== undefined) fields[field.name] = { type };
           }
-          return fields;
-        },
-      }),
+        }
+        return fields;
+      },
+    }),
   );
 }
 

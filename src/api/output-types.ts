@@ -1,14 +1,15 @@
-import {
-  type GraphQLEnumType,
-  type GraphQLFieldConfig,
-  type GraphQLFieldConfigMap,
-  type GraphQLFieldResolver,
+import type {
+  GraphQLEnumType,
+  GraphQLFieldConfig,
+  GraphQLFieldConfigMap,
+  GraphQLFieldResolver,
   GraphQLObjectType,
-  type GraphQLScalarType,
+  GraphQLScalarType,
 } from 'graphql';
 import type { Document } from '../model/document.ts';
 import { type Entity, type Field, FieldKind } from '../model/entity.ts';
 import { listArguments } from './arguments.ts';
+import { objectType } from './make-type.ts';
 import type { Operation } from './operation.ts';
 import { relationResolver } from './relation.ts';
 import { aliasesOf } from './shapes.ts';
@@ -39,7 +40,7 @@ function objectOf(
   aliases: readonly Field[],
   description?: string,
 ): GraphQLObjectType {
-  return new GraphQLObjectType({
+  return objectType({
     name,
     description,
     fields: () =>

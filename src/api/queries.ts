@@ -1,8 +1,9 @@
-import { GraphQLBoolean, GraphQLInt, GraphQLObjectType, GraphQLString } from 'graphql';
+import { GraphQLBoolean, GraphQLInt, type GraphQLObjectType, GraphQLString } from 'graphql';
 import type { Entity, Field } from '../model/entity.ts';
 import { uniqueQueryName } from '../model/naming.ts';
 import { conditionArguments, type ListArguments, listArguments } from './arguments.ts';
 import { type Connection, type ConnectionArguments, connectionOf } from './connection.ts';
+import { objectType } from './make-type.ts';
 import type { Operation } from './operation.ts';
 import { type ApiField, type ApiFields, entityType } from './output-types.ts';
 import { readAhead } from './read-ahead.ts';
@@ -75,19 +76,16 @@ function connectionType(types: Types, entity: Entity): GraphQLObjectType {
   const name = `${entity.names.type}Connection`;
   return types.shared(name, `a page of ${entity.names.plural}`, () => {
     const node = entityType(types, entity);
-    const edge = types.shared(
-      `${entity.names.type}Edge`,
-      `an edge of ${entity.names.plural}`,
-      () =>
-        new GraphQLObjectType({
-          name: `${entity.names.type}Edge`,
-          fields: () => ({
-            cursor: { type: types.required(GraphQLString) },
-            node: { type: types.required(node) },
-          }),
+    const edge = types.shared(`${entity.names.type}Edge`, `an edge of ${entity.names.plural}`, () =>
+      objectType({
+        name: `${entity.names.type}Edge`,
+        fields: () => ({
+          cursor: { type: types.required(GraphQLString) },
+          node: { type: types.required(node) },
         }),
+      }),
     );
-    return new GraphQLObjectType<Connection, Operation>({
+    return objectType<Connection, Operation>({
       name,
       fields: () => ({
         edges: { type: types.required(types.list(types.required(edge))) },
@@ -100,18 +98,15 @@ function connectionType(types: Types, entity: Entity): GraphQLObjectType {
 }
 
 function pageInfoType(types: Types): GraphQLObjectType {
-  return types.shared(
-    'PageInfo',
-    'how a page continues',
-    () =>
-      new GraphQLObjectType({
-        name: 'PageInfo',
-        fields: {
-          hasNextPage: { type: types.required(GraphQLBoolean) },
-          hasPreviousPage: { type: types.required(GraphQLBoolean) },
-          startCursor: { type: GraphQLString },
-          endCursor: { type: GraphQLString },
-        },
-      }),
+  return types.shared('PageInfo', 'how a page continues', () =>
+    objectType({
+      name: 'PageInfo',
+      fields: {
+        hasNextPage: { type: types.required(GraphQLBoolean) },
+        hasPreviousPage: { type: types.required(GraphQLBoolean) },
+        startCursor: { type: GraphQLString },
+        endCursor: { type: GraphQLString },
+      },
+    }),
   );
 }

@@ -1,10 +1,11 @@
 import type { IResolvers } from '@graphql-tools/utils';
-import { type DocumentNode, GraphQLObjectType, GraphQLSchema, validateSchema, visit } from 'graphql';
+import { type DocumentNode, GraphQLSchema, validateSchema, visit } from 'graphql';
 import { HoldfastError } from '../errors.ts';
 import type { Model } from '../model/entity.ts';
 import { annotate } from './annotations.ts';
 import { subscriptionFields } from './changes.ts';
 import { addResolvers, extended, extrasOf, type OnOverride } from './extend.ts';
+import { objectType } from './make-type.ts';
 import { mutationFields } from './mutations.ts';
 import { type RootFields, rootFieldsOf } from './parts.ts';
 import { queryFields } from './queries.ts';
@@ -61,7 +62,7 @@ function generatedSchema(
     }),
   );
   const root = (name: string, operation: keyof RootFields) =>
-    new GraphQLObjectType({
+    objectType({
       name,
       fields: Object.assign({}, ...[...entities, ...parts].map((fields) => fields[operation])),
     });

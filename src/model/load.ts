@@ -49,13 +49,22 @@ export function loadModel(sources: readonly SdlSource[]): Model {
   mistakes.throwIfAny();
 
   const document: DocumentNode = { kind: Kind.DOCUMENT, definitions: symbols.definitions };
+  const digest = sdlHash(document);
+  forgetPlaces(document);
   return {
     entities: entities.map(({ entity }) => entity),
     objects: objectTypes(types),
     document,
     sdl: `${sources.map((source) => source.text.trimEnd()).join('\n\n')}\n`,
-    sdlHash: sdlHash(document),
+    sdlHash: digest,
   };
+}
+
+/** Lets go of where everything stood, and so of each token of the text: a tenth of what the model of a large SDL would hold. */
+function forgetPlaces(part: unknown): void {
+  if (typeof part !== 'object' || part === null) return;
+  if ('loc' in part) part.loc = undefined;
+  for (const inner of Object.values(part)) forgetPlaces(inner);
 }
 
 /**

@@ -1,25 +1,22 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { isInputObjectType, isObjectType } from 'graphql';
 import { describe, expect, test } from 'vitest';
 import { buildSchema } from '../../src/api/schema.ts';
 import { loadModel } from '../../src/model/load.ts';
+import { manyEntities } from '../support/many-entities.ts';
 
-/** Entities with fields of many kinds, each related to its neighbours. */
-function entities(count: number): string {
-  const types = Array.from(
-    { length: count },
-    (_, n) => `type Thing${n} @entity {
-      id: ID! @id  name: String! @index  email: EmailAddress @unique  kind: Kind!  count: Int!  price: Decimal  born: Date
-      at: DateTime  tags: [String!]!  address: Address  addresses: [Address!]!  parentId: ID
-      parent: Thing${(n + 1) % count} @relation(field: "parentId")
-      children: [Thing${(n + count - 1) % count}!]! @relation(field: "parentId")
-    }`,
-  );
-  return `enum Kind { A B C }  type Address { street: String  city: String  zip: String }\n${types.join('\n')}`;
+const collectGarbage = (() => {
+  setFlagsFromString('--expose-gc');
+  return runInNewContext('gc') as () => void;
+})();
+
+function schemaOf(count: number) {
+  return buildSchema(loadModel([{ file: 'x.graphql', text: manyEntities(count) }]));
 }
 
 function typesOf(count: number) {
-  const schema = buildSchema(loadModel([{ file: 'x.graphql', text: entities(count) }]));
-  return Object.values(schema.getTypeMap()).filter((type) => !type.name.startsWith('__'));
+  return Object.values(schemaOf(count).getTypeMap()).filter((type) => !type.name.startsWith('__'));
 }
 
 describe('the size of a schema', () => {
@@ -58,5 +55,18 @@ describe('the size of a schema', () => {
       }
     }
     expect([...wrappers].filter(([, objects]) => objects.size > 1).map(([name]) => name)).toEqual([]);
+  });
+
+  test('holds less than 60 KiB an entity, its model included', () => {
+    const used = () => {
+      collectGarbage();
+      return process.memoryUsage().heapUsed;
+    };
+    schemaOf(10);
+    const before = used();
+    const schema = schemaOf(500);
+    const each = (used() - before) / 500;
+    expect(schema.getQueryType()?.getFields()).toHaveProperty('thing499');
+    expect(each / 1024).toBeLessThan(60);
   });
 });
