@@ -5,6 +5,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ run(): Promise<void> }
   fallback: () => import('./fallback.ts'),
   gateway: () => import('./gateway.ts'),
   replication: () => import('./replication.ts'),
+  start: () => import('./start.ts'),
 };
 
 const name = process.argv[2] ?? '';

@@ -52,8 +52,14 @@ export function percentile(values: readonly number[], q: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? Number.NaN;
 }
 
+/** Memory of a process that lies in RAM, now and at most so far, in bytes (Linux). */
+export async function memoryOf(pid: number): Promise<{ readonly resident: number; readonly peak: number }> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8');
+  const bytes = (key: string): number => Number(new RegExp(`${key}:\\s+(\\d+) kB`).exec(status)?.[1]) * 1024;
+  return { resident: bytes('VmRSS'), peak: bytes('VmHWM') };
+}
+
 /** Memory of a process that lies in RAM now, in bytes (Linux). */
 export async function residentBytes(pid: number): Promise<number> {
-  const match = /VmRSS:\s+(\d+) kB/.exec(await readFile(`/proc/${pid}/status`, 'utf8'));
-  return Number(match?.[1]) * 1024;
+  return (await memoryOf(pid)).resident;
 }
