@@ -92,6 +92,13 @@ describeWith('mariadb', 'backing up and restoring MariaDB', () => {
     await expect(verify({ from: out, level: 'DRILL', target })).resolves.toMatchObject({ result: 'PASSED' });
   });
 
+  it.each(['MyISAM', 'Aria', 'MEMORY', 'InnoDB'])('keeps the next number of a table of %s', async (engine) => {
+    const source =
+      await databases.create(`CREATE TABLE t (id int AUTO_INCREMENT PRIMARY KEY) ENGINE = ${engine} AUTO_INCREMENT = 9;
+      INSERT INTO t VALUES (1);`);
+    await expectEqual(source, await moved({ source }));
+  });
+
   it('inserts rows where the server takes no files', async () => {
     const everything = await databases.create(EVERYTHING);
     await databases.query(everything, 'SET GLOBAL local_infile = 0');
@@ -108,7 +115,7 @@ describeWith('mariadb', 'backing up and restoring MariaDB', () => {
       CREATE TABLE numbers (id bigint unsigned PRIMARY KEY, v text, n int, KEY (n), FULLTEXT KEY (v));
       INSERT INTO numbers SELECT 18446744073709551615 - seq * 7, ${wide}, seq % 100 FROM seq_1_to_40000;
       CREATE TABLE texts (k varchar(20) COLLATE utf8mb4_unicode_ci, n int, v text, PRIMARY KEY (k, n), UNIQUE KEY (n));
-      INSERT INTO texts SELECT CONCAT(IF(seq % 2, 'ß', 'É'), seq DIV 100), seq, ${wide} FROM seq_1_to_40000;
+      INSERT INTO texts SELECT CONCAT(IF(seq % 2, 'ß', 'É'), seq DIV 100), seq, ${wide} FROM seq_1_to_80000;
       CREATE TABLE keyless (n int, v text);
       INSERT INTO keyless SELECT seq DIV 2, ${wide} FROM seq_1_to_20000;
       ANALYZE TABLE numbers, texts, keyless;`);
@@ -316,8 +323,10 @@ describeWith('mariadb', 'backing up and restoring MariaDB', () => {
     it('refuses tables with rows in mode data, and adds to them only when the database is named', async () => {
       const target = await databases.create(`${SHOP} INSERT INTO lonely VALUES ('mine')`);
       await expectRefused({ target, mode: 'data' }, 'DR_TARGET_NOT_EMPTY', /contains lonely/);
-      await restore({ from: archive, target, mode: 'data', confirm: new URL(target).pathname.slice(1) });
+      const confirm = new URL(target).pathname.slice(1);
+      await restore({ from: archive, target, mode: 'data', confirm });
       expect(await ids(target, 'lonely')).toBe('alone alone mine');
+      await expectRefused({ target, mode: 'data', confirm, resume: true }, 'DR_TARGET_NOT_EMPTY', /had ended/);
     });
 
     it('loads into live tables with keys in place, and no trigger fires', async () => {

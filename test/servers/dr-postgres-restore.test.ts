@@ -307,7 +307,9 @@ describeWith('postgres', 'restoring PostgreSQL', () => {
       it('refuses tables with rows, and appends to them only with consent', async () => {
         const target = await databases.create(`${FAMILY} INSERT INTO pet (keeper) VALUES (NULL);`);
         await expectRefused({ target, mode: 'data' }, 'DR_TARGET_NOT_EMPTY', /contains "public"\."pet"/);
-        await restore({ from: archive, target, mode: 'data', confirm: new URL(target).pathname.slice(1) });
+        const confirm = new URL(target).pathname.slice(1);
+        await restore({ from: archive, target, mode: 'data', confirm });
+        await expectRefused({ target, mode: 'data', confirm, resume: true }, 'DR_TARGET_NOT_EMPTY', /had ended/);
         expect(await databases.query(target, 'SELECT count(*)::text AS rows FROM pet')).toEqual([{ rows: '2001' }]);
       });
 

@@ -22,10 +22,14 @@ export async function readMariadbProgress(session: MysqlSession): Promise<Restor
 }
 
 /**
- * Marks the session's database as being restored. The row with the binding comes last and is the mark: without it whatever else
- * is there means nothing.
+ * Marks the session's database as being restored, with what is done of it already. The row with the binding comes last and is the mark:
+ * without it whatever else is there means nothing.
  */
-export async function createMariadbProgress(session: MysqlSession, binding: RestoreBinding): Promise<void> {
+export async function createMariadbProgress(
+  session: MysqlSession,
+  binding: RestoreBinding,
+  done: readonly string[] = [],
+): Promise<void> {
   await dropMariadbProgress(session);
   const options = 'ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin';
   await session.run(`CREATE TABLE ${DONE} (task varchar(190) PRIMARY KEY) ${options}`);
@@ -36,6 +40,7 @@ export async function createMariadbProgress(session: MysqlSession, binding: Rest
     `CREATE TABLE ${RESTORE} (backup char(32) NOT NULL, digest char(64) NOT NULL, mode varchar(8) NOT NULL, tables longtext NOT NULL,
        plan int NOT NULL, started_at timestamp NOT NULL DEFAULT current_timestamp) ${options}`,
   );
+  if (done.length > 0) await markMariadbDone(session, done);
   const { backup, digest, mode, tables, plan } = binding;
   await session.run(`INSERT INTO ${RESTORE} (backup, digest, mode, tables, plan) VALUES (?, ?, ?, ?, ?)`, [
     ...[backup, digest, mode, tables, `${plan}`],
@@ -45,6 +50,11 @@ export async function createMariadbProgress(session: MysqlSession, binding: Rest
 /** Records finished tasks; in the transaction that did their work, where that can be. */
 export async function markMariadbDone(session: MysqlSession, tasks: readonly string[]): Promise<void> {
   await session.run(`INSERT IGNORE INTO ${DONE} VALUES ${tasks.map(() => '(?)').join(', ')}`, tasks);
+}
+
+/** Takes the marks away from tasks that are to be done again. */
+export async function forgetMariadbDone(session: MysqlSession, tasks: readonly string[]): Promise<void> {
+  await session.run(`DELETE FROM ${DONE} WHERE task IN (${tasks.map(() => '?').join(', ')})`, tasks);
 }
 
 /** Removes the marks of a restore, first of all what makes them one. */

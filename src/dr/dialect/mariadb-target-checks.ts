@@ -86,7 +86,10 @@ function withoutWidth(type: string): string {
 }
 
 /** Names of the tables of the backup that have rows in the target. */
-export async function findMariadbRows(session: MysqlSession, { tables }: Manifest): Promise<readonly string[]> {
+export async function findMariadbRows(
+  session: MysqlSession,
+  { tables }: Pick<Manifest, 'tables'>,
+): Promise<readonly string[]> {
   const rows = await ask(
     session,
     tables,

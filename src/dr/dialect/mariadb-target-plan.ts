@@ -31,7 +31,8 @@ export interface MariadbTask {
 /** Of the plan: raised when the same id stands for other work than before, so that no restore goes on with marks that mean something else. */
 export const PLAN_VERSION = 1;
 
-/** The task that puts triggers back into live tables. */
+/** The task that makes routines, views and triggers, and the one that puts triggers back into live tables. */
+export const FINISH_TASK = 'finish';
 export const JOURNAL_TASK = 'journal';
 
 /** Tables created one after the other by one worker. */
@@ -99,7 +100,7 @@ class Plan {
     const next = (id: string, work: MariadbWork): void => {
       last = [this.#add({ id, phase: RestorePhase.FINISH, work, cost: BASE_COST, dependsOn: last })];
     };
-    if (mode === 'full' && rest.length > 0) next('finish', { kind: 'objects', objects: rest });
+    if (mode === 'full' && rest.length > 0) next(FINISH_TASK, { kind: 'objects', objects: rest });
     if (sequences.length > 0) next('sequences', { kind: 'sequences' });
     if (mode === 'data') next(JOURNAL_TASK, { kind: 'journal' });
     const events = ofKind('EVENT');

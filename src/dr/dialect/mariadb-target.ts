@@ -5,6 +5,7 @@ import { type MysqlSession, mysqlErrorName } from '../../sql/mysql-session.ts';
 import { failpoint } from '../../util/failpoint.ts';
 import type { ManifestTable, SchemaObject } from '../archive/manifest.ts';
 import type { ForeignKey } from '../graph/table-graph.ts';
+import { emptyTable } from './mariadb-empty-table.ts';
 import { isDenied, isLostRaceInMariadb, mariadbError } from './mariadb-errors.ts';
 import { type Flavour, readFlavour } from './mariadb-flavour.ts';
 import { loadChunk } from './mariadb-load.ts';
@@ -28,6 +29,7 @@ import {
   isThere,
   refuseMariadbContents,
 } from './mariadb-target-checks.ts';
+import { afterRestart, forgetEmptied } from './mariadb-target-memory.ts';
 import {
   isTransactional,
   JOURNAL_TASK,
@@ -39,7 +41,7 @@ import {
 } from './mariadb-target-plan.ts';
 import { MARIADB_TARGET_SESSIONS } from './mariadb-target-sessions.ts';
 import { RestorePhase } from './postgres-target-plan.ts';
-import { assertOwnMarks, bindingOf, type RestoreBinding } from './restore-binding.ts';
+import { assertNotAdded, assertOwnMarks, bindingOf, type RestoreBinding } from './restore-binding.ts';
 import { isSmall, type PreparedRestore, type RestoreOrder, type RestoreTarget } from './restore-target.ts';
 import { TargetSessions } from './target-sessions.ts';
 
@@ -62,8 +64,8 @@ export async function openMariadbTarget(target: SqlSource, order: RestoreOrder):
   }
 }
 
-/** What there is to do: everything, nothing, or what an earlier run left. */
-type Begin = 'fresh' | 'complete' | { readonly done: ReadonlySet<string> };
+/** What there is to do: everything; nothing; what a restart took from tables in memory; or what an earlier run left. */
+type Begin = 'fresh' | 'complete' | 'emptied' | { readonly done: ReadonlySet<string> };
 
 /**
  * {@link RestoreTarget} of MariaDB and MySQL. A chunk of rows is one transaction with its mark. Statements that create something end
@@ -156,9 +158,10 @@ export class MariadbTarget implements RestoreTarget<MariadbTask, MysqlSession> {
       return { state: 'complete', tasks: [], done: new Set() };
     }
     const tasks = planMariadbRestore(manifest, mode);
-    const done = begin === 'fresh' ? new Set<string>() : begin.done;
-    if (begin === 'fresh') await createMariadbProgress(coordinator, this.#binding());
+    const marked = typeof begin === 'object' ? begin.done : new Set(begin === 'fresh' ? [] : tasks.map(({ id }) => id));
+    if (typeof begin !== 'object') await createMariadbProgress(coordinator, this.#binding(), [...marked]);
     failpoint('restore.afterMark');
+    const done = await forgetEmptied(coordinator, manifest, tasks, marked);
     if (mode === 'data' && !done.has(JOURNAL_TASK)) await this.#takeTriggersAway();
     this.#isResumed = begin !== 'fresh';
     for (const { id, work } of tasks) if (done.has(id)) this.#tellDone(work, true);
@@ -177,10 +180,11 @@ export class MariadbTarget implements RestoreTarget<MariadbTask, MysqlSession> {
   }
 
   async #checkEmpty(): Promise<Begin> {
-    const { manifest, resume } = this.#order;
+    const { manifest } = this.#order;
     const contents = await findMariadbContents(this.#sessions.coordinator);
     if (contents.length === 0) return 'fresh';
-    if (resume && (await this.#equals())) return 'complete';
+    const finished = await this.#lookForEnd();
+    if (finished !== null) return finished;
     return refuseMariadbContents(manifest, this.#flavour, this.location, contents);
   }
 
@@ -196,8 +200,10 @@ export class MariadbTarget implements RestoreTarget<MariadbTask, MysqlSession> {
     }
     const filled = await findMariadbRows(coordinator, manifest);
     if (filled.length === 0) return 'fresh';
-    if (resume && (await this.#equals())) return 'complete';
+    const finished = await this.#lookForEnd();
+    if (finished !== null) return finished;
     if (!append) return refuseMariadbContents(manifest, this.#flavour, this.location, filled);
+    assertNotAdded(resume, this.location);
     const loose = manifest.tables.filter((table) => filled.includes(table.name) && !isTransactional(table));
     if (loose.length === 0) return 'fresh';
     const names = loose.map(({ name }) => name).join(', ');
@@ -205,8 +211,14 @@ export class MariadbTarget implements RestoreTarget<MariadbTask, MysqlSession> {
     throw new HoldfastError('DR_INCOMPATIBLE', message);
   }
 
-  async #equals(): Promise<boolean> {
-    return (await findMariadbDifferences(this.#sessions.coordinator, this.#order.manifest)).length === 0;
+  /** Whether an earlier run had finished; only one that may go on with it asks. */
+  async #lookForEnd(): Promise<'complete' | 'emptied' | null> {
+    const { manifest, resume } = this.#order;
+    const { coordinator } = this.#sessions;
+    if (!resume) return null;
+    if ((await findMariadbDifferences(coordinator, manifest)).length === 0) return 'complete';
+    const emptied = await findMariadbDifferences(coordinator, await afterRestart(coordinator, manifest));
+    return emptied.length === 0 ? 'emptied' : null;
   }
 
   /** Loading fires triggers and there is no switch: what puts each back goes into the journal before it is dropped. */
@@ -287,9 +299,7 @@ export class MariadbTarget implements RestoreTarget<MariadbTask, MysqlSession> {
   ): Promise<void> {
     const [first] = loads;
     if (empties && first !== undefined) {
-      await attempt(`empty table ${first.table.name}`, () =>
-        session.run(`TRUNCATE TABLE ${quoteMysql(first.table.name)}`),
-      );
+      await attempt(`empty table ${first.table.name}`, () => emptyTable(session, first.table, this.#order.manifest));
     }
     await session.run('START TRANSACTION');
     for (const load of loads) await this.#loadOne(load, session, signal);

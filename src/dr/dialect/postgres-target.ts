@@ -9,7 +9,7 @@ import { PLAN_VERSION, planFullRestore, type TargetTask, type TargetWork } from 
 import { POSTGRES_TARGET_SESSIONS } from './postgres-target-sessions.ts';
 import { attempt, fitsTogether, runTogether } from './postgres-target-transaction.ts';
 import { afterCrash, forgetLost, withUnlogged } from './postgres-target-unlogged.ts';
-import { assertOwnMarks, bindingOf, type RestoreBinding } from './restore-binding.ts';
+import { assertNotAdded, assertOwnMarks, bindingOf, type RestoreBinding } from './restore-binding.ts';
 import type { PreparedRestore, RestoreOrder, RestoreTarget } from './restore-target.ts';
 import { TargetSessions } from './target-sessions.ts';
 
@@ -161,15 +161,16 @@ export class PostgresTarget implements RestoreTarget<TargetTask, PostgresSession
   }
 
   async #checkTables(): Promise<Begin> {
-    const { manifest, append } = this.#order;
+    const { manifest, append, resume } = this.#order;
     const { coordinator } = this.#sessions;
     await assertTablesMatch(coordinator, manifest);
     const filled = await findRows(coordinator, manifest);
     if (filled.length === 0) return 'fresh';
     const finished = await this.#lookForEnd();
     if (finished !== null) return finished;
-    if (append) return 'fresh';
-    return refuseContents(coordinator, manifest, this.location, filled);
+    if (!append) return refuseContents(coordinator, manifest, this.location, filled);
+    assertNotAdded(resume, this.location);
+    return 'fresh';
   }
 
   /** Whether an earlier run had finished; only one that may go on with it asks. */

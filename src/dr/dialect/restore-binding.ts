@@ -19,6 +19,18 @@ export interface RestoreProgressRecord extends RestoreBinding {
   readonly done: ReadonlySet<string>;
 }
 
+/**
+ * Whether rows may be added to tables that have some and no marks.
+ * @throws DR_TARGET_NOT_EMPTY when an earlier run may have added them already: its marks went with its end
+ */
+export function assertNotAdded(resume: boolean, location: string): void {
+  if (!resume) return;
+  const message =
+    `${location} has rows and no marks of an interrupted restore: either that had ended, or it had not begun. ` +
+    'See whether its rows are there; when they are not, restore without --resume.';
+  throw new HoldfastError('DR_TARGET_NOT_EMPTY', message);
+}
+
 /** The binding of a restore whose tasks are those of version `plan`. */
 export function bindingOf({ manifest, mode, isSelection }: RestoreOrder, plan: number): RestoreBinding {
   const tables = isSelection ? manifest.tables.map(({ id }) => id).join(',') : '';
