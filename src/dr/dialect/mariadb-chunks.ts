@@ -9,6 +9,9 @@ export const AS_DOUBLE = 'double';
 /** The archive holds the number of the member: with a member that is empty, the text does not tell it from no member. */
 export const AS_INDEX = 'index';
 
+/** Bounds in a key that is no number are found by reading all of it while the workers wait: worth it for a table of this many chunks. */
+const WALKED_CHUNKS = 4;
+
 /** What the archive says about a column. */
 export function manifestColumn({ name, type, base, generated }: MariadbColumn): ManifestColumn {
   const hasEmptyMember = base === 'enum' && /[(,]''[,)]/.test(type);
@@ -44,8 +47,9 @@ export async function planMariadbChunks(
   const count = Math.round(table.bytes / target);
   const key = table.columns.filter(({ name }) => table.key?.includes(name));
   const [first] = key;
-  if (count < 2 || first === undefined || table.versioned) return [chunkOf(table, null, table.bytes, '')];
-  const isInteger = key.length === 1 && /^(tiny|small|medium|big)?int$/.test(first.base);
+  const isInteger = key.length === 1 && /^(tiny|small|medium|big)?int$/.test(first?.base ?? '');
+  const least = isInteger ? 2 : WALKED_CHUNKS;
+  if (count < least || first === undefined || table.versioned) return [chunkOf(table, null, table.bytes, '')];
   const bounds = isInteger
     ? await integerBounds(session, table, first.name, count)
     : await walkedBounds(session, table, Math.max(1, Math.ceil(table.rows / count)));
