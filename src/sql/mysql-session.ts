@@ -41,6 +41,8 @@ const PINNED: readonly string[] = [
   'query_cache_type = 0',
   'information_schema_stats_expiry = 0',
   'sql_require_primary_key = 0',
+  'sql_generate_invisible_primary_key = 0',
+  'show_gipk_in_create_table_and_information_schema = 1',
 ];
 /** The server does not know a setting, has it for all sessions together only, or reserves it. */
 const NOT_OURS = new Set(['ER_UNKNOWN_SYSTEM_VARIABLE', 'ER_GLOBAL_VARIABLE', 'ER_SPECIFIC_ACCESS_DENIED_ERROR']);

@@ -19,8 +19,8 @@ export interface Flavour {
   readonly hasBackupStages: boolean;
   /** Rows of the history of system-versioned tables can be loaded. */
   readonly loadsHistory: boolean;
-  /** JSON is a type of its own, which takes no bytes without a character set. */
-  readonly hasJsonType: boolean;
+  /** Objects of JavaScript that routines use. */
+  readonly hasLibraries: boolean;
 }
 
 /** @throws DR_INCOMPATIBLE for a server that is too old */
@@ -50,7 +50,7 @@ export async function readFlavour(session: MysqlSession): Promise<Flavour> {
     collation: row?.collation ?? '',
     hasBackupStages: isMariadb && version >= 100_400,
     loadsHistory: isMariadb && version >= 101_100,
-    hasJsonType: !isMariadb,
+    hasLibraries: !isMariadb && version >= 90_200,
   };
 }
 

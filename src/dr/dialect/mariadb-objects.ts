@@ -10,6 +10,8 @@ import type { Flavour } from './mariadb-flavour.ts';
 /** Indexes of a smaller table are created with it: there is nothing to win by building them afterwards. */
 const BUILT_LATER_BYTES = 8 << 20;
 const INNODB = 'InnoDB';
+/** Kinds of views of MySQL 9 that cannot take the place of a plain one. */
+const OTHER_VIEW = /^CREATE OR REPLACE (?:ALGORITHM=\w+ )?(?:DEFINER=\S+ SQL SECURITY \w+ JSON |MATERIALIZED )/;
 
 /**
  * Every object of the sessions' database as the server prints it, in an order in which they can be created: tables without their
@@ -41,6 +43,7 @@ export async function readMariadbObjects(
   objects.push(...ofTable.flat());
   return [
     ...objects,
+    ...(flavour.hasLibraries ? await libraryObjects(session) : []),
     ...routines,
     ...(await viewObjects(session, catalog.views, database, names)),
     ...(await triggerObjects(session, catalog)),
@@ -124,6 +127,18 @@ async function routineObjects(session: MysqlSession): Promise<SchemaObject[]> {
   );
 }
 
+async function libraryObjects(session: MysqlSession): Promise<SchemaObject[]> {
+  const rows = await session.query(
+    'SELECT library_name AS name FROM information_schema.libraries WHERE library_schema = DATABASE() ORDER BY library_name',
+  );
+  const objects: SchemaObject[] = [];
+  for (const { name } of rows) {
+    const [row] = await session.query(`SHOW CREATE LIBRARY ${quoteMysql(name ?? '')}`);
+    objects.push(object('LIBRARY', name ?? '', 'POST_DATA', [contextOf(row), printed(row)]));
+  }
+  return objects;
+}
+
 async function viewObjects(
   session: MysqlSession,
   views: readonly string[],
@@ -137,20 +152,24 @@ async function viewObjects(
     ),
     ({ t }) => t ?? '',
   );
-  const placeholders = views.map((view) => {
-    const list = (columns.get(view) ?? []).map(({ name }) => `1 AS ${quoteMysql(name ?? '')}`).join(', ');
-    const statement = `CREATE OR REPLACE VIEW ${quoteMysql(view)} AS SELECT ${list === '' ? '1 AS `1`' : list}`;
-    return { ...object('VIEW', view, 'POST_DATA', [statement]), id: `PLACEHOLDER:${view}` };
-  });
-  const real: SchemaObject[] = [];
+  const placeholders: SchemaObject[] = [];
+  const special: SchemaObject[] = [];
+  const plain: SchemaObject[] = [];
   for (const view of views) {
     const [row] = await session.query(`SHOW CREATE VIEW ${quoteMysql(view)}`);
     const statement = unqualified(printed(row), database, names).replace(/^CREATE /, 'CREATE OR REPLACE ');
-    real.push(
-      object('VIEW', view, 'POST_DATA', [contextOf(row), statement], { dependsOn: placeholders.map(({ id }) => id) }),
-    );
+    const real = object('VIEW', view, 'POST_DATA', [contextOf(row), statement]);
+    if (OTHER_VIEW.test(statement)) {
+      special.push(real);
+      continue;
+    }
+    const list = (columns.get(view) ?? []).map(({ name }) => `1 AS ${quoteMysql(name ?? '')}`).join(', ');
+    const standIn = `CREATE OR REPLACE VIEW ${quoteMysql(view)} AS SELECT ${list === '' ? '1 AS `1`' : list}`;
+    placeholders.push({ ...object('VIEW', view, 'POST_DATA', [standIn]), id: `PLACEHOLDER:${view}` });
+    plain.push(real);
   }
-  return [...placeholders, ...real];
+  const dependsOn = placeholders.map(({ id }) => id);
+  return [...placeholders, ...[...special, ...plain].map((view) => ({ ...view, dependsOn }))];
 }
 
 async function triggerObjects(session: MysqlSession, { tables }: MariadbCatalog): Promise<SchemaObject[]> {

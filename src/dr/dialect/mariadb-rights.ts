@@ -22,11 +22,17 @@ export const BACKUP_NEEDS: readonly Need[] = [
   },
 ];
 
+/** What creating functions and triggers takes where the binary log does not trust everybody who may. */
+export const TRUSTED_BY_LOG: Need = {
+  right: 'SUPER',
+  anyOf: ['SUPER', 'BINLOG ADMIN'].map((right) => ({ right, on: 'everything' })),
+};
+
 /** What a restore of these kinds of objects needs. */
 export function restoreNeeds(kinds: ReadonlySet<string>): Need[] {
   const rights = ['SELECT', 'INSERT', 'CREATE', 'DROP', 'ALTER', 'INDEX'];
   if (kinds.has('VIEW')) rights.push('CREATE VIEW');
-  if (kinds.has('FUNCTION') || kinds.has('PROCEDURE')) rights.push('CREATE ROUTINE');
+  if (['FUNCTION', 'PROCEDURE', 'LIBRARY'].some((kind) => kinds.has(kind))) rights.push('CREATE ROUTINE');
   if (kinds.has('FK CONSTRAINT')) rights.push('REFERENCES');
   return [...rights, 'TRIGGER', 'EVENT']
     .filter((right) => !/^(TRIGGER|EVENT)$/.test(right) || kinds.has(right))
@@ -38,27 +44,37 @@ export function restoreNeeds(kinds: ReadonlySet<string>): Need[] {
  * left out without a word.
  */
 export function missingRights(grants: readonly string[], database: string, needs: readonly Need[]): string[] {
-  const granted = grants.flatMap(parseGrant);
   const covers = (scope: string, on: Need['anyOf'][number]['on']): boolean => {
     if (scope === '*.*') return true;
     if (on === 'everything') return false;
     if (on === 'routines') return scope === '`mysql`.*' || scope === '`mysql`.`proc`';
     return scope.endsWith('.*') && matches(scope.slice(0, -2), database);
   };
+  const granted = grants.flatMap((line) => parseLine(line, 'GRANT'));
+  // On MySQL a right on everything may be taken back for one database.
+  const revoked = grants.flatMap((line) => parseLine(line, 'REVOKE')).filter(({ scope }) => covers(scope, 'database'));
   return needs
     .filter(
       ({ anyOf }) =>
         !anyOf.some(({ right, on }) =>
-          granted.some(({ rights, scope }) => covers(scope, on) && (rights.has(right) || rights.has('ALL PRIVILEGES'))),
+          granted.some(
+            ({ rights, scope }) =>
+              covers(scope, on) &&
+              (rights.has(right) || rights.has('ALL PRIVILEGES')) &&
+              !(scope === '*.*' && revoked.some((taken) => taken.rights.has(right))),
+          ),
         ),
     )
     .map(({ right }) => right);
 }
 
-function parseGrant(line: string): { readonly rights: ReadonlySet<string>; readonly scope: string }[] {
-  const match = /^GRANT (.+?) ON (\*\.\*|`(?:[^`]|``)+`\.(?:\*|`(?:[^`]|``)+`)) TO /.exec(line);
-  if (match === null) return [];
-  return [{ rights: new Set((match[1] ?? '').split(/,\s*/)), scope: match[2] ?? '' }];
+function parseLine(
+  line: string,
+  verb: 'GRANT' | 'REVOKE',
+): { readonly rights: ReadonlySet<string>; readonly scope: string }[] {
+  const match = /^(GRANT|REVOKE) (.+?) ON (\*\.\*|`(?:[^`]|``)+`\.(?:\*|`(?:[^`]|``)+`)) (?:TO|FROM) /.exec(line);
+  if (match === null || match[1] !== verb) return [];
+  return [{ rights: new Set((match[2] ?? '').split(/,\s*/)), scope: match[3] ?? '' }];
 }
 
 /** Whether a quoted database name of a grant, in which `_` and `%` stand for any characters, means this database. */

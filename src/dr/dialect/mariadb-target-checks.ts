@@ -4,7 +4,10 @@ import type { MysqlRow, MysqlSession } from '../../sql/mysql-session.ts';
 import type { Manifest, ManifestTable } from '../archive/manifest.ts';
 import { PROGRESS_PREFIX, readMariadbCatalog } from './mariadb-catalog.ts';
 import type { Flavour } from './mariadb-flavour.ts';
-import { missingRights, restoreNeeds } from './mariadb-rights.ts';
+import { readTriggers } from './mariadb-objects.ts';
+import { missingRights, restoreNeeds, TRUSTED_BY_LOG } from './mariadb-rights.ts';
+import { assertServerTakes, type CreatedObject, readServerSettings } from './mariadb-target-server.ts';
+import type { RestoreMode } from './restore-target.ts';
 
 /** Objects that a message lists. */
 const LISTED = 5;
@@ -22,25 +25,35 @@ export function assertMariadbVersion(flavour: Flavour, { dialect, server }: Mani
   );
 }
 
-/** @throws DR_PRIVILEGE_MISSING when the user cannot create what the backup holds */
+/** @throws DR_PRIVILEGE_MISSING, DR_INCOMPATIBLE when the user or the server cannot create what the backup holds */
 export async function assertMayRestore(
   session: MysqlSession,
-  { objects }: Manifest,
-  { database }: Flavour,
+  manifest: Manifest,
+  flavour: Flavour,
+  mode: RestoreMode,
 ): Promise<void> {
+  const { database } = flavour;
   const grants = (await session.query('SHOW GRANTS')).flatMap((row) => Object.values(row)[0] ?? []);
-  const missing = missingRights(grants, database, restoreNeeds(new Set(objects.map(({ kind }) => kind))));
-  if (missing.length === 0) return;
-  throw new HoldfastError('DR_PRIVILEGE_MISSING', `The user has no ${missing.join(', ')} on ${database}.*.`, {
-    details: { rights: missing },
-  });
+  const missing = missingRights(grants, database, restoreNeeds(new Set(manifest.objects.map(({ kind }) => kind))));
+  if (missing.length > 0) {
+    throw new HoldfastError('DR_PRIVILEGE_MISSING', `The user has no ${missing.join(', ')} on ${database}.*.`, {
+      details: { rights: missing },
+    });
+  }
+  const isTrusted = missingRights(grants, database, [TRUSTED_BY_LOG]).length === 0;
+  // Into live tables nothing is created, but triggers are taken away and put back.
+  const triggers = async (): Promise<CreatedObject[]> =>
+    (await readTriggers(session)).map(({ name }) => ({ kind: 'TRIGGER', name, statements: [] }));
+  const created = mode === 'full' ? manifest.objects : await triggers();
+  assertServerTakes(created, flavour, await readServerSettings(session), isTrusted);
 }
 
 /** Some of the objects in the session's database; none in a fresh one. The marks of a restore do not count. */
-export async function findMariadbContents(session: MysqlSession): Promise<readonly string[]> {
+export async function findMariadbContents(session: MysqlSession, flavour: Flavour): Promise<readonly string[]> {
   const rows = await session.query(
     `SELECT table_name AS name FROM information_schema.tables WHERE table_schema = DATABASE() AND LEFT(table_name, ${PROGRESS_PREFIX.length}) <> '${PROGRESS_PREFIX}'
      UNION ALL SELECT CONCAT(LOWER(routine_type), ' ', routine_name) FROM information_schema.routines WHERE routine_schema = DATABASE()
+     ${flavour.hasLibraries ? "UNION ALL SELECT CONCAT('library ', library_name) FROM information_schema.libraries WHERE library_schema = DATABASE()" : ''}
      UNION ALL SELECT CONCAT('event ', event_name) FROM information_schema.events WHERE event_schema = DATABASE()
      LIMIT ${LISTED}`,
   );
@@ -139,6 +152,7 @@ const LISTS: Readonly<Record<string, readonly [list: string, name: string, schem
   PROCEDURE: ['routines', 'routine_name', 'routine_schema'],
   PACKAGE: ['routines', 'routine_name', 'routine_schema'],
   'PACKAGE BODY': ['routines', 'routine_name', 'routine_schema'],
+  LIBRARY: ['libraries', 'library_name', 'library_schema'],
   TRIGGER: ['triggers', 'trigger_name', 'trigger_schema'],
   EVENT: ['events', 'event_name', 'event_schema'],
 };

@@ -95,7 +95,7 @@ class Plan {
       this.#check(`small:${from / BATCH}`, smallKeys.slice(from, from + BATCH));
     }
 
-    const rest = ofKind('FUNCTION', 'PROCEDURE', 'PACKAGE', 'PACKAGE BODY', 'VIEW', 'TRIGGER');
+    const rest = ofKind('LIBRARY', 'FUNCTION', 'PROCEDURE', 'PACKAGE', 'PACKAGE BODY', 'VIEW', 'TRIGGER');
     let last = this.tasks.map(({ id }) => id);
     const next = (id: string, work: MariadbWork): void => {
       last = [this.#add({ id, phase: RestorePhase.FINISH, work, cost: BASE_COST, dependsOn: last })];

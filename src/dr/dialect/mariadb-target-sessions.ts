@@ -14,6 +14,7 @@ const LOADING: readonly string[] = [
   // Rows go in faster with than without, see SPEC.md.
   'unique_checks = 1',
   'check_constraint_checks = 0',
+  'restrict_fk_on_non_standard_key = 0',
   'innodb_strict_mode = 0',
   `lock_wait_timeout = ${LOCK_WAIT_S}`,
   'system_versioning_insert_history = 1',

@@ -140,8 +140,9 @@ export class MariadbTarget implements RestoreTarget<MariadbTask, MysqlSession> {
 
   async #checking<T>(step: () => Promise<T>): Promise<T> {
     try {
-      assertMariadbVersion(this.#flavour, this.#order.manifest);
-      await assertMayRestore(this.#sessions.coordinator, this.#order.manifest, this.#flavour);
+      const { manifest, mode } = this.#order;
+      assertMariadbVersion(this.#flavour, manifest);
+      await assertMayRestore(this.#sessions.coordinator, manifest, this.#flavour, mode);
       return await step();
     } catch (error) {
       throw mariadbError(`prepare ${this.location}`, error);
@@ -181,7 +182,7 @@ export class MariadbTarget implements RestoreTarget<MariadbTask, MysqlSession> {
 
   async #checkEmpty(): Promise<Begin> {
     const { manifest } = this.#order;
-    const contents = await findMariadbContents(this.#sessions.coordinator);
+    const contents = await findMariadbContents(this.#sessions.coordinator, this.#flavour);
     if (contents.length === 0) return 'fresh';
     const finished = await this.#lookForEnd();
     if (finished !== null) return finished;

@@ -17,6 +17,15 @@ describe('rights that are missing', () => {
       ['GRANT `r` TO `u`@`%`', 'GRANT SELECT ON `mysql`.`proc` TO `r`', 'GRANT SELECT, EVENT ON `a_b`.* TO `r`'],
       ['SHOW VIEW', 'TRIGGER'],
     ],
+    [
+      'one from whom some are taken back for the database',
+      [
+        'GRANT SELECT, EXECUTE, SHOW VIEW, EVENT, TRIGGER ON *.* TO `u`@`%`',
+        'REVOKE TRIGGER ON `a_b`.* FROM `u`@`%`',
+        'REVOKE EVENT ON `other`.* FROM `u`@`%`',
+      ],
+      ['TRIGGER'],
+    ],
   ])('to %s', (_, grants, missing) => {
     expect(missingRights(grants, 'a_b', BACKUP_NEEDS)).toEqual(missing);
   });
