@@ -1,24 +1,17 @@
-import { MongoBulkWriteError } from 'mongodb';
 import { HoldfastError, isHoldfastError } from '../errors.ts';
 import { type Document, type DocumentText, decodeValue } from '../model/document.ts';
 import { documentKey } from './idempotency.ts';
-import { READ_OPTIONS, WRITE_OPTIONS } from './mongo-bson.ts';
-import { within } from './mongo-deadline.ts';
+import { type Part, type Results, writeParts } from './mongo-batch.ts';
+import { READ_OPTIONS } from './mongo-bson.ts';
 import { type Stored, storedOf } from './mongo-document.ts';
-import { coded, faultOf, indexNamed, MongoFault } from './mongo-errors.ts';
-import { type Draft, type Image, setOperation } from './mongo-image.ts';
+import { coded, outcomeUnknown } from './mongo-errors.ts';
+import type { Draft } from './mongo-image.ts';
 import { requireSame, type WrittenPart } from './mongo-memory.ts';
 import type { MongoQuery } from './mongo-query.ts';
+import { unchanged } from './mongo-results.ts';
+import type { MongoTable } from './mongo-table.ts';
 import { inTurns } from './mongo-turns.ts';
-import {
-  bulkOperation,
-  type Decide,
-  LOOK_OPTIONS,
-  type MongoTable,
-  type MongoWriter,
-  outcomeUnknown,
-  written,
-} from './mongo-writer.ts';
+import type { Decide, MongoWriter } from './mongo-writer.ts';
 import type { KeyedEntry } from './outbox.ts';
 import type { PreparedDocument } from './prepared-document.ts';
 import type { BulkOptions, BulkResult, IdempotencyKey, WriteResult } from './store.ts';
@@ -27,17 +20,6 @@ import { concernsDocument, MAX_DOCUMENTS, Tally } from './tally.ts';
 /** Documents, and characters of text, written in one command and logged as one group. */
 const CHUNK_DOCUMENTS = 500;
 const CHUNK_CHARACTERS = 4 * 1024 * 1024;
-/** What one document adds to the deadline of a command, in ms. */
-const DOCUMENT_MS = 10;
-
-/** One document of a batch: what is written, and how it is written alone when the batch could not. */
-interface Part {
-  readonly index: number;
-  readonly image: Image;
-  readonly key: IdempotencyKey | undefined;
-  readonly alone: Decide;
-}
-
 /** See `Collection.insertMany`. Keys that were used with other arguments end the call before anything is written. */
 export function insertMany(
   writer: MongoWriter,
@@ -158,7 +140,7 @@ async function writeEach(
         now?.document != null && query.matches(now.document) ? decide(now) : { unchanged: null };
       try {
         const draft = decide(stored);
-        if ('unchanged' in draft) results.set(index, unchanged(stored, log.position()));
+        if ('unchanged' in draft) results.set(index, unchanged(stored, log));
         else parts.push({ index, image: writer.image(table, draft, key, token), key, alone });
       } catch (error) {
         if (!concernsDocument(error)) throw error;
@@ -198,124 +180,6 @@ async function tallied(
   }
 }
 
-/** What became of documents, by their place in the call. */
-type Results = Map<number, WriteResult | HoldfastError>;
-
-/** Writes a batch: one command, one group in the log; alone what others were faster with. `results` says what became of each part. */
-async function writeParts(
-  writer: MongoWriter,
-  table: MongoTable,
-  parts: readonly Part[],
-  results: Results,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  if (parts.length === 0) return;
-  signal?.throwIfAborted();
-  const { step } = writer.parts;
-  step('bulk.afterRead');
-  const { outcomes, lost } = await send(writer, table, parts);
-  step('bulk.afterWrite');
-  const made = parts.filter((_, place) => outcomes[place] === 'WRITTEN');
-  const entries = await writer.log(
-    table,
-    made.map(({ image }) => image),
-  );
-  step('bulk.afterAppend');
-  for (const [place, { index, image }] of made.entries()) {
-    results.set(index, written(image, entries[place] as (typeof entries)[number]));
-  }
-  for (const [place, { index, image, key, alone }] of parts.entries()) {
-    const outcome = outcomes[place];
-    if (outcome instanceof HoldfastError) results.set(index, outcome);
-    if (outcome !== 'STALE') continue;
-    // Without a key nobody could tell a second write from one that is still on its way.
-    if (lost !== undefined && key === undefined) throw lost;
-    // The batch was sent under it.
-    const mark = { idempotency: key && { ...key, fresh: false }, partOfBulk: true, signal };
-    results.set(index, await writer.write(table, image._id, mark, alone).catch(refusal));
-  }
-}
-
-/** Captures what is no write of a gateway, as far as nobody was faster; how many it were. For each the content is as it was read. */
-export async function capture(writer: MongoWriter, table: MongoTable, drafts: readonly Draft[]): Promise<number> {
-  if (drafts.length === 0) return 0;
-  const token = writer.newToken();
-  const parts = drafts.map((draft, index): Part => {
-    return { index, image: writer.image(table, draft, undefined, token), key: undefined, alone: () => draft };
-  });
-  const { outcomes } = await send(writer, table, parts);
-  const made = parts.filter((_, place) => outcomes[place] === 'WRITTEN').map(({ image }) => image);
-  await writer.log(table, made);
-  return made.length;
-}
-
-type Outcome = 'WRITTEN' | 'STALE' | HoldfastError;
-
-/** Step W of a batch. `lost` is there when the answer was lost: then STALE means not until now. */
-async function send(
-  writer: MongoWriter,
-  table: MongoTable,
-  parts: readonly Part[],
-): Promise<{ readonly outcomes: readonly Outcome[]; readonly lost?: HoldfastError }> {
-  const doing = `write documents of "${table.name}"`;
-  const operations = parts.map(({ image }) => bulkOperation(setOperation(image, table.tombstones)));
-  const deadlineMs = writer.parts.deadlineMs + parts.length * DOCUMENT_MS;
-  const outcomes: Outcome[] = parts.map(() => 'WRITTEN');
-  try {
-    const result = await within(deadlineMs, table.raw.bulkWrite(operations, { ...WRITE_OPTIONS, ordered: false }));
-    if (result.insertedCount + result.matchedCount === parts.length) return { outcomes };
-    return { outcomes: await lookUp(table, parts, outcomes) };
-  } catch (error) {
-    const fault = faultOf(error);
-    if (fault === MongoFault.UNAVAILABLE) throw coded(error, doing, 'WRITE');
-    if (fault === MongoFault.UNKNOWN) {
-      const lost = coded(error, doing, 'WRITE');
-      const looked = lookUp(table, parts, outcomes);
-      return { outcomes: await within(deadlineMs, looked).catch(() => Promise.reject(lost)), lost };
-    }
-    if (!(error instanceof MongoBulkWriteError)) throw coded(error, doing, 'WRITE');
-    const refused = [error.writeErrors].flat();
-    for (const { index, code, errmsg } of refused) {
-      if (code !== 11000) throw coded(error, doing, 'WRITE');
-      // An insert sent before may stand in its own way, whichever index is named: that is found out alone.
-      const isInsert = parts[index]?.image.base === null;
-      outcomes[index] = (isInsert ? null : writer.duplicate(table, indexNamed(errmsg))) ?? 'STALE';
-    }
-    const { insertedCount, matchedCount } = error.result;
-    if (insertedCount + matchedCount + refused.length === parts.length) return { outcomes };
-    return { outcomes: await lookUp(table, parts, outcomes) };
-  }
-}
-
-/** Tells by the tokens in the documents which of a batch were written. */
-async function lookUp(
-  table: MongoTable,
-  parts: readonly Part[],
-  outcomes: readonly Outcome[],
-): Promise<readonly Outcome[]> {
-  const ids = parts.map(({ image }) => image._id);
-  const found = await table.raw
-    .find({ _id: { $in: ids } } as Document, LOOK_OPTIONS)
-    .toArray()
-    .catch((error: unknown) => {
-      // The batch was sent.
-      throw outcomeUnknown(`write documents of "${table.name}"`, error);
-    });
-  const byId = new Map(found.map((raw) => storedOf(table.name, raw)).map((stored) => [stored.id, stored]));
-  return outcomes.map((outcome, place) => {
-    const { image } = parts[place] as Part;
-    if (outcome !== 'WRITTEN') return outcome;
-    const stored = byId.get(image.id);
-    const ours = stored?.version === image.version && stored.pending?.token === image.pending.token;
-    return ours ? 'WRITTEN' : 'STALE';
-  });
-}
-
-function refusal(error: unknown): HoldfastError {
-  if (concernsDocument(error)) return error;
-  throw error;
-}
-
 /** Counts what became of the documents from `first` on, in their order. */
 function countFrom(first: number, results: Results, tally: Tally): void {
   for (let index = first; index < first + results.size; index++) {
@@ -323,10 +187,6 @@ function countFrom(first: number, results: Results, tally: Tally): void {
     if (result instanceof HoldfastError) tally.refuse(index, result);
     else tally.add(result);
   }
-}
-
-function unchanged({ document, version }: Stored, position: WriteResult['position']): WriteResult {
-  return { matchedCount: 1, modifiedCount: 0, document, version, position, repeated: false };
 }
 
 /** Ids of the documents that match, in their order. */

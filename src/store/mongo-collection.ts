@@ -7,8 +7,10 @@ import { requireStorable, type Stored, storedOf } from './mongo-document.ts';
 import { coded } from './mongo-errors.ts';
 import { MongoQuery, refuseMetadataUpdate, soleId } from './mongo-query.ts';
 import { count, find, findGrouped, stream } from './mongo-reads.ts';
+import { notFound } from './mongo-results.ts';
+import type { MongoTable } from './mongo-table.ts';
 import { withoutNulls } from './mongo-unique.ts';
-import { type Decide, type MongoTable, type MongoWriter, notFound } from './mongo-writer.ts';
+import type { Decide, MongoWriter } from './mongo-writer.ts';
 import { type PreparedDocument, prepareDocument } from './prepared-document.ts';
 import type {
   BulkOptions,

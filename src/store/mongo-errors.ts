@@ -152,3 +152,10 @@ function unwrapped(error: unknown): unknown {
   const inner: unknown = error instanceof MongoServerError ? error.errorResponse : undefined;
   return inner instanceof Error ? inner : error;
 }
+
+/** For what ends after something was written, or may have been. */
+export function outcomeUnknown(doing: string, cause: unknown): HoldfastError {
+  return new HoldfastError('WRITE_OUTCOME_UNKNOWN', `${doing}: MongoDB did not answer; it may have happened`, {
+    cause,
+  });
+}

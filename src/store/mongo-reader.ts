@@ -3,7 +3,7 @@ import type { MongoConnection } from './mongo-connection.ts';
 import { coded } from './mongo-errors.ts';
 import { MongoQuery } from './mongo-query.ts';
 import { count, find, findGrouped, stream } from './mongo-reads.ts';
-import type { MongoTable } from './mongo-writer.ts';
+import type { MongoTable } from './mongo-table.ts';
 import type { Collection } from './store.ts';
 
 /** The reading side of a collection. */

@@ -4,7 +4,7 @@ import { keyOf } from './key.ts';
 import { visible } from './mongo-document.ts';
 import { coded } from './mongo-errors.ts';
 import { MongoQuery, sendable } from './mongo-query.ts';
-import type { MongoTable } from './mongo-writer.ts';
+import type { MongoTable } from './mongo-table.ts';
 import { valuesAt } from './path.ts';
 import type { Filter, FindOptions } from './store.ts';
 

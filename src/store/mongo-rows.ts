@@ -3,7 +3,7 @@ import { fromBson, READ_OPTIONS } from './mongo-bson.ts';
 import { METADATA, type Stored, storedOf } from './mongo-document.ts';
 import { coded } from './mongo-errors.ts';
 import type { MongoStore } from './mongo-store.ts';
-import type { MongoTable } from './mongo-writer.ts';
+import type { MongoTable } from './mongo-table.ts';
 import type { RowPage } from './row-store.ts';
 import { Rank, rankOf } from './value.ts';
 

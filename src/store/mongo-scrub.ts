@@ -1,12 +1,12 @@
 import { documentHash, type Hash } from '../model/change.ts';
 import { type DocumentText, decodeValue, encodeValue } from '../model/document.ts';
 import { type Clock, systemClock } from '../util/clock.ts';
-import { capture } from './mongo-bulk.ts';
+import { capture } from './mongo-batch.ts';
 import { FIRST_VERSION, type Stored } from './mongo-document.ts';
 import type { Draft } from './mongo-image.ts';
 import { idsThere, readDocuments, readPage } from './mongo-rows.ts';
 import type { MongoStore } from './mongo-store.ts';
-import type { MongoTable } from './mongo-writer.ts';
+import type { MongoTable } from './mongo-table.ts';
 import type { RowPage } from './row-store.ts';
 
 /** Documents, and characters of text, looked at in one step. */

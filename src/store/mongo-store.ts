@@ -9,7 +9,8 @@ import { MongoCollection } from './mongo-collection.ts';
 import type { MongoConnection } from './mongo-connection.ts';
 import { prepareIndexes } from './mongo-indexes.ts';
 import { MongoMemory } from './mongo-memory.ts';
-import { type MongoTable, MongoWriter } from './mongo-writer.ts';
+import type { MongoTable } from './mongo-table.ts';
+import { MongoWriter } from './mongo-writer.ts';
 import type { LogAppender } from './outbox.ts';
 import type { Collection, CollectionSpec, Store, StoreCapabilities } from './store.ts';
 

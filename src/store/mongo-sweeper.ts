@@ -4,8 +4,8 @@ import { READ_OPTIONS } from './mongo-bson.ts';
 import { METADATA, storedOf } from './mongo-document.ts';
 import { coded } from './mongo-errors.ts';
 import type { MongoStore } from './mongo-store.ts';
+import type { MongoTable } from './mongo-table.ts';
 import { inTurns } from './mongo-turns.ts';
-import type { MongoTable } from './mongo-writer.ts';
 
 /** Documents looked at in one step. */
 const SLICE = 500;

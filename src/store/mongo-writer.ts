@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import type { AnyBulkWriteOperation } from 'mongodb';
 import { HoldfastError, isHoldfastError } from '../errors.ts';
 import type { LogEntry } from '../model/change.ts';
 import { type Document, type DocumentText, decodeDocument, decodeValue } from '../model/document.ts';
@@ -10,8 +9,8 @@ import { assertLoggable } from './loggable.ts';
 import { type Raw, READ_OPTIONS, WRITE_OPTIONS } from './mongo-bson.ts';
 import type { MongoClearer } from './mongo-clearer.ts';
 import { within } from './mongo-deadline.ts';
-import { METADATA, pendingChange, type Stored, storedOf } from './mongo-document.ts';
-import { coded, duplicateKeyIndex, faultOf, MongoFault } from './mongo-errors.ts';
+import { pendingChange, type Stored, storedOf } from './mongo-document.ts';
+import { coded, duplicateKeyIndex, faultOf, MongoFault, outcomeUnknown } from './mongo-errors.ts';
 import {
   changeOf,
   type Draft,
@@ -20,9 +19,10 @@ import {
   type SetOperation,
   setOperation,
   storedAfter,
-  type Tombstones,
 } from './mongo-image.ts';
 import { type MongoMemory, requireSame } from './mongo-memory.ts';
+import { notFound, unchanged, written } from './mongo-results.ts';
+import type { MongoTable } from './mongo-table.ts';
 import { inTurns } from './mongo-turns.ts';
 import type { KeyedChange, KeyedEntry, LogAppender } from './outbox.ts';
 import type { IdempotencyKey, WriteOptions, WriteResult } from './store.ts';
@@ -33,18 +33,6 @@ const ATTEMPTS = 50;
 const MOST_PAUSE_MS = 40;
 /** How often a write is sent again while it is known that it has not happened. */
 const SENDS = 3;
-
-/** One collection of the store. */
-export interface MongoTable {
-  readonly name: string;
-  readonly raw: Raw;
-  /** Paths of unique indexes, where null is not stored. */
-  readonly uniquePaths: readonly string[];
-  /** By the name that a unique index has on the server, its paths. */
-  readonly uniqueIndexes: ReadonlyMap<string, readonly string[]>;
-  /** How tombstones are made. */
-  readonly tombstones: Tombstones;
-}
 
 /** What marks one write, beside its document. */
 export interface WriteMark extends WriteOptions {
@@ -234,13 +222,13 @@ export class MongoWriter {
       }
       if ('unchanged' in decision) {
         if (!certain) continue;
-        const { unchanged } = decision;
-        if (unchanged === null) return notFound(log);
-        const result = unchangedResult(unchanged, log);
+        const found = decision.unchanged;
+        if (found === null) return notFound(log);
+        const result = unchanged(found, log);
         // Repeated, a fresh one is made for the first time.
         if (idempotency === undefined || idempotency.fresh === true || mark.partOfBulk === true) return result;
         const { position } = result;
-        const { version, text } = unchanged;
+        const { version, text } = found;
         const made = { digest: idempotency.digest, version, position, document: text as DocumentText };
         const kept = await memory.rememberUnchanged(idempotency.key, made);
         requireSame(kept.digest, idempotency);
@@ -340,35 +328,6 @@ export class MongoWriter {
 
 type Found = 'WRITTEN' | 'STALE' | 'PENDING' | 'UNKNOWN';
 
-/** One write as part of a bulk command. */
-export function bulkOperation(operation: SetOperation): AnyBulkWriteOperation<Document> {
-  if ('insert' in operation) return { insertOne: { document: operation.insert } };
-  if ('update' in operation) return { updateOne: operation };
-  return { replaceOne: operation };
-}
-
-/** Result of a write that was made. A deletion answers the document removed. */
-export function written(image: Image, entry: LogEntry): WriteResult {
-  return {
-    matchedCount: 1,
-    modifiedCount: 1,
-    document: image.document ?? image.base?.document ?? null,
-    version: image.version,
-    position: { epoch: entry.epoch, sequence: entry.sequence },
-    repeated: false,
-  };
-}
-
-/** Result of a write that found nothing. */
-export function notFound(log: LogAppender): WriteResult {
-  const position = log.position();
-  return { matchedCount: 0, modifiedCount: 0, document: null, version: null, position, repeated: false };
-}
-
-function unchangedResult({ document, version }: Stored, log: LogAppender): WriteResult {
-  return { matchedCount: 1, modifiedCount: 0, document, version, position: log.position(), repeated: false };
-}
-
 /** Sends step W; whether it met the version it was made for. */
 async function send(raw: Raw, operation: SetOperation): Promise<boolean> {
   if ('insert' in operation) return (await raw.insertOne(operation.insert, WRITE_OPTIONS)).acknowledged;
@@ -384,13 +343,3 @@ function removedOf(pending: Stored['pending']): { readonly key: string; readonly
   if (pending?.removed === undefined || pending.key === null) return [];
   return [{ key: pending.key, document: pending.removed }];
 }
-
-/** For what ends after something was written, or may have been. */
-export function outcomeUnknown(doing: string, cause: unknown): HoldfastError {
-  return new HoldfastError('WRITE_OUTCOME_UNKNOWN', `${doing}: MongoDB did not answer; it may have happened`, {
-    cause,
-  });
-}
-
-/** Fields a look at a batch needs: whether each write of it happened. */
-export const LOOK_OPTIONS = { ...READ_OPTIONS, projection: { [METADATA]: 1 } } as const;
