@@ -42,9 +42,9 @@ export async function compareDatabase(
     await using sql = openSql(database, { connections: options.workers + 2, applicationName: 'holdfast drill' });
     await using source = await openComparable(sql, format, exporterOf(manifest), options);
     if (problems.length === 0) problems.push(...factDifferences(manifest, source.facts, options.exemptKinds));
-    const found = new Map(source.tables.map((table) => [nameOf(table), table]));
+    const found = new Map(source.tables.map((table) => [keyOf(table), table]));
     const expected = manifest.tables.filter((table) => table.format === format);
-    for (const table of expected) if (!found.has(nameOf(table))) problems.push(`table ${nameOf(table)} is missing`);
+    for (const table of expected) if (!found.has(keyOf(table))) problems.push(`table ${nameOf(table)} is missing`);
     problems.push(...(await rowDifferences(source, expected, found, options)));
   }
   return problems;
@@ -73,7 +73,7 @@ async function rowDifferences(
 ): Promise<string[]> {
   const sums = new Map<number, RowDigest>();
   const both = expected.flatMap((table) => {
-    const restored = found.get(nameOf(table));
+    const restored = found.get(keyOf(table));
     return restored === undefined ? [] : [{ table, restored }];
   });
   const tasks = both.flatMap(({ table, restored }) => {
@@ -154,6 +154,11 @@ function objectName({ kind, schema, name }: SchemaObject): string {
 
 function sequenceText({ schema, name, lastValue, isCalled }: SequenceValue): string {
   return JSON.stringify([schema, name, lastValue, isCalled]);
+}
+
+/** Names may hold dots. */
+function keyOf({ schema, name }: { readonly schema: string; readonly name: string }): string {
+  return JSON.stringify([schema, name]);
 }
 
 function nameOf({ schema, name }: { readonly schema: string; readonly name: string }): string {

@@ -53,10 +53,11 @@ export class PostgresDatabases implements AsyncDisposable {
       maxBuffer: 1 << 28,
     });
     const lines = dump.split('\n').filter((line) => !/^(--|\\(un)?restrict|\s*$)/.test(line));
-    return { schema: lines.join('\n'), rows: await this.#rows(url) };
+    return { schema: lines.join('\n'), rows: await this.rows(url) };
   }
 
-  async #rows(url: string): Promise<readonly string[]> {
+  /** As {@link PostgresContents.rows}; needs no pg_dump. */
+  async rows(url: string): Promise<readonly string[]> {
     const relations = await this.query(
       url,
       `SELECT format('%I.%I', n.nspname, c.relname) AS name, c.relkind::text AS kind

@@ -1,5 +1,6 @@
 import { readFileSync, symlinkSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
+import { describe, it } from 'vitest';
 import { accountFor } from './account.ts';
 import { cached, runTool, SHARED_CACHE } from './cache.ts';
 
@@ -16,15 +17,24 @@ const VERSIONS: Readonly<Record<number, string>> = {
 const INSTALL_TIMEOUT_MS = 300_000;
 
 /** The major versions that tests run on: both ends, or those that HOLDFAST_TEST_POSTGRES_MAJORS lists. */
-export function postgresMajors(): readonly number[] {
+function postgresMajors(): readonly number[] {
   const listed = process.env.HOLDFAST_TEST_POSTGRES_MAJORS || '13,18';
   return listed.split(',').map(Number);
 }
 
-/** Why no other major versions can be had here; undefined when they can. */
-export function whyNoMajors(): string | undefined {
-  const fits = process.platform === 'linux' && (process.arch === 'x64' || process.arch === 'arm64');
-  return fits ? undefined : `no PostgreSQL of other versions for ${process.platform} ${process.arch}`;
+/**
+ * A `describe` for tests that run on servers of {@link postgresMajors}. Where those cannot be had they are skipped, with the reason in the
+ * name; with CI=true they fail.
+ */
+export function describeWithMajors(name: string, block: (majors: readonly number[]) => void): void {
+  try {
+    const majors = postgresMajors();
+    majors.forEach(programsOfMajor);
+    describe(name, () => block(majors));
+  } catch (error) {
+    if (process.env.CI === 'true') throw error;
+    describe(name, () => it.skip((error as Error).message));
+  }
 }
 
 /** Directory of the programs of a major version; npm installs it at the first time. @throws when npm cannot, or knows no such version */
