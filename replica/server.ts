@@ -7,10 +7,10 @@ import { HoldfastError, isHoldfastError } from '../src/errors.ts';
 import { collectionSpecs, replicatedCollections, startRetention } from '../src/gateway/data.ts';
 import { openAccess, openPorts, type Ports } from '../src/gateway/ports.ts';
 import { openPrimary, type PrimaryNode } from '../src/gateway/primary.ts';
-import { dataSchema, handWrittenFiles, logGauges } from '../src/gateway/schema.ts';
+import { dataSchema, handWrittenFiles, logGauges, modelOf } from '../src/gateway/schema.ts';
 import { createGateway, type Gateway, type GatewayOptions, gatewayOf, loggerOf } from '../src/gateway.ts';
 import type { Model } from '../src/model/entity.ts';
-import { loadModel, readSchemaDirectory } from '../src/model/load.ts';
+import { readSchemaDirectory } from '../src/model/load.ts';
 import { PrimarySource, SourceStage } from '../src/replication/source.ts';
 import type { Access } from '../src/service/access.ts';
 import { Conflicts } from '../src/service/conflicts.ts';
@@ -52,7 +52,7 @@ export async function createReplica(config: Config, options: GatewayOptions = {}
   const { primary: primaries, maxLagMs } = config.replica;
   await using parts = new AsyncDisposableStack();
   const logger = options.logger ?? loggerOf(config);
-  const own = config.schema === undefined ? undefined : loadModel(readSchemaDirectory(config.schema));
+  const own = config.schema === undefined ? undefined : modelOf(readSchemaDirectory(config.schema));
   const handWritten = config.schema === undefined ? {} : await handWrittenFiles(config.schema);
   const directory = dataDirectory(config);
   tokenOf(config);
@@ -81,7 +81,7 @@ export async function createReplica(config: Config, options: GatewayOptions = {}
     return replica.isEqual() ? SourceStage.EQUAL : SourceStage.SETTLING;
   };
   const prepare = async ({ sdl }: AdoptedSchema): Promise<Prepared> => {
-    const model = loadModel([{ file: 'SDL of the primary', text: sdl }]);
+    const model = modelOf([{ file: 'SDL of the primary', text: sdl }]);
     const collections = replicatedCollections(model);
     const store = await SqliteStore.open({ database, outbox: log, collections: collectionSpecs(model) });
     const source = new PrimarySource({

@@ -1,9 +1,9 @@
 import { type Config, dataDirectory, exampleSchemaDirectory } from './config.ts';
 import { openAccess, openPorts, type Ports } from './gateway/ports.ts';
 import { openPrimary, promotedSdl } from './gateway/primary.ts';
-import { type HandWritten, handWrittenFiles } from './gateway/schema.ts';
+import { type HandWritten, handWrittenFiles, modelOf } from './gateway/schema.ts';
 import type { Model } from './model/entity.ts';
-import { loadModel, readSchemaDirectory } from './model/load.ts';
+import { readSchemaDirectory } from './model/load.ts';
 import { Database } from './sqlite/database.ts';
 import { createLogger, type Logger } from './telemetry/logger.ts';
 import { createRegistry } from './telemetry/metrics.ts';
@@ -62,9 +62,9 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
 async function schemaOf(config: Config, database: Database): Promise<{ model: Model; handWritten: HandWritten }> {
   const kept = config.schema === undefined ? await promotedSdl(database) : undefined;
   if (kept !== undefined)
-    return { model: loadModel([{ file: 'SDL of the former primary', text: kept }]), handWritten: {} };
+    return { model: modelOf([{ file: 'SDL of the former primary', text: kept }]), handWritten: {} };
   const directory = config.schema ?? exampleSchemaDirectory();
-  return { model: loadModel(readSchemaDirectory(directory)), handWritten: await handWrittenFiles(directory) };
+  return { model: modelOf(readSchemaDirectory(directory)), handWritten: await handWrittenFiles(directory) };
 }
 
 /** A gateway over what was started; stopping disposes of it once, last started first. */

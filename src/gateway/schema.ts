@@ -8,12 +8,15 @@ import { buildSchema } from '../api/schema.ts';
 import type { ChangeLog } from '../changelog/change-log.ts';
 import { HoldfastError } from '../errors.ts';
 import type { Model } from '../model/entity.ts';
+import { loadModel } from '../model/load.ts';
+import type { SdlSource } from '../model/parse.ts';
 import type { SyncSource } from '../protocol/sync-source.ts';
 import type { PrimarySource } from '../replication/source.ts';
 import type { Access } from '../service/access.ts';
 import type { DecideConflict } from '../service/conflict-policies.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { PlainGauge } from '../telemetry/metrics.ts';
+import { lasting } from '../util/lasting.ts';
 
 /** What the file of hand-written code beside the SDL exports. */
 export interface HandWritten {
@@ -48,6 +51,11 @@ export function logGauges(
   };
 }
 
+/** What the SDL of a node says. @throws SCHEMA_INVALID */
+export function modelOf(sources: readonly SdlSource[]): Model {
+  return lasting(() => loadModel(sources));
+}
+
 /** The data API of a model, with the sync fields of the node that serves it. */
 export function dataSchema(options: {
   readonly model: Model;
@@ -58,9 +66,11 @@ export function dataSchema(options: {
   readonly logger: Logger;
 }): GraphQLSchema {
   const { model, resolvers, source, access, logger } = options;
-  return buildSchema(model, {
-    resolvers,
-    parts: [buildSyncSchema({ source, tokens: (signal) => access.changes(signal) })],
-    onOverride: (field) => logger.info({ field }, 'a hand-written field takes the place of the generated one'),
-  });
+  return lasting(() =>
+    buildSchema(model, {
+      resolvers,
+      parts: [buildSyncSchema({ source, tokens: (signal) => access.changes(signal) })],
+      onOverride: (field) => logger.info({ field }, 'a hand-written field takes the place of the generated one'),
+    }),
+  );
 }
