@@ -11,7 +11,7 @@ const digest = z.object({ collection: z.string(), count: whole, sum: hash });
 const row = z.object({ id: z.string(), version: whole, text: z.string() });
 
 /** What each operation of the sync API answers: parsed, not trusted. */
-export const ANSWERS = {
+const ANSWERS = {
   hello: z.object({
     status: z.enum(HelloStatus),
     logId: hash,

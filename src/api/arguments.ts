@@ -12,7 +12,7 @@ import type { WhereInput } from './where.ts';
 /** Documents of a list without `limit`. */
 export const DEFAULT_LIMIT = 50;
 /** Largest `offset`; further down, a connection's cursor is the way. */
-export const MAX_OFFSET = 1_000_000;
+const MAX_OFFSET = 1_000_000;
 
 /** Arguments of a list as the client gave them. */
 export interface ListArguments {

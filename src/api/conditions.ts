@@ -8,7 +8,7 @@ import type { Shapes } from './shapes.ts';
 import { filterOf, type WhereInput } from './where.ts';
 
 /** Most documents a condition on a relation may look through; the keys of them all become one condition. */
-export const MAX_RELATED = 10_000;
+const MAX_RELATED = 10_000;
 
 /**
  * The filter of a `where`, its conditions on relations looked up through the service. `strict` is for writes; see

@@ -131,7 +131,7 @@ export class ObjectSummary {
 }
 
 /** Whether all values of a field differ. Errs on the safe side: two that differ are rarely taken for equal, never the opposite. */
-export class DistinctValues {
+class DistinctValues {
   #hashes: Set<number> | undefined = new Set();
   /** Values compared so far. */
   count = 0;

@@ -4,7 +4,7 @@ import type { Document } from './document.ts';
 import { upperFirst } from './naming.ts';
 
 /** The "today" of the example data: the first day of a school year. */
-export const SCHOOL_REFERENCE_DATE: Date = new Date('2026-09-01T08:00:00.000Z');
+const SCHOOL_REFERENCE_DATE: Date = new Date('2026-09-01T08:00:00.000Z');
 
 export interface SchoolOptions {
   /** The same seed gives the same documents. */

@@ -11,7 +11,7 @@ export const MAX_FRAME_BYTES = 512 * 1024;
 /** Images over this many bytes travel by reference. */
 export const MAX_INLINE_IMAGE_BYTES = 256 * 1024;
 /** Most bytes a body may decompress to. */
-export const MAX_FRAME_TEXT_BYTES = 64 * 1024 * 1024;
+const MAX_FRAME_TEXT_BYTES = 64 * 1024 * 1024;
 
 /** What of an entry's document is in the frame. */
 export const Carried = {
@@ -36,7 +36,7 @@ export type Hides = (entry: LogEntry) => boolean;
 const COMPRESSION = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
 
 /** What travels of an entry's document. */
-export function carriedOf(entry: LogEntry, hides: Hides): Carried {
+function carriedOf(entry: LogEntry, hides: Hides): Carried {
   if (entry.after === null || hides(entry)) return Carried.NONE;
   return entry.image === null || isLarge(entry.image) ? Carried.REFERENCE : Carried.IMAGE;
 }

@@ -10,7 +10,7 @@ import type { Feed } from './feed.ts';
 import { isPlaceOf } from './history.ts';
 
 /** Furthest back from the head that a state is unfolded, in changes. */
-export const MAX_UNFOLDED_CHANGES = 200_000;
+const MAX_UNFOLDED_CHANGES = 200_000;
 /** How long a position that has not come yet is waited for, in ms. */
 const WAIT_MS = 200;
 /** Work between two pauses, in ms; one read and its fold come on top. */

@@ -10,7 +10,7 @@ export interface Waiter {
 }
 
 /** How often idle subscribers are woken, in ms. */
-export const BEAT_MS = 1_000;
+const BEAT_MS = 1_000;
 
 /**
  * The one listener of a source at its log: wakes every subscriber when the log has advanced, once for all appends of the

@@ -20,7 +20,7 @@ export interface FollowerStatus {
 }
 
 /** A follower is forgotten after this long without a word, in ms. */
-export const FORGET_AFTER_MS = 24 * 3_600_000;
+const FORGET_AFTER_MS = 24 * 3_600_000;
 /** Most followers remembered; the one silent for longest goes first. */
 const MAX_FOLLOWERS = 10_000;
 

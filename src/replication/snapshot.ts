@@ -6,9 +6,9 @@ import type { RowPage, RowReader } from '../store/row-store.ts';
 /** Most rows, or ids, of one answer. */
 export const MAX_ROWS = 1_000;
 /** Most bytes of document text in a page; a single larger document still goes alone. */
-export const MAX_PAGE_BYTES = 4 * 1024 * 1024;
+const MAX_PAGE_BYTES = 4 * 1024 * 1024;
 /** Most bytes of document text in an answer to `rows`; a follower accepts 32 MiB and a document may have 16. */
-export const MAX_ROWS_BYTES = 16 * 1024 * 1024;
+const MAX_ROWS_BYTES = 16 * 1024 * 1024;
 /** Rows read before their size is looked at again. */
 const SLICE = 16;
 

@@ -50,7 +50,7 @@ export function newId(entity: Entity, context: WriteContext, index: number): unk
 }
 
 /** A UUID of version 7 (RFC 9562): 48 bits of `nowMs`, the rest random. */
-export function uuidv7(nowMs: number, random: Buffer): string {
+function uuidv7(nowMs: number, random: Buffer): string {
   const bytes = Buffer.from(random);
   bytes.writeUIntBE(nowMs, 0, 6);
   return uuid(bytes, 7);

@@ -3,7 +3,7 @@ import type { LogEntry } from '../model/change.ts';
 import { type Document, decodeDocument } from '../model/document.ts';
 
 /** An entry with its image decoded at most once for all subscribers. The document is shared: nobody may change it. */
-export class TailEntry {
+class TailEntry {
   readonly entry: LogEntry;
   #document: Document | undefined;
 

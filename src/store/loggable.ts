@@ -2,7 +2,7 @@ import { HoldfastError } from '../errors.ts';
 import type { Change } from '../model/change.ts';
 
 /** Bytes that collection and id of a document may have together, so that its log entry fits into a document whatever its image is. */
-export const MAX_NAME_BYTES = 1024 * 1024;
+const MAX_NAME_BYTES = 1024 * 1024;
 
 /**
  * Makes sure that a log beside the documents takes the entry of this change. To be called before the document is written: what is

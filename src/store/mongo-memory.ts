@@ -7,7 +7,7 @@ import { coded, isDuplicateKey } from './mongo-errors.ts';
 import type { IdempotencyKey } from './store.ts';
 
 /** Name of the collection; see SPEC.md. */
-export const MEMORY = 'holdfast_operations';
+const MEMORY = 'holdfast_operations';
 
 /** An answer that no entry of the log has: an update that changed nothing. */
 export interface UnchangedWrite {

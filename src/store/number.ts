@@ -1,4 +1,4 @@
-import { type Decimal128, Long } from 'bson';
+import type { Decimal128, Long } from 'bson';
 import { type Decimal, readDecimal } from './decimal.ts';
 import { bsonTypeName, isNumeric, plainNumber } from './value.ts';
 
@@ -127,11 +127,6 @@ function previousDouble(double: number): number {
   scratch.setFloat64(0, double);
   scratch.setBigUint64(0, scratch.getBigUint64(0) - 1n);
   return scratch.getFloat64(0);
-}
-
-/** A Long of a bigint that fits into 64 bits. */
-export function longOf(value: bigint): Long {
-  return Long.fromBigInt(value);
 }
 
 const INT64_MIN = -(2n ** 63n);

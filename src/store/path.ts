@@ -23,7 +23,7 @@ export function parsePath(text: string): Path {
 }
 
 /** The array index a path part names, or -1. */
-export function indexOfPart(part: string): number {
+function indexOfPart(part: string): number {
   return /^(?:0|[1-9]\d{0,8})$/.test(part) ? Number(part) : -1;
 }
 

@@ -47,7 +47,7 @@ export interface Refreshed {
   readonly maskedValues: number;
 }
 
-export const DEFAULT_BUDGET: Budget = { documents: 10_000, bytes: 256 * 1024 * 1024 };
+const DEFAULT_BUDGET: Budget = { documents: 10_000, bytes: 256 * 1024 * 1024 };
 
 /**
  * Makes a new dataset: reads a closed sample, masks it, reads it again to prove that it fits the schema and that no original value
