@@ -71,6 +71,18 @@ describeWith('postgres', 'a drill', () => {
     },
   );
 
+  it('tells tables apart whose names hold dots', async () => {
+    await using directory = await temporaryDirectory();
+    const from = join(directory.path, 'archive');
+    const source = await server.createDatabase('dots');
+    await run(
+      'dots',
+      `CREATE SCHEMA "a"; CREATE SCHEMA "a.b"; CREATE TABLE a."b.c" (x int); CREATE TABLE "a.b".c (x int); INSERT INTO "a.b".c VALUES (1)`,
+    );
+    await backup({ source, out: from });
+    await expect(verify({ from, level: 'DRILL', target: source })).resolves.toMatchObject({ result: 'PASSED' });
+  });
+
   it('does not touch a database with a damaged archive', async () => {
     await using directory = await temporaryDirectory();
     const from = join(directory.path, 'archive');

@@ -3,7 +3,7 @@ import type { DumpEntry } from './postgres-dump-file.ts';
 
 /** A constraint that no two rows overlap: EXCLUDE, or a key WITHOUT OVERLAPS; what follows its statement is how it is kept. */
 const KEY = new RegExp(
-  String.raw`^ALTER TABLE ONLY ((${POSTGRES_NAME})\.${POSTGRES_NAME})\s+ADD CONSTRAINT (${POSTGRES_NAME}) ((?:EXCLUDE |[^']*? WITHOUT OVERLAPS\)).*?);(?=\s*$|\s*\nALTER )(.*)$`,
+  String.raw`^ALTER TABLE ONLY ((${POSTGRES_NAME})\.${POSTGRES_NAME})\s+ADD CONSTRAINT (${POSTGRES_NAME}) ((?:EXCLUDE |.*? WITHOUT OVERLAPS\)).*?);(?=\s*$|\s*\nALTER )(.*)$`,
   's',
 );
 const ATTACH = new RegExp(
