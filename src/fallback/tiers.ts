@@ -71,10 +71,7 @@ export class Tiers {
   isAble(question: Question<unknown>, request: ReadRequest): boolean {
     const rules = this.#rules(question.collection);
     return this.#tiers.some((tier) => {
-      const position = tier.position();
-      const { minPosition, maxStalenessMs } = request;
-      if (minPosition !== undefined && (position === null || comparePositions(position, minPosition) < 0)) return false;
-      if (maxStalenessMs !== undefined && tier.stalenessMs(question.collection) > maxStalenessMs) return false;
+      if (lacks(tier, request.minPosition) || isTooOld(tier, question, request)) return false;
       const coverage = tier.coverage(question.collection);
       return coverage === 'WHOLE' || (coverage === 'PART' && (rules.lists === 'SAMPLE' || isLookup(question, rules)));
     });
@@ -147,18 +144,29 @@ function refuseMasked(tier: Tier, question: Question<unknown>, maskedPaths: read
 }
 
 /** Waits until the tier holds what the request wants to see. @throws STALE_READ */
-async function fresh(tier: Tier, { collection }: Question<unknown>, request: ReadRequest): Promise<void> {
+async function fresh(tier: Tier, question: Question<unknown>, request: ReadRequest): Promise<void> {
+  const { collection } = question;
   const { minPosition, maxStalenessMs, signal } = request;
-  const position = tier.position();
-  if (minPosition !== undefined && (position === null || comparePositions(position, minPosition) < 0)) {
-    const comes = position?.epoch === minPosition.epoch;
+  if (minPosition !== undefined && lacks(tier, minPosition)) {
+    const comes = tier.position()?.epoch === minPosition.epoch;
     const came = comes && (await tier.reached?.(minPosition.sequence, POSITION_WAIT_MS));
     signal?.throwIfAborted();
     if (came !== true) throw stale(tier, collection, `without the wanted change ${formatPosition(minPosition)}`);
   }
-  if (maxStalenessMs !== undefined && tier.stalenessMs(collection) > maxStalenessMs) {
+  if (isTooOld(tier, question, request)) {
     throw stale(tier, collection, `older than the ${maxStalenessMs} ms allowed`);
   }
+}
+
+/** Whether a tier does not hold a change yet. */
+function lacks(tier: Tier, minPosition: Position | undefined): boolean {
+  if (minPosition === undefined) return false;
+  const position = tier.position();
+  return position === null || comparePositions(position, minPosition) < 0;
+}
+
+function isTooOld(tier: Tier, { collection }: Question<unknown>, { maxStalenessMs }: ReadRequest): boolean {
+  return maxStalenessMs !== undefined && tier.stalenessMs(collection) > maxStalenessMs;
 }
 
 const NAMES: Readonly<Record<TierSource, string>> = {
