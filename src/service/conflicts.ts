@@ -125,12 +125,6 @@ export class Conflicts {
     return this.#database.reader.prepare(LIST).all(Number(all), after ?? '', limit) as unknown as Conflict[];
   }
 
-  /** How many nobody has decided. */
-  openCount(): number {
-    const row = this.#database.reader.prepare("SELECT count(*) AS n FROM conflicts WHERE outcome = 'OPEN'").get();
-    return Number(row?.n);
-  }
-
   /** @throws NOT_FOUND */
   get(id: string): Conflict {
     const found = this.#database.reader.prepare(`SELECT ${COLUMNS} FROM conflicts WHERE id = ?`).get(id);

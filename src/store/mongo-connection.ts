@@ -136,8 +136,5 @@ async function probe(database: Db, hello: Readonly<Record<string, unknown>>): Pr
   return {
     ...{ transactionalLog: false, snapshotReads: false, uniqueLists: false, anyText: false },
     server: `MongoDB ${typeof info.version === 'string' ? info.version : 'of unknown version'}${sharded ? ' (sharded)' : replicaSet ? ' (replica set)' : ''}`,
-    topology: sharded ? 'SHARDED' : replicaSet ? 'REPLICA_SET' : 'STANDALONE',
-    transactions: (sharded || replicaSet) && hello.logicalSessionTimeoutMinutes !== undefined,
-    changeStreams: sharded || replicaSet,
   };
 }

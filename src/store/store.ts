@@ -22,12 +22,6 @@ export interface StoreCapabilities {
   readonly uniqueLists: boolean;
   /** Strings may hold half a surrogate pair, and a document text may have exactly 16 MiB. Without, both are VALIDATION_FAILED. */
   readonly anyText: boolean;
-  /** How the server is set up; informative. Left out where there is no server. */
-  readonly topology?: 'STANDALONE' | 'REPLICA_SET' | 'SHARDED';
-  /** The server has transactions; informative: nothing here uses them. Default false. */
-  readonly transactions?: boolean;
-  /** The server has change streams; informative: foreign writers are found by the scrub without them. Default false. */
-  readonly changeStreams?: boolean;
 }
 
 /** An index; the name is unique within the collection. */
