@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
-import { constants, crc32, zstdCompress } from 'node:zlib';
+import { constants, crc32, zstdCompress, zstdCompressSync } from 'node:zlib';
 import { BufferPool } from '../../util/buffer-pool.ts';
 import { Sealer } from './encryption.ts';
 import type { EncryptionKey } from './encryption-key.ts';
@@ -14,6 +14,8 @@ const IN_FLIGHT = 3;
 const OUTPUT_BYTES = 1 << 20;
 
 const SMALLEST_OUTPUT_BYTES = 1 << 14;
+/** A block of up to this size is compressed at once: the way to the thread pool and back costs more. */
+const AT_ONCE_BYTES = 32 << 10;
 /** Bytes are summed when so many have come: few calls, and they are still in the processor's cache. */
 const SUMMED_BYTES = 256 << 10;
 
@@ -158,7 +160,8 @@ export class ChunkWriter {
     if (this.#compression === 'none') return bytes;
     const params = { [constants.ZSTD_c_compressionLevel]: this.#compression.zstd };
     const chunkSize = Math.min(OUTPUT_BYTES, Math.max(SMALLEST_OUTPUT_BYTES, bytes.length));
-    return compressZstd(bytes, { chunkSize, params });
+    const options = { chunkSize, params };
+    return bytes.length <= AT_ONCE_BYTES ? zstdCompressSync(bytes, options) : compressZstd(bytes, options);
   }
 
   async #store(bytes: Buffer): Promise<void> {

@@ -70,9 +70,14 @@ export class DirectorySink {
   }
 }
 
-/** The name of a file that is still being written. */
+/** Tells the unfinished files of this process from those of others. */
+const OURS = randomBytes(4).toString('hex');
+let unfinishedFiles = 0;
+
+/** A name that no other file has, for a file that is still being written. */
 export function unfinishedName(path: string): string {
-  return `${path}.${randomBytes(6).toString('hex')}.tmp`;
+  unfinishedFiles = (unfinishedFiles + 1) % 0x10000;
+  return `${path}.${OURS}${unfinishedFiles.toString(16).padStart(4, '0')}.tmp`;
 }
 
 /** Writes all bytes, however many the operating system takes at a time. */
