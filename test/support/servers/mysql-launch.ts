@@ -96,6 +96,6 @@ function fetch(directory: string): void {
 function loader(path: string): string {
   return `#!/bin/sh
 root=$(cd "$(dirname "$0")/../root" && pwd)
-exec "$root"/usr/lib64/ld-linux-*.so.* --library-path "$(echo "$root"/usr/lib/*-linux-gnu)" "$root/${path}" "$@"
+exec "$root"/usr/lib/*-linux-gnu/ld-linux-*.so.* --library-path "$(echo "$root"/usr/lib/*-linux-gnu)" "$root/${path}" "$@"
 `;
 }
