@@ -9,7 +9,7 @@ import {
 } from '../model/document.ts';
 import type { Position } from '../model/position.ts';
 import { compileFilter } from '../store/filter.ts';
-import { keyOf } from '../store/key.ts';
+import { keyString } from '../store/key.ts';
 import { compareValues } from '../store/order.ts';
 import { valuesAt } from '../store/path.ts';
 import type { Collection, Filter } from '../store/store.ts';
@@ -163,5 +163,5 @@ function claimed(document: Document, path: string): unknown[] {
 }
 
 function claimOf(collection: string, path: string, value: unknown): string {
-  return `${collection}\0${path}\0${Buffer.from(keyOf(value)).toString('latin1')}`;
+  return `${collection}\0${path}\0${keyString(value)}`;
 }

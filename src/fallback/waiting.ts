@@ -1,5 +1,5 @@
 import { type Document, type DocumentText, decodeDocument, decodeValue } from '../model/document.ts';
-import { keyOf } from '../store/key.ts';
+import { keyString } from '../store/key.ts';
 import { type JournalDraft, sizeOf } from './journal-entry.ts';
 
 /** A waiting entry, as far as it is kept in memory. */
@@ -49,7 +49,7 @@ export class Waiting {
 
 /** Names a document: equal for equal ids of a collection. */
 export function placeOf(collection: string, id: unknown): string {
-  return `${collection}\0${Buffer.from(keyOf(id)).toString('latin1')}`;
+  return `${collection}\0${keyString(id)}`;
 }
 
 function viewOf({ collection, principal }: Pick<Waiting, 'collection' | 'principal'>): string {
@@ -165,7 +165,7 @@ export class WaitingEntries {
     for (const [head] of this.#places.values()) if (head !== undefined) yield head;
   }
 
-  /** Documents other than `place` with a waiting entry that has this unique value. */
+  /** Whether a document other than `place` has a waiting entry with this unique value. */
   claimedElsewhere(claim: string, place: string): boolean {
     const holders = this.#claims.get(claim);
     return holders !== undefined && (holders.size > 1 || !holders.has(place));

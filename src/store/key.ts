@@ -25,6 +25,11 @@ export function keyOf(value: unknown): Uint8Array {
   return key;
 }
 
+/** The key of a value as text, for maps: equal values, and only these, have the same. */
+export function keyString(value: unknown): string {
+  return Buffer.from(keyOf(value)).toString('latin1');
+}
+
 /** The key of an id given as document text. */
 export function keyOfText(id: DocumentText): Uint8Array {
   return keyOf(decodeValue(id));

@@ -1,6 +1,6 @@
 import type { Document } from '../model/document.ts';
 import { type Collector, InOrder } from './collector.ts';
-import { keyOf } from './key.ts';
+import { keyString } from './key.ts';
 import { visible } from './mongo-document.ts';
 import { coded } from './mongo-errors.ts';
 import { MongoQuery, sendable } from './mongo-query.ts';
@@ -74,7 +74,7 @@ export async function findGrouped(
   const groups = keys.map(() => new InOrder(skip, limit));
   const groupsOf = new Map<string, Collector[]>();
   for (const [place, key] of keys.entries()) {
-    const text = textOf(key);
+    const text = keyString(key);
     groupsOf.set(text, [...(groupsOf.get(text) ?? []), groups[place] as Collector]);
   }
   const single = keys.length === 1 && limit !== Number.POSITIVE_INFINITY;
@@ -84,7 +84,7 @@ export async function findGrouped(
   );
   let open = groups.length;
   for await (const document of stream(table, query, signal)) {
-    for (const value of new Set(valuesAt(document, path).map(textOf))) {
+    for (const value of new Set(valuesAt(document, path).map(keyString))) {
       const collectors = groupsOf.get(value);
       if (collectors?.filter((collector) => collector.take({ row: 0, document }, 0)).length) {
         // Full ones get nothing more to look at.
@@ -109,9 +109,4 @@ function isPlain(key: unknown): boolean {
   if (typeof key !== 'object') return key !== undefined;
   const type = (key as { readonly _bsontype?: unknown } | null)?._bsontype;
   return key instanceof Date || type === 'ObjectId' || type === 'Long' || type === 'Decimal128';
-}
-
-/** Equal values, and only these, have the same text. */
-function textOf(value: unknown): string {
-  return Buffer.from(keyOf(value)).toString('latin1');
 }

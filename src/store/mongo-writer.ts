@@ -3,7 +3,7 @@ import { HoldfastError, isHoldfastError } from '../errors.ts';
 import type { LogEntry } from '../model/change.ts';
 import { type Document, type DocumentText, decodeDocument, decodeValue } from '../model/document.ts';
 import type { HybridClock } from './hybrid-clock.ts';
-import { keyOf } from './key.ts';
+import { keyString } from './key.ts';
 import { KeyedLock, type Slot } from './keyed-lock.ts';
 import { assertLoggable } from './loggable.ts';
 import { type Raw, READ_OPTIONS, WRITE_OPTIONS } from './mongo-bson.ts';
@@ -85,7 +85,7 @@ export class MongoWriter {
     decide: Decide,
     assumed?: Stored | null,
   ): Promise<WriteResult> {
-    const key = `${table.name}\0${Buffer.from(keyOf(_id)).toString('latin1')}`;
+    const key = `${table.name}\0${keyString(_id)}`;
     return this.#locks.run(key, (slot) => this.#attempts(table, _id, mark, decide, slot, slot.known ?? assumed));
   }
 

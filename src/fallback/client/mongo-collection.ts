@@ -1,5 +1,5 @@
 import { Collection, type CollectionOptions, Db, type Document, type MongoClient } from 'mongodb';
-import { keyOf } from '../../store/key.ts';
+import { keyString } from '../../store/key.ts';
 import { valuesAt } from '../../store/path.ts';
 import type { ClientFallback } from './client-fallback.ts';
 import { alive } from './hidden.ts';
@@ -149,7 +149,7 @@ function distinctValues(documents: readonly Document[], path: string): unknown[]
   for (const document of documents) {
     // An array that is passed through its elements is not a value of its own.
     const values = valuesAt(document, path).filter((value) => value !== undefined && !Array.isArray(value));
-    for (const value of values) found.set(Buffer.from(keyOf(value)).toString('latin1'), value);
+    for (const value of values) found.set(keyString(value), value);
   }
   return [...found.values()];
 }
