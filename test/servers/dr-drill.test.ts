@@ -83,6 +83,21 @@ describeWith('postgres', 'a drill', () => {
     await expect(verify({ from, level: 'DRILL', target: source })).resolves.toMatchObject({ result: 'PASSED' });
   });
 
+  it('leaves no database of one that subscribes, and makes each table by its own access method', async () => {
+    await using directory = await temporaryDirectory();
+    const from = join(directory.path, 'archive');
+    const source = await server.createDatabase('subscribes');
+    await run(
+      'subscribes',
+      `CREATE ACCESS METHOD other TYPE TABLE HANDLER heap_tableam_handler; CREATE TABLE a (x int) USING other; CREATE TABLE b (x int);
+       CREATE SUBSCRIPTION s CONNECTION 'host=nowhere' PUBLICATION p WITH (connect = false, slot_name = 'kept')`,
+    );
+    await backup({ source, out: from });
+    await expect(verify({ from, level: 'DRILL', target: source })).resolves.toMatchObject({ result: 'PASSED' });
+    expect(await databases()).toEqual([]);
+    await run('subscribes', 'ALTER SUBSCRIPTION s SET (slot_name = NONE); DROP SUBSCRIPTION s');
+  });
+
   it('does not touch a database with a damaged archive', async () => {
     await using directory = await temporaryDirectory();
     const from = join(directory.path, 'archive');

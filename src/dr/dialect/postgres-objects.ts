@@ -72,9 +72,10 @@ function statementsOf({ definition, accessMethod, kind }: DumpEntry): string[] {
   if (/^(\s*--[^\n]*(\n|$))*\s*$/.test(definition)) return [];
   const special =
     accessMethod !== null && accessMethod !== 'heap' && (kind === 'TABLE' || kind === 'MATERIALIZED VIEW');
-  return special
-    ? [`SET LOCAL default_table_access_method = ${quotePostgres(accessMethod)}`, definition]
-    : [definition];
+  if (!special) return [definition];
+  const setting = 'SET LOCAL default_table_access_method =';
+  // What follows in the same transaction is made by the default again.
+  return [`${setting} ${quotePostgres(accessMethod)}`, definition, `${setting} DEFAULT`];
 }
 
 /** As pg_restore's `_getObjectDescription` names an object for ALTER … OWNER TO. */

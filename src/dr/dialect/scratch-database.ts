@@ -10,8 +10,11 @@ export interface ScratchDatabase extends AsyncDisposable {
 export interface ScratchDialect {
   /** Creates an empty database. */
   create(sql: SqlConnections, name: string): Promise<unknown>;
-  /** Drops it with everything that is still done in it; nothing happens when there is none. */
-  drop(sql: SqlConnections, name: string): Promise<unknown>;
+  /**
+   * Drops it with everything that is still done in it; nothing happens when there is none.
+   * @param inside itself
+   */
+  drop(sql: SqlConnections, name: string, inside: SqlSource): Promise<unknown>;
 }
 
 /** Creates an empty database on the server that `beside` names; it is dropped when it is disposed of. @throws what the dialect throws */
@@ -27,12 +30,13 @@ export async function createScratchDatabase(
     await sql.close();
     throw error;
   }
+  const source = withDatabase(beside, name);
   return {
-    source: withDatabase(beside, name),
+    source,
     name,
     async [Symbol.asyncDispose]() {
       try {
-        await dialect.drop(sql, name);
+        await dialect.drop(sql, name, source);
       } finally {
         await sql.close();
       }
@@ -46,7 +50,7 @@ export function openBeside(beside: SqlSource): SqlConnections {
 }
 
 /** The same server and user, another database. */
-function withDatabase(beside: SqlSource, database: string): SqlSource {
+export function withDatabase(beside: SqlSource, database: string): SqlSource {
   if (typeof beside !== 'string') return { ...beside, database };
   const url = new URL(beside);
   url.pathname = `/${encodeURIComponent(database)}`;

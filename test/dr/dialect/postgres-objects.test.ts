@@ -69,9 +69,13 @@ describe('schemaObjects', () => {
     expect(schema?.statements).toEqual([]);
   });
 
-  it('makes a table by its own access method', () => {
+  it('makes a table by its own access method, and no other one', () => {
     const [table] = schemaObjects([entry(1, 'TABLE', 'film', { accessMethod: 'columnar' })], none);
-    expect(table?.statements[0]).toBe('SET LOCAL default_table_access_method = "columnar"');
+    expect(table?.statements).toEqual([
+      'SET LOCAL default_table_access_method = "columnar"',
+      'CREATE TABLE film;\n',
+      'SET LOCAL default_table_access_method = DEFAULT',
+    ]);
   });
 });
 
