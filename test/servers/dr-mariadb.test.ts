@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -258,6 +259,24 @@ describeWith('mariadb', 'backing up and restoring MariaDB', () => {
       tables: 1,
       unsupported: [expect.stringMatching(/^table merged/)],
     });
+  });
+
+  it('leaves out a table, with its trigger, that is made while the backup is planned', async () => {
+    const source = await databases.create('CREATE TABLE there (id int PRIMARY KEY); INSERT INTO there VALUES (1)');
+    const { port, username, password, pathname } = new URL(source);
+    const made =
+      'CREATE TABLE new (id int); INSERT INTO new VALUES (1); CREATE TRIGGER t BEFORE INSERT ON new FOR EACH ROW SET NEW.id = 2';
+    const login = ['--no-defaults', '-h127.0.0.1', `-P${port}`, `-u${username}`, `-p${password}`];
+    const onProgress = ({ phase }: DrProgress): void => {
+      if (phase === 'planning') execFileSync('mariadb', [...login, pathname.slice(1), '-e', made]);
+    };
+    await using directory = await temporaryDirectory();
+    const out = join(directory.path, 'archive');
+    await expect(backup({ source, out, onProgress })).resolves.toMatchObject({ tables: 1, rows: 1 });
+    const target = await databases.create();
+    await restore({ from: out, target });
+    expect(await databases.query(target, 'SHOW TABLES')).toHaveLength(1);
+    expect(await databases.query(source, 'SHOW TABLES')).toHaveLength(2);
   });
 
   it('gives up on a table that somebody keeps to himself', async () => {

@@ -176,8 +176,10 @@ async function triggerObjects(session: MysqlSession, { tables }: MariadbCatalog)
   const ids = new Map(tables.map(({ name, id }) => [name, id]));
   const objects: SchemaObject[] = [];
   for (const { name, t } of await readTriggers(session)) {
+    const table = ids.get(t);
+    // Of a table that is not in the backup.
+    if (table === undefined) continue;
     const [row] = await session.query(`SHOW CREATE TRIGGER ${quoteMysql(name)}`);
-    const table = ids.get(t) ?? null;
     const dependsOn = [`TABLE:${t}`];
     objects.push(object('TRIGGER', name, 'POST_DATA', [contextOf(row), printed(row)], { table, dependsOn }));
   }

@@ -23,6 +23,8 @@ export interface MariadbSnapshot extends AsyncDisposable {
   /** Whether every session sees the same moment, and no table can have been altered between it and their locks. */
   readonly isWhole: boolean;
   readonly position: Readonly<Record<string, string>>;
+  /** Names of the tables that are held. One that was made since is none of them, and cannot be read. */
+  readonly tables: ReadonlySet<string>;
 }
 
 export interface SnapshotOptions {
@@ -81,6 +83,7 @@ async function attempt(sessions: Sessions, flavour: Flavour, { workers }: Snapsh
     workers: isHeld ? readers : [coordinator],
     isWhole: isHeld,
     position,
+    tables: new Set(names),
     [Symbol.asyncDispose]: () => sessions[Symbol.asyncDispose](),
   };
 }

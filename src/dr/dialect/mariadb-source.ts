@@ -82,7 +82,8 @@ async function checkSource(sql: SqlConnections, options: SourceCheck): Promise<F
 
 async function planSource(snapshot: MariadbSnapshot, flavour: Flavour, options: SourceOptions): Promise<BackupSource> {
   const { coordinator } = snapshot;
-  const whole = await readMariadbCatalog(coordinator);
+  const now = await readMariadbCatalog(coordinator);
+  const whole = { ...now, tables: now.tables.filter(({ name }) => snapshot.tables.has(name)) };
   const { unsupported, tables: readable } = refuseUnsupported(whole, flavour, options.allowUnsupported);
   const catalog = { ...whole, tables: readable };
   const keys = keysOf(catalog, flavour.database);
