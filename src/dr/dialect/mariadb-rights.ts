@@ -23,10 +23,7 @@ export const BACKUP_NEEDS: readonly Need[] = [
 ];
 
 /** What creating functions and triggers takes where the binary log does not trust everybody who may. */
-export const TRUSTED_BY_LOG: Need = {
-  right: 'SUPER',
-  anyOf: ['SUPER', 'BINLOG ADMIN'].map((right) => ({ right, on: 'everything' })),
-};
+export const TRUSTED_BY_LOG: Need = { right: 'SUPER', anyOf: [{ right: 'SUPER', on: 'everything' }] };
 
 /** What a restore of these kinds of objects needs. */
 export function restoreNeeds(kinds: ReadonlySet<string>): Need[] {
