@@ -5,12 +5,17 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { backup } from '../../src/dr/backup.ts';
-import { PostgresDatabases } from '../support/postgres-databases.ts';
-import { copySchema, imageOf, type PostgresImage } from '../support/postgres-image.ts';
 import { seededRandom } from '../support/random.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
+import { startMariadbSubject } from './dr-restore/mariadb.ts';
+import { startPostgresSubject } from './dr-restore/postgres.ts';
+import type { Image, Subject } from './dr-restore/subject.ts';
+
+const SUBJECTS = { postgres: startPostgresSubject, mariadb: startMariadbSubject };
 
 export interface DrRestoreOptions {
+  /** Default `postgres`. */
+  readonly server?: 'postgres' | 'mariadb';
   /** Kills. */
   readonly rounds: number;
   readonly seed?: number;
@@ -34,65 +39,34 @@ const MOST_KILLS = 8;
 /** As long as nothing is known of how long a restore takes. */
 const FIRST_GUESS_MS = 1_500;
 
-/** Several chunks of a table, a cycle, a key to itself, partitions, unlogged tables, a sequence, a trigger that must not fire, contents that follow from others. */
-const SOURCE = `
-CREATE TABLE account (id int PRIMARY KEY, holder int NOT NULL, note text) WITH (autovacuum_enabled = false);
-CREATE TABLE holder (id serial PRIMARY KEY, main int NOT NULL, up int REFERENCES holder, name text UNIQUE);
-CREATE TABLE booking (id int, day date, account int NOT NULL, amount numeric, PRIMARY KEY (id, day)) PARTITION BY RANGE (day);
-CREATE TABLE booking_old PARTITION OF booking FOR VALUES FROM (MINVALUE) TO ('2024-01-01');
-CREATE TABLE booking_new PARTITION OF booking DEFAULT;
-CREATE TABLE log (v text);
-CREATE UNLOGGED TABLE cache (id int PRIMARY KEY, up int REFERENCES cache, v text);
-CREATE UNLOGGED TABLE cached (cache int REFERENCES cache, v text);
-INSERT INTO cache SELECT n, 2001 - n, repeat('c', 1000) FROM generate_series(1, 2000) n;
-INSERT INTO cached SELECT id, v FROM cache ORDER BY id DESC;
-INSERT INTO account SELECT n, 1 + n % 500, repeat(md5(n::text), 30) FROM generate_series(1, 25000) n;
-INSERT INTO holder (main, up, name) SELECT n, nullif(501 - n, n), 'holder ' || n FROM generate_series(1, 500) n;
-INSERT INTO booking SELECT n, date '2023-12-01' + n % 60, 1 + n % 25000, n / 7.0 FROM generate_series(1, 20000) n;
-INSERT INTO log SELECT 'same' FROM generate_series(1, 3000);
-ALTER TABLE account ADD CONSTRAINT held FOREIGN KEY (holder) REFERENCES holder;
-ALTER TABLE holder ADD CONSTRAINT mains FOREIGN KEY (main) REFERENCES account;
-ALTER TABLE booking ADD FOREIGN KEY (account) REFERENCES account;
-CREATE INDEX ON account (note); CREATE INDEX ON booking (amount); CREATE INDEX ON log (v);
-CREATE MATERIALIZED VIEW sums AS SELECT account % 100 AS part, sum(amount) FROM booking GROUP BY 1;
-CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE EXCEPTION 'a trigger fired'; END$$;
-CREATE TRIGGER fires BEFORE INSERT ON account FOR EACH ROW EXECUTE FUNCTION refuse();
-CREATE TRIGGER fires BEFORE INSERT ON booking FOR EACH ROW EXECUTE FUNCTION refuse();
-CREATE TRIGGER fires BEFORE INSERT ON cache FOR EACH ROW EXECUTE FUNCTION refuse();`;
-
 /**
  * Kills with SIGKILL, `rounds` times at random moments, a restore or the server it works in, and goes on each time with `resume`; in turn
  * into an empty database and into live tables. After the end of each the server is killed once more, and the restore gone on with. Each that
  * ends must have made an equal database, and left no mark in it. Throws with the seed when one has not.
  */
 export async function proveDrRestore(options: DrRestoreOptions): Promise<DrRestoreReport> {
-  const { rounds, progress, seed = randomInt(2 ** 31) } = options;
+  const { server = 'postgres', rounds, progress, seed = randomInt(2 ** 31) } = options;
   const random = seededRandom(seed);
   await using directory = await temporaryDirectory();
-  // A page is written in parts, and the server is killed in between.
-  await using databases = await PostgresDatabases.start({
-    args: ['-c', 'max_connections=40', '-c', 'full_page_writes=on'],
-  });
-  const source = await databases.create(SOURCE);
+  await using subject = await SUBJECTS[server]();
   const archive = join(directory.path, 'archive');
-  await backup({ source, out: archive, compression: 'none' });
-  const expected = await imageOf(databases, source);
+  await backup({ source: subject.source, out: archive, compression: 'none' });
+  const expected = await subject.imageOf(subject.source);
   const kills = { tool: 0, server: 0 };
   let restores = 0;
   const take = (): number => kills.tool + kills.server;
   try {
     for (; take() < rounds; restores++) {
       const mode = restores % 2 === 0 ? 'full' : 'data';
-      const target = await databases.create();
-      if (mode === 'data') copySchema(source, target);
+      const target = await (mode === 'data' ? subject.createLive() : subject.createEmpty());
       const most = Math.min(MOST_KILLS, rounds - take());
-      const killing = { databases, archive, target, mode, random, kills };
+      const killing = { server: subject.server, archive, target, mode, random, kills };
       await restoreOverKills({ ...killing, most });
       // Once more after the end: what that takes from unlogged tables comes back as well.
-      await databases.server.kill();
-      await databases.server.restart();
+      await subject.server.kill();
+      await subject.server.restart();
       await restoreOverKills({ ...killing, most: 0 });
-      assertEqual(expected, await imageOf(databases, target));
+      assertEqual(expected, await subject.imageOf(target));
       progress?.(`${take()}/${rounds} kills, ${restores + 1} restores`);
     }
     return { seed, ...kills, restores };
@@ -102,7 +76,7 @@ export async function proveDrRestore(options: DrRestoreOptions): Promise<DrResto
 }
 
 interface Killing {
-  readonly databases: PostgresDatabases;
+  readonly server: Subject['server'];
   readonly archive: string;
   readonly target: string;
   readonly mode: string;
@@ -116,7 +90,7 @@ interface Killing {
 let usualMs = FIRST_GUESS_MS;
 
 /** Starts a restore again and again until one comes to its end. */
-async function restoreOverKills({ databases, archive, target, mode, most, random, kills }: Killing): Promise<void> {
+async function restoreOverKills({ server, archive, target, mode, most, random, kills }: Killing): Promise<void> {
   for (let killed = 0; ; ) {
     const restore = await startRestore(archive, target, mode);
     const started = performance.now();
@@ -132,12 +106,12 @@ async function restoreOverKills({ databases, archive, target, mode, most, random
     }
     killed += 1;
     if ((kills.tool + kills.server) % SERVER_EVERY === SERVER_EVERY - 1) {
-      await databases.server.kill();
+      await server.kill();
       const end = await restore.ended;
       // It may have finished at that very moment.
       if (end !== 0 && end !== 1)
         throw new Error(`a restore without its server ended with ${end}: ${restore.output()}`);
-      await databases.server.restart();
+      await server.restart();
       kills.server += 1;
     } else {
       restore.child.kill('SIGKILL');
@@ -166,9 +140,9 @@ async function startRestore(archive: string, target: string, mode: string): Prom
   return { child, ended, output: () => said.slice(-2_000) };
 }
 
-function assertEqual(expected: PostgresImage, found: PostgresImage): void {
+function assertEqual(expected: Image, found: Image): void {
   if (isDeepStrictEqual(found, expected)) return;
-  const lines = (image: PostgresImage): Set<string> =>
+  const lines = (image: Image): Set<string> =>
     new Set([...image].flatMap(([schema, texts]) => texts.map((text) => `${schema}: ${text}`)));
   const [before, after] = [lines(expected), lines(found)];
   const missing = [...before].filter((line) => !after.has(line));

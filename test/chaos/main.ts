@@ -11,7 +11,7 @@ import { runSimulations } from './simulations.ts';
 const USAGE = `usage: npm run prove -- simulation [--seeds 10000] [--from 1] [--trace]
        npm run prove -- kill9 [--store mongodb [--redis]] [--victim primary|replica|mongodb|redis|all | --failpoints]
                               [--rounds 100] [--seed N]
-       npm run prove -- dr-restore [--rounds 100] [--seed N]
+       npm run prove -- dr-restore [--server postgres|mariadb] [--rounds 100] [--seed N]
        npm run prove -- journal [--rounds 100] [--seed N]
        npm run prove -- queries [--count 100000] [--seed N]
        npm run prove -- outage
@@ -21,7 +21,7 @@ simulation  runs schedules of crashes, losses and damage in one process, each dr
 kill9       kills real processes with SIGKILL while they are written to, at random moments or, with --failpoints,
             a primary on MongoDB after each step of a write
 journal     kills gateways at random moments while they journal and replay writes to a MongoDB that goes and comes
-dr-restore  kills a restore into PostgreSQL, or the server, at random moments, and goes on with it
+dr-restore  kills a restore into PostgreSQL or MariaDB, or the server, at random moments, and goes on with it
 queries     asks the embedded store and a MongoDB server (that of MONGODB_URL, else the stand-in) the same generated queries
 outage      kills and suspends a MongoDB server under 50 readers, and measures what they see of it, in ms`;
 
@@ -34,6 +34,7 @@ const { positionals, values } = parseArgs({
     rounds: { type: 'string', default: '100' },
     count: { type: 'string', default: '100000' },
     seed: { type: 'string' },
+    server: { type: 'string', default: 'postgres' },
     store: { type: 'string', default: 'sqlite' },
     redis: { type: 'boolean', default: false },
     victim: { type: 'string', default: 'all' },
@@ -103,9 +104,14 @@ async function kills(): Promise<number> {
 
 async function restores(): Promise<number> {
   const started = performance.now();
+  const { server } = values;
+  if (server !== 'postgres' && server !== 'mariadb') {
+    console.error(USAGE);
+    return 2;
+  }
   const seed = values.seed === undefined ? {} : { seed: Number(values.seed) };
   const progress = (line: string): void => console.error(line);
-  const report = await proveDrRestore({ rounds: Number(values.rounds), ...seed, progress });
+  const report = await proveDrRestore({ server, rounds: Number(values.rounds), ...seed, progress });
   print({ ...report, seconds: secondsSince(started), failures: 0 });
   return 0;
 }

@@ -31,7 +31,7 @@ export interface MariadbTask {
 /** Of the plan: raised when the same id stands for other work than before, so that no restore goes on with marks that mean something else. */
 export const PLAN_VERSION = 1;
 
-/** The task that makes routines, views and triggers, and the one that puts triggers back into live tables. */
+/** The task that makes routines, views and triggers, and the one that puts triggers back into live tables and raises their next numbers. */
 export const FINISH_TASK = 'finish';
 export const JOURNAL_TASK = 'journal';
 
@@ -55,7 +55,7 @@ export function isTransactional({ engine }: ManifestTable): boolean {
  * The tasks of a restore. Into an empty database: tables, rows, each table's large indexes as soon as its rows are in, foreign keys
  * when both tables have theirs, a look whether every key finds its row, then routines, views, triggers, values of sequences,
  * and events at the very end. Nothing that could fire exists while rows are loaded. Into live tables: rows, the look, sequences,
- * and the triggers that were taken away. The same manifest gives the same ids.
+ * next numbers, and the triggers that were taken away. The same manifest gives the same ids.
  */
 export function planMariadbRestore(manifest: Manifest, mode: RestoreMode): MariadbTask[] {
   return new Plan(manifest, mode).tasks;

@@ -5,10 +5,10 @@ import { type MysqlSession, mysqlErrorName } from '../../sql/mysql-session.ts';
 import { failpoint } from '../../util/failpoint.ts';
 import type { ManifestTable, SchemaObject } from '../archive/manifest.ts';
 import type { ForeignKey } from '../graph/table-graph.ts';
-import { emptyTable } from './mariadb-empty-table.ts';
 import { isDenied, isLostRaceInMariadb, mariadbError } from './mariadb-errors.ts';
 import { type Flavour, readFlavour } from './mariadb-flavour.ts';
 import { loadChunk } from './mariadb-load.ts';
+import { emptyTable, raiseNextNumbers } from './mariadb-next-numbers.ts';
 import { contextOf, printed, readTriggers } from './mariadb-objects.ts';
 import {
   addToJournal,
@@ -253,6 +253,7 @@ export class MariadbTarget implements RestoreTarget<MariadbTask, MysqlSession> {
         }
         break;
       case 'journal':
+        await attempt('set the next numbers', () => raiseNextNumbers(session, this.#order.manifest));
         for (const { name, statements } of await readMariadbJournal(session)) {
           await this.#create({ kind: 'TRIGGER', name, statements }, session, true);
         }
