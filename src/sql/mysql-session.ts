@@ -193,7 +193,8 @@ export function mysqlErrorName(error: unknown): string {
 
 /** Values stay the server's text: no number or date is read by the driver. */
 const TEXT = (field: { string(): string | null }): string | null => field.string();
-const LOST = /^(PROTOCOL_|ECONN|EPIPE|ETIMEDOUT|EHOST|ENET|ER_CONNECTION_KILLED$|ER_SERVER_SHUTDOWN$)/;
+const LOST =
+  /^(PROTOCOL_|ECONN|EPIPE|ETIMEDOUT|EHOST|ENET|ER_((CONNECTION|SESSION_WAS)_KILLED|SERVER_SHUTDOWN|CLIENT_INTERACTION_TIMEOUT)$)/;
 
 /** A lost connection as an error of ours; others as they are. */
 function coded(error: unknown): unknown {

@@ -101,6 +101,19 @@ describeWith('mysql', 'backing up and restoring MySQL', ({ what }) => {
     await databases.query(url, 'SET GLOBAL local_infile = 1');
   });
 
+  it.each(['SELECT SLEEP(30)', 'DO 1'])(
+    'takes a session that somebody ended for a lost one, at %s',
+    async (statement) => {
+      await using sql = openSql(databases.server.url, { connections: 2, applicationName: 'test' });
+      await using ended = await MysqlSession.open(sql);
+      await using other = await MysqlSession.open(sql);
+      const asked = statement === 'DO 1' ? null : ended.query(statement).catch((error: unknown) => error);
+      await other.run(`KILL ${ended.id}`);
+      const told = await (asked ?? ended.run(statement).catch((error: unknown) => error));
+      expect(told).toMatchObject({ code: 'DATABASE_UNAVAILABLE' });
+    },
+  );
+
   it('cuts large tables by their keys, and builds their indexes afterwards', async () => {
     const source = await databases.create(`
       CREATE TABLE numbers (id bigint unsigned PRIMARY KEY, v text, n int, KEY ((n + 1), id DESC), KEY unseen (n) INVISIBLE, FULLTEXT KEY (v));
