@@ -13,6 +13,11 @@ import { temporaryDirectory } from '../support/temporary.ts';
 /** More than one chunk of rows. */
 const LARGE = `CREATE TABLE large (t text); ALTER TABLE large ALTER t SET STORAGE PLAIN;
   INSERT INTO large SELECT repeat(n::text, 800) FROM generate_series(10001, 17000) n`;
+const EMPTIED = `DO $$BEGIN
+  EXECUTE (SELECT concat('TRUNCATE ', string_agg(oid::regclass::text, ', '), ' CASCADE') FROM pg_class
+    WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace);
+  PERFORM lo_unlink(oid) FROM pg_largeobject_metadata;
+END$$`;
 const RANGES_SINCE = 14;
 const CATALOG_IMAGE_SINCE = 14;
 
@@ -60,6 +65,16 @@ describeWith('postgres', 'PostgreSQL of other major versions, without a pg_dump 
         for (const level of ['QUICK', 'DEEP', 'DRILL'] as const) {
           await expect(verify({ from: out, level, target: source })).resolves.toMatchObject({ result: 'PASSED' });
         }
+      });
+
+      it('is loaded into tables that exist, without a trigger of theirs, and leaves them as they were', async () => {
+        await using directory = await temporaryDirectory();
+        const out = join(directory.path, 'archive');
+        const [source, target] = [await on(major).create(schemaOf(major)), await on(major).create(schemaOf(major))];
+        await on(major).query(target, EMPTIED);
+        await saved(source, out);
+        await restore({ from: out, target, mode: 'data' });
+        expect(await imageOf(major, target)).toEqual(await imageOf(major, source));
       });
 
       it(`is read in ${major < RANGES_SINCE ? 'one piece' : 'ranges of pages'} where a table is large`, async () => {

@@ -101,6 +101,13 @@ export const USER_SCHEMA = `n.nspname !~ '^pg_' AND n.nspname NOT IN ('informati
 export const NOT_OF_EXTENSION = (catalog: string, oid: string): string =>
   `NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = '${catalog}'::regclass AND e.objid = ${oid} AND e.deptype = 'e')`;
 
+/**
+ * A trigger that the server made to enforce a key. Before 15 the copies that partitions have of users' own triggers count as made by the
+ * server, too.
+ */
+export const ENFORCES_KEY = (trigger: string): string =>
+  `(${trigger}.tgisinternal AND (${trigger}.tgparentid = 0 OR EXISTS (SELECT FROM pg_constraint k WHERE k.oid = ${trigger}.tgconstraint AND k.contype <> 't')))`;
+
 /** No answer is given for what somebody has just dropped: it is for the locks to find that out. */
 const READABLE = (privilege: string): string =>
   `coalesce(${privilege}(c.oid, 'SELECT') AND has_schema_privilege(n.oid, 'USAGE'), true)`;

@@ -1,3 +1,4 @@
+import { ENFORCES_KEY } from './postgres-catalog.ts';
 import { collateOf, identityOf, isOurs, keyOf, listOf } from './postgres-export-sql.ts';
 
 const TYPE = {
@@ -183,7 +184,7 @@ export const ATTACHED: readonly string[] = [
     definition: `CASE g.tgparentid WHEN 0 THEN pg_get_triggerdef(g.oid) || ';' || ${STATE('g.tgenabled', 'TRIGGER', 'g.tgname')}
       ELSE CASE g.tgenabled WHEN 'O' THEN format('ALTER TABLE %s ENABLE TRIGGER %I;', ${TABLE_NAME}, g.tgname) ELSE ltrim(${STATE('g.tgenabled', 'TRIGGER', 'g.tgname')}, E'\\n') END END`,
     needs: `CASE g.tgparentid WHEN 0 THEN '{}'::text[] ELSE ARRAY[${keyOf('pg_trigger', 'g.tgparentid')}] END`,
-    from: `FROM pg_trigger g LEFT JOIN pg_trigger u ON u.oid = g.tgparentid ${ON_TABLE('g.tgrelid')} AND (g.tgparentid = 0 AND NOT g.tgisinternal OR u.tgenabled <> g.tgenabled AND NOT u.tgisinternal)`,
+    from: `FROM pg_trigger g LEFT JOIN pg_trigger u ON u.oid = g.tgparentid ${ON_TABLE('g.tgrelid')} AND (g.tgparentid = 0 AND NOT g.tgisinternal OR u.tgenabled <> g.tgenabled AND NOT ${ENFORCES_KEY('g')})`,
   }),
   listOf({
     ...{

@@ -2,6 +2,7 @@ import { qualifiedPostgres, quotePostgres } from '../../sql/identifiers.ts';
 import type { PostgresSession } from '../../sql/postgres-session.ts';
 import type { Manifest, ManifestTable } from '../archive/manifest.ts';
 import { components } from '../graph/components.ts';
+import { ENFORCES_KEY } from './postgres-catalog.ts';
 import { type CycleOrder, type LiveKey, orderCycle } from './postgres-target-cycles.ts';
 
 /** A table of the backup that exists in the target. */
@@ -107,7 +108,10 @@ export function componentsOf(tables: readonly LiveTable[], keysOf: Cycles['keysO
   );
 }
 
-/** Checks of the tables, and of domains, that were never applied to the rows there are. */
+/**
+ * Checks of the tables, and of domains, that were never applied to the rows there are, from 18 on NOT NULL among them. Those that come from
+ * one of these and were applied are applied again.
+ */
 export async function readUncheckedChecks(
   session: PostgresSession,
   tables: readonly LiveTable[],
@@ -116,13 +120,17 @@ export async function readUncheckedChecks(
   const rows = await session.query(
     `SELECT k.conrelid::text AS table, format('ALTER %s DROP CONSTRAINT %I', o.name, k.conname) AS remove,
        format('ALTER %s ADD CONSTRAINT %I %s', o.name, k.conname, pg_get_constraintdef(k.oid))
-         || coalesce(format('; COMMENT ON CONSTRAINT %I ON %s IS %L', k.conname, o.commented, obj_description(k.oid, 'pg_constraint')), '') AS restore
+         || coalesce(format('; COMMENT ON CONSTRAINT %I ON %s IS %L', k.conname, o.commented, obj_description(k.oid, 'pg_constraint')), '')
+         || coalesce((WITH RECURSIVE below AS (SELECT inhrelid FROM pg_inherits WHERE inhparent = k.conrelid
+              UNION SELECT i.inhrelid FROM below b JOIN pg_inherits i ON i.inhparent = b.inhrelid)
+            SELECT string_agg(format('; ALTER TABLE %s VALIDATE CONSTRAINT %I', v.conrelid::regclass, v.conname), '') FROM below
+              JOIN pg_constraint v ON v.conrelid = below.inhrelid AND v.conname = k.conname AND v.contype = k.contype AND v.convalidated), '') AS restore
      FROM pg_constraint k, LATERAL (
        SELECT format('TABLE %I.%I', n.nspname, c.relname) AS name, format('%I.%I', n.nspname, c.relname) AS commented
          FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = k.conrelid
        UNION ALL SELECT format('DOMAIN %I.%I', n.nspname, t.typname), format('DOMAIN %I.%I', n.nspname, t.typname)
          FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE t.oid = k.contypid) o
-     WHERE k.contype = 'c' AND NOT k.convalidated AND k.coninhcount = 0 ORDER BY k.oid`,
+     WHERE k.contype IN ('c', 'n') AND NOT k.convalidated AND k.coninhcount = 0 ORDER BY k.oid`,
   );
   return rows
     .filter(({ table }) => table === '0' || loaded.has(table ?? ''))
@@ -141,8 +149,8 @@ export async function readTriggers(
 ): Promise<readonly Removal[]> {
   const byOid = new Map(tables.map((table) => [table.oid, qualifiedPostgres(table)]));
   const rows = await session.query(
-    `SELECT tgrelid::text AS table, tgname AS name, tgenabled::text AS enabled FROM pg_trigger
-     WHERE NOT tgisinternal AND (tgenabled <> 'D' OR tgparentid <> 0) AND tgtype & 4 <> 0
+    `SELECT tgrelid::text AS table, tgname AS name, tgenabled::text AS enabled FROM pg_trigger g
+     WHERE NOT ${ENFORCES_KEY('g')} AND (tgenabled <> 'D' OR tgparentid <> 0) AND tgtype & 4 <> 0
      ORDER BY (SELECT count(*) FROM pg_partition_ancestors(tgrelid)), tgrelid, tgname`,
   );
   return rows.flatMap((row) => {

@@ -16,13 +16,15 @@ CREATE STATISTICS together (ndistinct, dependencies, mcv) ON id, author FROM boo
 ALTER STATISTICS together SET STATISTICS 50;
 CREATE TABLE sold (id int, shop text NOT NULL, PRIMARY KEY (id, shop)) PARTITION BY LIST (shop);
 CREATE TABLE sold_here PARTITION OF sold FOR VALUES IN ('here');
-CREATE TABLE sold_else PARTITION OF sold DEFAULT;
+CREATE TABLE sold_else PARTITION OF sold DEFAULT PARTITION BY LIST (shop);
+CREATE TABLE sold_there PARTITION OF sold_else FOR VALUES IN ('there');
 INSERT INTO sold VALUES (1, 'here'), (2, 'there');
 CREATE TABLE base (x int NOT NULL, y int CHECK (y > 0));
 CREATE TABLE derived (y int NOT NULL) INHERITS (base);
 INSERT INTO derived VALUES (1, 2);
 CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''fired''; END';
 CREATE TRIGGER refuses BEFORE INSERT ON sold FOR EACH ROW EXECUTE FUNCTION refuse();
+ALTER TABLE sold_there DISABLE TRIGGER refuses;
 CREATE PROCEDURE counts(INOUT x int) LANGUAGE plpgsql AS 'BEGIN x := 1; END';
 CREATE AGGREGATE joined(text) (SFUNC = textcat, STYPE = text, INITCOND = '');
 CREATE VIEW by_author AS SELECT a.id, a.name, count(*) AS n FROM author a JOIN book b ON b.author = a.id GROUP BY a.id;
