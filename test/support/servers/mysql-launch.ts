@@ -34,7 +34,7 @@ function launchIn(directory: string | undefined): MysqlLaunch | undefined {
 function launchOf(server: string | undefined, dump: string | undefined): MysqlLaunch | undefined {
   if (server === undefined || dump === undefined) return undefined;
   const told = spawnSync(server, ['--no-defaults', '--version'], { encoding: 'utf8' }).stdout ?? '';
-  const version = /\bVer (\d+\.\d+\.\d+)/.exec(told)?.[1];
+  const version = /\bVer ((?:[89]|\d\d)\.\d+\.\d+)/.exec(told)?.[1];
   if (version === undefined || /mariadb/i.test(told)) return undefined;
   return { what: `MySQL ${version} (${server})`, server, dump };
 }
@@ -43,7 +43,7 @@ function fetched(): MysqlLaunch {
   const missing = ['apt-get', 'dpkg'].filter((name) => findProgram(name) === undefined);
   if (missing.length > 0 || !existsSync(ARCHIVE_KEYS)) return { reason: `no MySQL, and this is no Debian: ${WAYS}` };
   try {
-    const directory = cached('mysql', [SUITE, ...PACKAGES], fetch);
+    const directory = cached('mysql', [SUITE, ...PACKAGES], fetchPackages);
     return launchIn(join(directory, 'bin')) ?? { reason: `the MySQL in ${directory} does not run: ${WAYS}` };
   } catch (error) {
     return { reason: `no MySQL: ${(error as Error).message}; ${WAYS}` };
@@ -51,7 +51,7 @@ function fetched(): MysqlLaunch {
 }
 
 /** Has apt fetch the packages for a machine on which nothing is installed, and unpacks them. */
-function fetch(directory: string): void {
+function fetchPackages(directory: string): void {
   const apt = join(directory, 'apt');
   for (const part of ['state/lists/partial', 'cache/archives/partial']) mkdirSync(join(apt, part), { recursive: true });
   writeFileSync(join(apt, 'state/status'), '');
