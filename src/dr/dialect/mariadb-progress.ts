@@ -37,7 +37,7 @@ export async function createMariadbProgress(
     `CREATE TABLE ${JOURNAL} (id int AUTO_INCREMENT PRIMARY KEY, name varchar(190) UNIQUE, statements longtext NOT NULL) ${options}`,
   );
   await session.run(
-    `CREATE TABLE ${RESTORE} (backup char(32) NOT NULL, digest char(64) NOT NULL, mode varchar(8) NOT NULL, tables longtext NOT NULL,
+    `CREATE TABLE ${RESTORE} (backup char(32) PRIMARY KEY, digest char(64) NOT NULL, mode varchar(8) NOT NULL, tables longtext NOT NULL,
        plan int NOT NULL, started_at timestamp NOT NULL DEFAULT current_timestamp) ${options}`,
   );
   if (done.length > 0) await markMariadbDone(session, done);
