@@ -33,3 +33,12 @@ export function mariadbError(operation: string, error: unknown): HoldfastError {
     details: name === '' ? {} : { error: name },
   });
 }
+
+/** Runs a step; what the server says of it becomes an error that names it, but for a lost race, which whoever began the transaction sees. */
+export async function attempt<T>(what: string, step: () => Promise<T>): Promise<T> {
+  try {
+    return await step();
+  } catch (error) {
+    throw mysqlErrorName(error) === '' || isLostRaceInMariadb(error) ? error : mariadbError(what, error);
+  }
+}

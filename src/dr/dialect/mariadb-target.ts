@@ -1,24 +1,12 @@
 import { HoldfastError } from '../../errors.ts';
 import type { SqlSource } from '../../sql/connect.ts';
 import { quoteMysql } from '../../sql/identifiers.ts';
-import { type MysqlSession, mysqlErrorName } from '../../sql/mysql-session.ts';
+import type { MysqlSession } from '../../sql/mysql-session.ts';
 import { failpoint } from '../../util/failpoint.ts';
-import type { ManifestTable, SchemaObject } from '../archive/manifest.ts';
-import type { ForeignKey } from '../graph/table-graph.ts';
-import { isDenied, isLostRaceInMariadb, mariadbError } from './mariadb-errors.ts';
+import { attempt, mariadbError } from './mariadb-errors.ts';
 import { type Flavour, readFlavour } from './mariadb-flavour.ts';
-import { loadChunk } from './mariadb-load.ts';
-import { emptyTable, raiseNextNumbers } from './mariadb-next-numbers.ts';
 import { contextOf, printed, readTriggers } from './mariadb-objects.ts';
-import {
-  addToJournal,
-  createMariadbProgress,
-  dropMariadbProgress,
-  markMariadbDone,
-  readMariadbJournal,
-  readMariadbProgress,
-} from './mariadb-progress.ts';
-import { runStatements, withoutDefiner } from './mariadb-statements.ts';
+import { addToJournal, createMariadbProgress, dropMariadbProgress, readMariadbProgress } from './mariadb-progress.ts';
 import {
   assertMariadbVersion,
   assertMayRestore,
@@ -26,7 +14,6 @@ import {
   findMariadbDifferences,
   findMariadbRows,
   findMariadbTableDifferences,
-  isThere,
   refuseMariadbContents,
 } from './mariadb-target-checks.ts';
 import { afterRestart, forgetEmptied } from './mariadb-target-memory.ts';
@@ -37,18 +24,14 @@ import {
   type MariadbWork,
   PLAN_VERSION,
   planMariadbRestore,
-  type RowsOf,
 } from './mariadb-target-plan.ts';
 import { MARIADB_TARGET_SESSIONS } from './mariadb-target-sessions.ts';
+import { MariadbTaskRunner } from './mariadb-task-runner.ts';
 import { RestorePhase } from './postgres-target-plan.ts';
 import { assertNotAdded, assertOwnMarks, bindingOf, type RestoreBinding } from './restore-binding.ts';
 import { isSmall, type PreparedRestore, type RestoreOrder, type RestoreTarget } from './restore-target.ts';
 import { TargetSessions } from './target-sessions.ts';
 
-/** Times that a transaction is tried which loses a deadlock; meanwhile the other one has finished. */
-const TRIES = 5;
-/** Kinds of objects whose statements change nothing when they are run again. */
-const REPEATABLE = /^(VIEW|DATABASE PROPERTIES)$/;
 /** Differences that a message lists. */
 const LISTED = 5;
 
@@ -75,6 +58,7 @@ export class MariadbTarget implements RestoreTarget<MariadbTask, MysqlSession> {
   readonly #sessions: TargetSessions<MysqlSession>;
   readonly #order: RestoreOrder;
   readonly #flavour: Flavour;
+  readonly #runner: MariadbTaskRunner;
   #workers: readonly MysqlSession[] = [];
   #isResumed = false;
 
@@ -82,6 +66,11 @@ export class MariadbTarget implements RestoreTarget<MariadbTask, MysqlSession> {
     this.#sessions = sessions;
     this.#order = order;
     this.#flavour = flavour;
+    this.#runner = new MariadbTaskRunner(order, flavour, {
+      location: sessions.location,
+      workerOf: (session) => this.#workers.indexOf(session) + 1,
+      mayBeThere: () => this.#isResumed,
+    });
   }
 
   get location(): string {
@@ -109,18 +98,7 @@ export class MariadbTarget implements RestoreTarget<MariadbTask, MysqlSession> {
   }
 
   async run(tasks: readonly MariadbTask[], session: MysqlSession, signal: AbortSignal): Promise<void> {
-    for (let tries = 1; ; tries++) {
-      try {
-        for (const task of tasks) await this.#work(task, session, signal);
-        await this.#record(tasks, session);
-        break;
-      } catch (error) {
-        await session.run('ROLLBACK').catch(() => undefined);
-        if (signal.aborted) throw signal.reason;
-        const isRetried = tasks.every(isRows) && isLostRaceInMariadb(error) && tries < TRIES;
-        if (!isRetried) throw mariadbError(`restore into ${this.location}`, error);
-      }
-    }
+    await this.#runner.run(tasks, session, signal);
     for (const { work } of tasks) this.#tellDone(work, false);
   }
 
@@ -234,120 +212,6 @@ export class MariadbTarget implements RestoreTarget<MariadbTask, MysqlSession> {
     }
   }
 
-  async #work({ id, work }: MariadbTask, session: MysqlSession, signal: AbortSignal): Promise<void> {
-    switch (work.kind) {
-      case 'objects':
-        for (const object of work.objects) await this.#create(object, session, this.#isResumed);
-        break;
-      case 'rows':
-        await attempt('load rows', () => this.#load(id, work, session, signal));
-        return;
-      case 'check':
-        for (const key of work.keys) await this.#checkKey(key, session);
-        break;
-      case 'sequences':
-        for (const { name, lastValue } of this.#order.manifest.sequences) {
-          await attempt(`set sequence ${name}`, () =>
-            session.query(`SELECT SETVAL(${quoteMysql(name)}, ${BigInt(lastValue)}, 0) AS value`),
-          );
-        }
-        break;
-      case 'journal':
-        await attempt('set the next numbers', () => raiseNextNumbers(session, this.#order.manifest));
-        for (const { name, statements } of await readMariadbJournal(session)) {
-          await this.#create({ kind: 'TRIGGER', name, statements }, session, true);
-        }
-    }
-  }
-
-  /** Rows are recorded in the transaction that loads them. */
-  async #record(tasks: readonly MariadbTask[], session: MysqlSession): Promise<void> {
-    const ids = tasks.filter((task) => !isRows(task)).map(({ id }) => id);
-    if (ids.length === 0) return;
-    failpoint('restore.beforeCommit');
-    await attempt('record what is done', () => markMariadbDone(session, ids));
-    failpoint('restore.afterCommit');
-  }
-
-  /** @param looks whether it may be there already */
-  async #create(
-    object: Pick<SchemaObject, 'kind' | 'name' | 'statements'>,
-    session: MysqlSession,
-    looks: boolean,
-  ): Promise<void> {
-    const what = `create ${object.kind.toLowerCase()} ${object.name}`;
-    if (looks && !REPEATABLE.test(object.kind) && (await attempt(what, () => isThere(session, object)))) return;
-    try {
-      await runStatements(session, object.statements, this.#flavour.database);
-      failpoint('restore.afterObject');
-    } catch (error) {
-      if (!isDenied(error)) throw mariadbError(what, error);
-      if (object.kind === 'DATABASE PROPERTIES') {
-        return this.#order.events.onNotice(`${what}: ${(error as Error).message}; left as it is`);
-      }
-      // Only a privileged user may create what runs in the name of another.
-      const plain = object.statements.map(withoutDefiner);
-      if (plain.every((statement, at) => statement === object.statements[at])) throw mariadbError(what, error);
-      await attempt(what, () => runStatements(session, plain, this.#flavour.database));
-      this.#order.events.onNotice(`${object.kind.toLowerCase()} ${object.name} belongs to you, not to its definer`);
-    }
-  }
-
-  async #load(
-    id: string,
-    { loads, empties }: Extract<MariadbWork, { readonly kind: 'rows' }>,
-    session: MysqlSession,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const [first] = loads;
-    if (empties && first !== undefined) {
-      await attempt(`empty table ${first.table.name}`, () => emptyTable(session, first.table, this.#order.manifest));
-    }
-    await session.run('START TRANSACTION');
-    for (const load of loads) await this.#loadOne(load, session, signal);
-    await markMariadbDone(session, [id]);
-    failpoint('restore.beforeCommit');
-    await session.run('COMMIT');
-    failpoint('restore.afterCommit');
-  }
-
-  async #loadOne({ table, chunk }: RowsOf, session: MysqlSession, signal: AbortSignal): Promise<void> {
-    const { storage, manifest, key, events } = this.#order;
-    events.onChunkStart(table, this.#workers.indexOf(session) + 1);
-    try {
-      const onBytes = (bytes: number): void => events.onBytes(table, bytes);
-      await loadChunk(session, { storage, reading: { manifest, key, signal }, table, chunk, onBytes });
-    } catch (error) {
-      if (isLostRaceInMariadb(error) || signal.aborted) throw error;
-      const coded = mariadbError(`load table ${table.name}`, error);
-      events.onTableFailed(table, coded);
-      throw coded;
-    }
-    failpoint('restore.afterChunk');
-  }
-
-  /** A key that is added or loaded unchecked: the server would never look again. */
-  async #checkKey(key: ForeignKey, session: MysqlSession): Promise<void> {
-    const nameOf = (id: number): string => this.#table(id).name;
-    const [child, parent] = [nameOf(key.child), nameOf(key.parent)];
-    const columns = key.childColumns.map((column) => `c.${quoteMysql(column)}`);
-    const equal = columns.map((column, i) => `p.${quoteMysql(key.parentColumns[i] ?? '')} = ${column}`).join(' AND ');
-    const [found] = await attempt(`check key ${key.name} of ${child}`, () =>
-      session.query(
-        `SELECT 1 AS dangles FROM ${quoteMysql(child)} c WHERE ${columns.map((column) => `${column} IS NOT NULL`).join(' AND ')}
-         AND NOT EXISTS (SELECT 1 FROM ${quoteMysql(parent)} p WHERE ${equal}) LIMIT 1`,
-      ),
-    );
-    // Every row is as it was: refusing them would keep a database from being restored that its server had let come to this.
-    if (found !== undefined) {
-      this.#order.events.onNotice(`rows of ${child} refer by ${key.name} to rows that ${parent} does not have`);
-    }
-  }
-
-  #table(id: number): ManifestTable {
-    return this.#order.manifest.tables.find((table) => table.id === id)!;
-  }
-
   #tellDone(work: MariadbWork, earlier: boolean): void {
     if (work.kind !== 'rows') return;
     const { events } = this.#order;
@@ -355,18 +219,5 @@ export class MariadbTarget implements RestoreTarget<MariadbTask, MysqlSession> {
       if (earlier) events.onBytes(table, chunk.bytes);
       events.onChunkDone(table, chunk);
     }
-  }
-}
-
-function isRows({ work }: MariadbTask): boolean {
-  return work.kind === 'rows';
-}
-
-/** Runs a step whose error names it. */
-async function attempt<T>(what: string, step: () => Promise<T>): Promise<T> {
-  try {
-    return await step();
-  } catch (error) {
-    throw mysqlErrorName(error) === '' || isLostRaceInMariadb(error) ? error : mariadbError(what, error);
   }
 }
