@@ -6,8 +6,13 @@ import type { Manifest } from './archive/manifest.ts';
 import { keyFor } from './archive/manifest-file.ts';
 import { openStorage } from './archive/open-storage.ts';
 import type { ArchiveStorage } from './archive/storage.ts';
-import type { RestorePhase } from './dialect/postgres-target-plan.ts';
-import type { PreparedRestore, RestoreEvents, RestoreOrder, RestoreTarget } from './dialect/restore-target.ts';
+import type {
+  PreparedRestore,
+  RestoreEvents,
+  RestoreOrder,
+  RestorePhase,
+  RestoreTarget,
+} from './dialect/restore-target.ts';
 import { RestoreMode } from './dialect/restore-target.ts';
 import type { OnProgress } from './progress.ts';
 import { selectTables } from './restore-selection.ts';

@@ -1,7 +1,6 @@
 import type { Chunk, Manifest, ManifestTable, SchemaObject } from '../archive/manifest.ts';
 import type { ForeignKey } from '../graph/table-graph.ts';
-import { RestorePhase } from './postgres-target-plan.ts';
-import type { RestoreMode } from './restore-target.ts';
+import { type RestoreMode, RestorePhase } from './restore-target.ts';
 
 /** What one task does. Only rows of transactional tables can be put into one transaction with its mark. */
 export type MariadbWork =

@@ -27,9 +27,14 @@ import {
 } from './mariadb-target-plan.ts';
 import { MARIADB_TARGET_SESSIONS } from './mariadb-target-sessions.ts';
 import { MariadbTaskRunner } from './mariadb-task-runner.ts';
-import { RestorePhase } from './postgres-target-plan.ts';
 import { assertNotAdded, assertOwnMarks, bindingOf, type RestoreBinding } from './restore-binding.ts';
-import { isSmall, type PreparedRestore, type RestoreOrder, type RestoreTarget } from './restore-target.ts';
+import {
+  isSmall,
+  type PreparedRestore,
+  type RestoreOrder,
+  RestorePhase,
+  type RestoreTarget,
+} from './restore-target.ts';
 import { TargetSessions } from './target-sessions.ts';
 
 /** Differences that a message lists. */

@@ -6,7 +6,8 @@ import { findTableDifferences } from './postgres-target-compare.ts';
 import type { CycleOrder } from './postgres-target-cycles.ts';
 import { putBack, readJournal, takeAway } from './postgres-target-journal.ts';
 import { componentsOf, liveTables, nameOf, readCycles } from './postgres-target-live.ts';
-import { BASE_COST, RestorePhase, type TargetTask, type TargetWork } from './postgres-target-plan.ts';
+import { BASE_COST, type TargetTask, type TargetWork } from './postgres-target-task.ts';
+import { RestorePhase } from './restore-target.ts';
 
 /** Objects created in one transaction. */
 const BATCH = 200;

@@ -8,7 +8,8 @@ import {
   readTriggers,
   readUncheckedChecks,
 } from './postgres-target-live.ts';
-import { BASE_COST, RestorePhase, type TargetTask } from './postgres-target-plan.ts';
+import { BASE_COST, type TargetTask } from './postgres-target-task.ts';
+import { RestorePhase } from './restore-target.ts';
 
 /** A statement that puts something back, by its number in the journal. */
 export interface JournalEntry {

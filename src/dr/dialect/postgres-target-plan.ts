@@ -1,55 +1,12 @@
-import { POSTGRES_NAME } from '../../sql/identifiers.ts';
-import type { Chunk, Manifest, ManifestTable, SchemaObject } from '../archive/manifest.ts';
-
-/** What a restore is doing, for people. */
-export const RestorePhase = {
-  CREATE: 'creating tables',
-  LOAD: 'loading rows',
-  INDEX: 'building indexes',
-  CHECK: 'checking keys',
-  FINISH: 'finishing',
-} as const;
-export type RestorePhase = (typeof RestorePhase)[keyof typeof RestorePhase];
-
-/**
- * Of the plans into an empty database and into live tables: raised when the same id stands for other work than before, so that no
- * restore goes on with marks that mean something else.
- */
-export const PLAN_VERSION = 1;
-
-/** What one task does in its transaction. */
-export type TargetWork =
-  | { readonly kind: 'objects'; readonly objects: readonly SchemaObject[] }
-  | { readonly kind: 'statements'; readonly what: string; readonly statements: readonly string[] }
-  | { readonly kind: 'rows'; readonly loads: readonly RowLoad[]; readonly deferred: boolean }
-  | { readonly kind: 'sequences' };
-
-/** A chunk to be loaded; `whole` when its transaction loads all rows of the table, which has none before. */
-export interface RowLoad {
-  readonly table: ManifestTable;
-  readonly chunk: Chunk;
-  readonly whole: boolean;
-}
-
-/** A task of the scheduler (`Task` in dr/scheduler); its cost is in bytes of rows, things are ids of tables. */
-export interface TargetTask {
-  readonly id: string;
-  readonly cost: number;
-  readonly dependsOn: readonly string[];
-  readonly shared: readonly string[];
-  readonly exclusive: readonly string[];
-  readonly phase: RestorePhase;
-  readonly work: TargetWork;
-  /** What is recorded as done besides its id. */
-  readonly marks?: readonly string[];
-}
+import type { Manifest, ManifestTable, SchemaObject } from '../archive/manifest.ts';
+import { keyAsIndex, keyUnchecked } from './postgres-stepwise-keys.ts';
+import { BASE_COST, type TargetTask } from './postgres-target-task.ts';
+import { RestorePhase } from './restore-target.ts';
 
 /** Objects created in one transaction: few enough for the server's lock table, enough to make transactions cheap. */
 const BATCH = 200;
 /** As {@link BATCH}, for what must be there before rows are: the first tables are filled while the next are created. */
 const EARLY_BATCH = 50;
-/** Work of a task besides its rows, in bytes loaded in the same time. */
-export const BASE_COST = 64 << 10;
 /** Bytes loaded in the time in which an index over one byte of rows is built, a key is checked, a table is sampled. */
 const INDEX_COST = 0.15;
 const CHECK_COST = 0.07;
@@ -321,40 +278,6 @@ class FullPlan {
   #tasksOf(objects: readonly string[]): string[] {
     return objects.flatMap((id) => this.#taskOf.get(id) ?? []);
   }
-}
-
-const KEY = new RegExp(
-  String.raw`^ALTER TABLE (?:ONLY )?(${POSTGRES_NAME}\.${POSTGRES_NAME})\s+ADD CONSTRAINT (${POSTGRES_NAME}) (PRIMARY KEY|UNIQUE) (\(${POSTGRES_NAME}(?:, ${POSTGRES_NAME})*\));\s*$`,
-);
-
-/**
- * A primary key or unique constraint in two steps: its index, which other indexes of the table are built beside, and the constraint
- * that takes the index over. Only for constraints without further clauses, where the result is the same.
- */
-export function keyAsIndex(object: SchemaObject): { readonly index: string; readonly constraint: string } | undefined {
-  const match = object.statements.length === 1 ? KEY.exec(object.statements[0] ?? '') : null;
-  if (object.kind !== 'CONSTRAINT' || match === null) return undefined;
-  const [, table, name, type, columns] = match;
-  return {
-    index: `CREATE UNIQUE INDEX ${name} ON ONLY ${table} USING btree ${columns};`,
-    constraint: `ALTER TABLE ONLY ${table} ADD CONSTRAINT ${name} ${type} USING INDEX ${name};`,
-  };
-}
-
-const FOREIGN = new RegExp(
-  String.raw`^(ALTER TABLE (?:ONLY )?${POSTGRES_NAME}\.${POSTGRES_NAME})\s+ADD CONSTRAINT (${POSTGRES_NAME}) (FOREIGN KEY .*[^;\s]);\s*$`,
-  's',
-);
-
-/** A foreign key in two steps: added without a look at the rows, then checked. Undefined when it shall never be checked. */
-export function keyUnchecked(object: SchemaObject): { readonly add: string; readonly check: string } | undefined {
-  const match = object.statements.length === 1 ? FOREIGN.exec(object.statements[0] ?? '') : null;
-  if (match === null || / NOT VALID$/.test(match[3] ?? '')) return undefined;
-  const [, alter, name, definition] = match;
-  return {
-    add: `${alter} ADD CONSTRAINT ${name} ${definition} NOT VALID;`,
-    check: `${alter} VALIDATE CONSTRAINT ${name};`,
-  };
 }
 
 function nameOf({ schema, name }: SchemaObject): string {

@@ -6,8 +6,8 @@ import { readChunk } from '../archive/chunk-reader.ts';
 import type { SchemaObject } from '../archive/manifest.ts';
 import { isLostRace, targetError } from './postgres-errors.ts';
 import { markDone } from './postgres-progress.ts';
-import { RestorePhase, type RowLoad, type TargetTask } from './postgres-target-plan.ts';
-import { isSmall, type RestoreOrder } from './restore-target.ts';
+import type { RowLoad, TargetTask } from './postgres-target-task.ts';
+import { isSmall, type RestoreOrder, RestorePhase } from './restore-target.ts';
 
 /** Times that a transaction is tried which loses a deadlock; meanwhile the other one has finished. */
 const TRIES = 5;

@@ -4,7 +4,8 @@ import { PROGRESS_SCHEMA } from './postgres-catalog.ts';
 import { findRows } from './postgres-target-compare.ts';
 import { putBack, readJournal, takeAway } from './postgres-target-journal.ts';
 import { liveTables, nameOf, readCycles } from './postgres-target-live.ts';
-import { RestorePhase, type TargetTask } from './postgres-target-plan.ts';
+import type { TargetTask } from './postgres-target-task.ts';
+import { RestorePhase } from './restore-target.ts';
 
 /*
  * A crash of the server empties unlogged tables and sets unlogged sequences back, whatever was committed. What it took is loaded again:

@@ -5,8 +5,9 @@ import { createProgress, DROP_PROGRESS, markDone, readProgress } from './postgre
 import { assertMayCreate, assertVersion, findContents, refuseContents } from './postgres-target-checks.ts';
 import { findDifferences, findRows } from './postgres-target-compare.ts';
 import { assertTablesMatch, planDataRestore, prepareTables } from './postgres-target-data.ts';
-import { PLAN_VERSION, planFullRestore, type TargetTask, type TargetWork } from './postgres-target-plan.ts';
+import { planFullRestore } from './postgres-target-plan.ts';
 import { POSTGRES_TARGET_SESSIONS } from './postgres-target-sessions.ts';
+import { PLAN_VERSION, type TargetTask, type TargetWork } from './postgres-target-task.ts';
 import { attempt, fitsTogether, runTogether } from './postgres-target-transaction.ts';
 import { afterCrash, forgetLost, withUnlogged } from './postgres-target-unlogged.ts';
 import { assertNotAdded, assertOwnMarks, bindingOf, type RestoreBinding } from './restore-binding.ts';

@@ -6,6 +6,16 @@ import type { ArchiveStorage } from '../archive/storage.ts';
 export const RestoreMode = { FULL: 'full', DATA: 'data' } as const;
 export type RestoreMode = (typeof RestoreMode)[keyof typeof RestoreMode];
 
+/** What a restore is doing, for people. */
+export const RestorePhase = {
+  CREATE: 'creating tables',
+  LOAD: 'loading rows',
+  INDEX: 'building indexes',
+  CHECK: 'checking keys',
+  FINISH: 'finishing',
+} as const;
+export type RestorePhase = (typeof RestorePhase)[keyof typeof RestorePhase];
+
 /** What is to be restored, and how. */
 export interface RestoreOrder {
   readonly storage: ArchiveStorage;

@@ -1,12 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { Manifest, ManifestTable, SchemaObject } from '../../../src/dr/archive/manifest.ts';
-import {
-  keyAsIndex,
-  keyUnchecked,
-  PLAN_VERSION,
-  planFullRestore,
-  type TargetTask,
-} from '../../../src/dr/dialect/postgres-target-plan.ts';
+import { keyAsIndex, keyUnchecked } from '../../../src/dr/dialect/postgres-stepwise-keys.ts';
+import { planFullRestore } from '../../../src/dr/dialect/postgres-target-plan.ts';
+import { PLAN_VERSION, type TargetTask } from '../../../src/dr/dialect/postgres-target-task.ts';
 import { TaskGraph } from '../../../src/dr/scheduler/task-graph.ts';
 import { listed, object, table } from '../../support/manifest-parts.ts';
 

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { SchemaObject } from '../../../src/dr/archive/manifest.ts';
-import { RestorePhase, type TargetTask, type TargetWork } from '../../../src/dr/dialect/postgres-target-plan.ts';
+import type { TargetTask, TargetWork } from '../../../src/dr/dialect/postgres-target-task.ts';
 import { fitsTogether, runTogether } from '../../../src/dr/dialect/postgres-target-transaction.ts';
+import { RestorePhase } from '../../../src/dr/dialect/restore-target.ts';
 
 function task(id: string, work: TargetWork, more: Partial<TargetTask> = {}): TargetTask {
   return { ...{ id, work, cost: 1, dependsOn: [], shared: [], exclusive: [], phase: RestorePhase.INDEX }, ...more };
