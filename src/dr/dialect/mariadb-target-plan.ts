@@ -1,6 +1,6 @@
 import type { Chunk, Manifest, ManifestTable, SchemaObject } from '../archive/manifest.ts';
 import type { ForeignKey } from '../graph/table-graph.ts';
-import { type RestoreMode, RestorePhase } from './restore-target.ts';
+import { type RestoreMode, RestorePhase, type RestoreTask } from './restore-target.ts';
 
 /** What one task does. Only rows of transactional tables can be put into one transaction with its mark. */
 export type MariadbWork =
@@ -16,16 +16,7 @@ export interface RowsOf {
   readonly chunk: Chunk;
 }
 
-/** A task of the scheduler (`Task` in dr/scheduler); its cost is in bytes of rows, things are ids of tables. */
-export interface MariadbTask {
-  readonly id: string;
-  readonly cost: number;
-  readonly dependsOn: readonly string[];
-  readonly shared: readonly string[];
-  readonly exclusive: readonly string[];
-  readonly phase: RestorePhase;
-  readonly work: MariadbWork;
-}
+export type MariadbTask = RestoreTask<MariadbWork>;
 
 /** Of the plan: raised when the same id stands for other work than before, so that no restore goes on with marks that mean something else. */
 export const PLAN_VERSION = 1;

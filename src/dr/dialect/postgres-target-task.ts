@@ -1,5 +1,5 @@
 import type { Chunk, ManifestTable, SchemaObject } from '../archive/manifest.ts';
-import type { RestorePhase } from './restore-target.ts';
+import type { RestoreTask } from './restore-target.ts';
 
 /**
  * Of the plans into an empty database and into live tables: raised when the same id stands for other work than before, so that no
@@ -21,15 +21,7 @@ export interface RowLoad {
   readonly whole: boolean;
 }
 
-/** A task of the scheduler (`Task` in dr/scheduler); its cost is in bytes of rows, things are ids of tables. */
-export interface TargetTask {
-  readonly id: string;
-  readonly cost: number;
-  readonly dependsOn: readonly string[];
-  readonly shared: readonly string[];
-  readonly exclusive: readonly string[];
-  readonly phase: RestorePhase;
-  readonly work: TargetWork;
+export interface TargetTask extends RestoreTask<TargetWork> {
   /** What is recorded as done besides its id. */
   readonly marks?: readonly string[];
 }

@@ -16,6 +16,17 @@ export const RestorePhase = {
 } as const;
 export type RestorePhase = (typeof RestorePhase)[keyof typeof RestorePhase];
 
+/** A task of the scheduler (`Task` in dr/scheduler); its cost is in bytes of rows, things are ids of tables. */
+export interface RestoreTask<Work> {
+  readonly id: string;
+  readonly cost: number;
+  readonly dependsOn: readonly string[];
+  readonly shared: readonly string[];
+  readonly exclusive: readonly string[];
+  readonly phase: RestorePhase;
+  readonly work: Work;
+}
+
 /** What is to be restored, and how. */
 export interface RestoreOrder {
   readonly storage: ArchiveStorage;
