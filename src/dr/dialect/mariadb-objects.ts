@@ -127,16 +127,10 @@ async function routineObjects(session: MysqlSession): Promise<SchemaObject[]> {
   );
 }
 
-async function libraryObjects(session: MysqlSession): Promise<SchemaObject[]> {
-  const rows = await session.query(
-    'SELECT library_name AS name FROM information_schema.libraries WHERE library_schema = DATABASE() ORDER BY library_name',
-  );
-  const objects: SchemaObject[] = [];
-  for (const { name } of rows) {
-    const [row] = await session.query(`SHOW CREATE LIBRARY ${quoteMysql(name ?? '')}`);
-    objects.push(object('LIBRARY', name ?? '', 'POST_DATA', [contextOf(row), printed(row)]));
-  }
-  return objects;
+function libraryObjects(session: MysqlSession): Promise<SchemaObject[]> {
+  const names =
+    'SELECT library_name AS name FROM information_schema.libraries WHERE library_schema = DATABASE() ORDER BY library_name';
+  return printedObjects(session, 'LIBRARY', names);
 }
 
 async function viewObjects(
@@ -195,14 +189,18 @@ export async function readTriggers(session: MysqlSession): Promise<{ readonly na
   return rows.map(({ name, t }) => ({ name: name ?? '', t: t ?? '' }));
 }
 
-async function eventObjects(session: MysqlSession): Promise<SchemaObject[]> {
-  const rows = await session.query(
-    'SELECT event_name AS name FROM information_schema.events WHERE event_schema = DATABASE() ORDER BY event_name',
-  );
+function eventObjects(session: MysqlSession): Promise<SchemaObject[]> {
+  const names =
+    'SELECT event_name AS name FROM information_schema.events WHERE event_schema = DATABASE() ORDER BY event_name';
+  return printedObjects(session, 'EVENT', names);
+}
+
+/** Objects of a kind as SHOW CREATE prints them; `names` selects their names. */
+async function printedObjects(session: MysqlSession, kind: string, names: string): Promise<SchemaObject[]> {
   const objects: SchemaObject[] = [];
-  for (const { name } of rows) {
-    const [row] = await session.query(`SHOW CREATE EVENT ${quoteMysql(name ?? '')}`);
-    objects.push(object('EVENT', name ?? '', 'POST_DATA', [contextOf(row), printed(row)]));
+  for (const { name } of await session.query(names)) {
+    const [row] = await session.query(`SHOW CREATE ${kind} ${quoteMysql(name ?? '')}`);
+    objects.push(object(kind, name ?? '', 'POST_DATA', [contextOf(row), printed(row)]));
   }
   return objects;
 }
