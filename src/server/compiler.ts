@@ -5,7 +5,6 @@ import {
   type GraphQLError,
   type GraphQLLeafType,
   type GraphQLSchema,
-  getVariableValues,
   Kind,
   type OperationDefinitionNode,
 } from 'graphql';
@@ -13,6 +12,7 @@ import { type CompiledQuery, compileQuery, isCompiledQuery } from 'graphql-jit';
 import { Lru } from '../util/lru.ts';
 import { conditionVariables, flatten } from './flatten.ts';
 import { isPromise, type Run, Shadow } from './shadow.ts';
+import type { OperationVariables, Variables } from './variables.ts';
 
 /** Response paths of the compiled queries that are kept, together; each is about a kilobyte of code. */
 const MAX_COMPILED_PATHS = 20_000;
@@ -25,9 +25,8 @@ const MAX_CONDITIONS = 4;
 export interface Compilable {
   readonly document: DocumentNode;
   readonly node: OperationDefinitionNode;
+  readonly variables: OperationVariables;
 }
-
-type Variables = Readonly<Record<string, unknown>>;
 
 /** A query compiled for one set of condition values, or the knowledge that it cannot be. */
 interface Variant {
@@ -74,7 +73,7 @@ export class Compiler {
     if (prepared.node.operation !== 'query') return undefined;
     const known = this.#knownOf(prepared);
     if (known.impossible || ++known.uses <= COMPILE_AFTER) return undefined;
-    const coerced = this.#coerce(prepared, variables);
+    const coerced = prepared.variables.read(variables);
     if (coerced === undefined) return undefined;
     const variant = this.#variant(prepared, known, coerced);
     if (variant.query === undefined || variant.impure) return undefined;
@@ -95,14 +94,6 @@ export class Compiler {
       this.#known.set(prepared, known);
     }
     return known;
-  }
-
-  /** Undefined when they are wrong: graphql-js words the refusal. */
-  #coerce({ node }: Compilable, variables: Variables = {}): Record<string, unknown> | undefined {
-    const definitions = node.variableDefinitions ?? [];
-    return definitions.length === 0
-      ? {}
-      : getVariableValues(this.#schema, definitions, variables, { maxErrors: 1 }).coerced;
   }
 
   #variant(prepared: Compilable, known: Known, variables: Variables): Variant {

@@ -16,6 +16,7 @@ import { toGraphQLError } from './errors.ts';
 import type { Limits } from './limits.ts';
 import type { OperationSummary } from './options.ts';
 import { checkShape } from './shape.ts';
+import { OperationVariables, VariableReaders } from './variables.ts';
 
 /** Characters of the texts that are remembered, together; a parsed document takes up to 150 bytes for each. */
 const MAX_KEPT_CHARACTERS = 500_000;
@@ -31,10 +32,17 @@ export class PreparedOperation implements OperationSummary {
   readonly name: string | undefined;
   readonly type: OperationSummary['type'];
   readonly cost: OperationCost;
+  readonly variables: OperationVariables;
   readonly compiler: Compiler | undefined;
   #fields: readonly string[] | undefined;
 
-  constructor(schema: GraphQLSchema, document: DocumentNode, node: OperationDefinitionNode, compiler?: Compiler) {
+  constructor(
+    schema: GraphQLSchema,
+    document: DocumentNode,
+    node: OperationDefinitionNode,
+    readers: VariableReaders,
+    compiler?: Compiler,
+  ) {
     this.schema = schema;
     this.compiler = compiler;
     this.document = document;
@@ -42,6 +50,7 @@ export class PreparedOperation implements OperationSummary {
     this.name = node.name?.value;
     this.type = node.operation;
     this.cost = new OperationCost(schema, document, node);
+    this.variables = new OperationVariables(readers, node.variableDefinitions);
   }
 
   get fields(): readonly string[] {
@@ -68,6 +77,7 @@ export class Documents {
   readonly #schema: GraphQLSchema;
   readonly #options: DocumentsOptions;
   readonly #rules;
+  readonly #readers: VariableReaders;
   readonly #compiler: Compiler | undefined;
   readonly #kept = new Lru<string, Prepared>(MAX_KEPT_CHARACTERS, (_prepared, query) => query.length);
 
@@ -75,6 +85,7 @@ export class Documents {
     this.#schema = schema;
     this.#options = options;
     this.#rules = options.production ? [...specifiedRules, NoSchemaIntrospectionCustomRule] : specifiedRules;
+    this.#readers = new VariableReaders(schema);
     this.#compiler = options.compile ? new Compiler(schema) : undefined;
   }
 
@@ -102,7 +113,9 @@ export class Documents {
       if (errors.length > 0) return refused(errors.map((error) => toGraphQLError(error, 'GRAPHQL_VALIDATION_FAILED')));
       const operations = document.definitions.filter((definition) => definition.kind === Kind.OPERATION_DEFINITION);
       return {
-        operations: operations.map((node) => new PreparedOperation(schema, document, node, this.#compiler)),
+        operations: operations.map(
+          (node) => new PreparedOperation(schema, document, node, this.#readers, this.#compiler),
+        ),
         errors: [],
       };
     } catch (error) {

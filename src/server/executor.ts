@@ -1,11 +1,4 @@
-import {
-  type ExecutionArgs,
-  type ExecutionResult,
-  execute,
-  GraphQLError,
-  type GraphQLFormattedError,
-  subscribe,
-} from 'graphql';
+import { type ExecutionArgs, type ExecutionResult, GraphQLError, type GraphQLFormattedError, subscribe } from 'graphql';
 import { HoldfastError } from '../errors.ts';
 import { Deadline } from './deadline.ts';
 import { Documents, type Prepared, type PreparedOperation } from './documents.ts';
@@ -157,7 +150,7 @@ export class Executor {
     operation: Operation,
     contextValue: object,
   ): ExecutionResult | Promise<ExecutionResult> {
-    const result = execute({ ...this.#argsOf(prepared, operation), contextValue });
+    const result = prepared.variables.execute({ ...this.#argsOf(prepared, operation), contextValue });
     return result instanceof Promise ? result : refusedInput(result);
   }
 
