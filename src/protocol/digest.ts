@@ -108,23 +108,22 @@ export class Buckets {
     return buckets;
   }
 
-  /** One bucket as 20 bytes: the 16-byte sum, then the 4-byte count, big endian. */
-  bytesOf(bucket: number): Uint8Array {
-    const bytes = Buffer.allocUnsafe(BUCKET_BYTES);
-    this.#write(bucket, bytes, 0);
+  /** So many buckets from `first` on, each as 20 bytes: the 16-byte sum, then the 4-byte count, big endian. */
+  bytesOf(first: number, count = 1): Buffer {
+    const bytes = Buffer.allocUnsafe(count * BUCKET_BYTES);
+    for (let i = 0; i < count; i++) this.#write(first + i, bytes, i * BUCKET_BYTES);
     return bytes;
   }
 
-  /** Sets one bucket from what {@link bytesOf} gave. */
-  load(bucket: number, bytes: Uint8Array): void {
-    this.#read(bucket, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), 0);
+  /** Sets the buckets from `first` on from what {@link bytesOf} gave. */
+  load(first: number, bytes: Uint8Array): void {
+    const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    for (let i = 0; i * BUCKET_BYTES < buffer.length; i++) this.#read(first + i, buffer, i * BUCKET_BYTES);
   }
 
   /** All buckets as base64 of 4,096 × 20 bytes. */
   toBase64(): string {
-    const bytes = Buffer.allocUnsafe(SIZE * BUCKET_BYTES);
-    for (let bucket = 0; bucket < SIZE; bucket++) this.#write(bucket, bytes, bucket * BUCKET_BYTES);
-    return bytes.toString('base64');
+    return this.bytesOf(0, SIZE).toString('base64');
   }
 
   /** Reads what {@link toBase64} wrote. @throws RangeError for another length */
@@ -132,7 +131,7 @@ export class Buckets {
     const bytes = Buffer.from(text, 'base64');
     if (bytes.length !== SIZE * BUCKET_BYTES) throw new RangeError(`${bytes.length} bytes are not ${SIZE} buckets`);
     const buckets = new Buckets();
-    for (let bucket = 0; bucket < SIZE; bucket++) buckets.#read(bucket, bytes, bucket * BUCKET_BYTES);
+    buckets.load(0, bytes);
     return buckets;
   }
 

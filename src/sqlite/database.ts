@@ -34,7 +34,12 @@ export interface Transaction extends Pick<Connection, 'prepare' | 'exec'> {
   onRollback(undo: () => void): void;
   /** Registers what to do once the work is durable; called in order, before the promise of the work resolves. */
   onCommit(done: () => void): void;
+  /** Registers what is written at the end of this work, once however often it is registered: what many steps of it change. */
+  atEnd(write: LastWrite): void;
 }
+
+/** Writes something that many steps of a piece of work change, as it is in the end. */
+export type LastWrite = (transaction: Pick<Connection, 'prepare'>) => void;
 
 export interface DatabaseOptions {
   /** Directory that holds the file; created when missing. `:memory:` for a database without files. */
@@ -68,8 +73,8 @@ const IDLE_READERS = 4;
 
 /**
  * One SQLite file with one writer and many readers, in WAL mode with `synchronous = FULL`: a transaction is durable when
- * its promise resolves. Work that arrives together is committed together (group commit), each piece in a savepoint of its
- * own. The directory belongs to one process at a time; the operating system frees it when the process dies.
+ * its promise resolves. Work that arrives together is committed together (group commit); a piece that fails is taken back alone.
+ * The directory belongs to one process at a time; the operating system frees it when the process dies.
  *
  * Errors: DATA_LOCKED, DATA_UNWRITABLE (also when the disk is full: nothing of the group is written).
  */
@@ -218,14 +223,19 @@ export class Database {
     this.#checkpointer?.committed();
   }
 
-  /** Runs one piece of work in its savepoint. Throws only when the whole transaction is gone. */
+  /**
+   * Runs one piece of work in its savepoint. Throws only when the whole transaction is gone. The first of a group needs none: with a
+   * savepoint open, SQLite copies each page aside before it is changed.
+   */
   #runNext(done: Done[]): void {
     const job = this.#queue.shift() as Job;
     const work = new Work(this.#writer);
-    this.#writer.exec('SAVEPOINT work');
+    const first = done.length === 0;
+    if (!first) this.#writer.exec('SAVEPOINT work');
     try {
       const value = job.work(work);
-      this.#writer.exec('RELEASE work');
+      work.end();
+      if (!first) this.#writer.exec('RELEASE work');
       done.push({ job, work, settle: () => job.resolve(value) });
     } catch (error) {
       work.rollback();
@@ -234,7 +244,7 @@ export class Database {
         job.reject(unwritable(error));
         throw error;
       }
-      this.#writer.exec('ROLLBACK TO work; RELEASE work');
+      this.#writer.exec(first ? 'ROLLBACK; BEGIN IMMEDIATE' : 'ROLLBACK TO work; RELEASE work');
       // What it was refused for may be a neighbour's write of this group, and go with it.
       done.push({ job, work: undefined, settle: () => job.reject(error) });
     }
@@ -252,6 +262,7 @@ export class Database {
 class Work implements Transaction {
   readonly commits: (() => void)[] = [];
   readonly #connection: Connection;
+  readonly #last = new Set<LastWrite>();
   readonly #undos: (() => void)[] = [];
 
   constructor(connection: Connection) {
@@ -272,6 +283,14 @@ class Work implements Transaction {
 
   onCommit(done: () => void): void {
     this.commits.push(done);
+  }
+
+  atEnd(write: LastWrite): void {
+    this.#last.add(write);
+  }
+
+  end(): void {
+    for (const write of this.#last) write(this.#connection);
   }
 
   rollback(): void {

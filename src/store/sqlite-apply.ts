@@ -4,16 +4,7 @@ import { Buckets } from '../protocol/digest.ts';
 import type { Transaction } from '../sqlite/database.ts';
 import { keyOfText } from './key.ts';
 import { Applied, type RowToPut } from './row-store.ts';
-import {
-  bury,
-  deleteRow,
-  insertRow,
-  replaceRow,
-  setBucket,
-  tombstoneVersion,
-  unbury,
-  valueKeysOf,
-} from './sqlite-mutation.ts';
+import { bury, deleteRow, insertRow, replaceRow, tombstoneVersion, unbury, valueKeysOf } from './sqlite-mutation.ts';
 import type { StoredRow, Table } from './sqlite-table.ts';
 
 /** See `RowWriter.put`. */
@@ -67,7 +58,7 @@ export function recount(transaction: Transaction, table: Table, bucket: number):
     if (actual !== hash) transaction.prepare(table.sql.rehash).run(actual, row);
     truth.add(bucket, actual);
   }
-  setBucket(transaction, table, bucket, truth.bytesOf(bucket));
+  table.stored.set(transaction, bucket, truth.bytesOf(bucket));
 }
 
 function written(stored: StoredRow | undefined, expected: Hash | null | undefined): Applied {

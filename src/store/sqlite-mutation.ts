@@ -1,11 +1,10 @@
 import type { Hash } from '../model/change.ts';
 import type { Document, DocumentText } from '../model/document.ts';
-import { Buckets, bucketOf } from '../protocol/digest.ts';
+import { bucketOf } from '../protocol/digest.ts';
 import type { Transaction } from '../sqlite/database.ts';
 import { makeTables } from './sqlite-schema.ts';
 import { concatenated, type IndexTable, MARK_MULTIKEY, type StoredRow, type Table } from './sqlite-table.ts';
 
-const UPSERT_BUCKET = 'INSERT OR REPLACE INTO buckets (bucket, state) VALUES (?, ?)';
 const TOMBSTONE = 'SELECT version FROM tombstones WHERE collection = ? AND key = ?';
 const BURY = 'INSERT OR REPLACE INTO tombstones (collection, key, version, sequence) VALUES (?, ?, ?, ?)';
 const UNBURY = 'DELETE FROM tombstones WHERE collection = ? AND key = ?';
@@ -44,7 +43,7 @@ export function insertRow(
   for (const [place, index] of table.indexes.entries()) {
     addEntries(transaction, index, valueKeys[place] as readonly Uint8Array[], key, row);
   }
-  changeBucket(transaction, table, bucket, null, hash);
+  table.stored.change(transaction, bucket, null, hash);
   return true;
 }
 
@@ -67,13 +66,13 @@ export function replaceRow(
     if (next.length > 1) markMultikey(transaction, index);
   }
   if (id === stored.id) {
-    changeBucket(transaction, table, stored.bucket, stored.hash, hash);
+    table.stored.change(transaction, stored.bucket, stored.hash, hash);
   } else {
     // The same id written as another type of number: it has another text, so another bucket.
     const bucket = bucketOf(id);
     transaction.prepare(table.sql.rename).run(id, bucket, stored.row);
-    changeBucket(transaction, table, stored.bucket, stored.hash, null);
-    changeBucket(transaction, table, bucket, null, hash);
+    table.stored.change(transaction, stored.bucket, stored.hash, null);
+    table.stored.change(transaction, bucket, null, hash);
   }
 }
 
@@ -89,7 +88,7 @@ export function deleteRow(
   for (const [place, index] of table.indexes.entries()) {
     removeEntries(transaction, index, before[place] as readonly Uint8Array[], key);
   }
-  changeBucket(transaction, table, stored.bucket, stored.hash, null);
+  table.stored.change(transaction, stored.bucket, stored.hash, null);
 }
 
 /** The version of the deletion of the document with this key, while it is remembered. */
@@ -131,8 +130,22 @@ function addEntries(
   row: number,
 ): void {
   const insert = transaction.prepare(index.sql.insert);
-  for (const key of valueKeys) insert.run(concatenated(key, id), row);
+  for (const key of valueKeys) {
+    const entry = concatenated(key, id);
+    try {
+      insert.run(entry, row);
+    } catch (error) {
+      if (!isTaken(error)) throw error;
+      // Left over from a row that was altered or removed behind the store's back.
+      transaction.prepare(index.sql.replace).run(entry, row);
+    }
+  }
   if (valueKeys.length > 1) markMultikey(transaction, index);
+}
+
+/** SQLITE_CONSTRAINT_PRIMARYKEY (1555): https://sqlite.org/rescode.html#constraint_primarykey */
+function isTaken(error: unknown): boolean {
+  return (error as { errcode?: number }).errcode === 1555;
 }
 
 function removeEntries(
@@ -161,31 +174,4 @@ function without(keys: readonly Uint8Array[], others: readonly Uint8Array[]): re
   if (keys.length === 1 && others.length === 1) return Buffer.compare(only!, other!) === 0 ? [] : keys;
   const texts = new Set(others.map((key) => Buffer.from(key).toString('latin1')));
   return keys.filter((key) => !texts.has(Buffer.from(key).toString('latin1')));
-}
-
-/** Takes one hash out of a bucket and another in, in memory and on disk. */
-function changeBucket(
-  transaction: Transaction,
-  table: Table,
-  bucket: number,
-  before: Hash | null,
-  after: Hash | null,
-): void {
-  const { buckets } = table;
-  if (before !== null) buckets.subtract(bucket, before);
-  if (after !== null) buckets.add(bucket, after);
-  transaction.onRollback(() => {
-    if (after !== null) buckets.subtract(bucket, after);
-    if (before !== null) buckets.add(bucket, before);
-  });
-  transaction.prepare(UPSERT_BUCKET).run(table.number * Buckets.SIZE + bucket, buckets.bytesOf(bucket));
-}
-
-/** Sets a bucket, in memory and on disk. */
-export function setBucket(transaction: Transaction, table: Table, bucket: number, bytes: Uint8Array): void {
-  const { buckets } = table;
-  const before = buckets.bytesOf(bucket);
-  buckets.load(bucket, bytes);
-  transaction.onRollback(() => buckets.load(bucket, before));
-  transaction.prepare(UPSERT_BUCKET).run(table.number * Buckets.SIZE + bucket, bytes);
 }

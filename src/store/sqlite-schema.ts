@@ -1,16 +1,16 @@
 import { HoldfastError } from '../errors.ts';
 import { type DocumentText, decodeDocument } from '../model/document.ts';
-import { Buckets } from '../protocol/digest.ts';
 import type { Transaction } from '../sqlite/database.ts';
 import { createMeta, readMeta, writeMeta } from '../sqlite/meta.ts';
 import { valuesAt } from './path.ts';
+import { BUCKET_SCHEMA, gatherBuckets, StoredBuckets } from './sqlite-buckets.ts';
 import { concatenated, duplicateOf, IndexTable, MARK_MULTIKEY, Table } from './sqlite-table.ts';
 import type { CollectionSpec, IndexSpec } from './store.ts';
-import { NO_ENTRIES, NO_ROWS } from './table-sql.ts';
+import { bucketIndexSql, NO_ENTRIES, NO_ROWS } from './table-sql.ts';
 
-/** Format of the tables. The one before has the tables of every collection, also of an empty one. */
-const FORMAT = 2;
-const READABLE: readonly unknown[] = [1, FORMAT];
+/** Format of the tables; what those before it have otherwise is in SPEC.md. */
+const FORMAT = 3;
+const READABLE: readonly unknown[] = [1, 2, FORMAT];
 const FORMAT_KEY = 'store.format';
 /** Values listed when a unique index cannot be built. */
 const VIOLATIONS_LISTED = 10;
@@ -26,7 +26,7 @@ const SCHEMA = `
     multikey INTEGER NOT NULL,
     UNIQUE (collection, name)
   ) STRICT;
-  CREATE TABLE IF NOT EXISTS buckets (bucket INTEGER PRIMARY KEY, state BLOB NOT NULL) STRICT;
+  ${BUCKET_SCHEMA};
   CREATE TABLE IF NOT EXISTS tombstones (
     collection INTEGER NOT NULL,
     key BLOB NOT NULL,
@@ -74,7 +74,7 @@ function rowSchema(table: string): string {
     sequence INTEGER NOT NULL,
     text TEXT NOT NULL
   ) STRICT;
-  CREATE INDEX ${table}_bucket ON ${table} (bucket)`;
+  ${bucketIndexSql(table)}`;
 }
 
 /**
@@ -89,14 +89,24 @@ export function prepareTables(transaction: Transaction, collections: readonly Co
   if (!READABLE.includes(format)) {
     throw new HoldfastError(
       'CONFIG_INVALID',
-      `the data was written in store format ${format}; this version reads the formats ${READABLE.join(' and ')}`,
+      `the data was written in store format ${format}; this version reads the formats ${READABLE.join(', ')}`,
     );
   }
   transaction.exec(SCHEMA);
-  writeMeta(transaction, FORMAT_KEY, FORMAT);
   const made = transaction.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").all();
   const names = new Set(made.map(({ name }) => name));
+  if (format !== FORMAT) convert(transaction, names);
+  writeMeta(transaction, FORMAT_KEY, FORMAT);
   return collections.map((spec) => prepareTable(transaction, spec, names));
+}
+
+/** Brings a file of format 1 or 2 to this one. */
+function convert(transaction: Transaction, tables: ReadonlySet<unknown>): void {
+  gatherBuckets(transaction);
+  for (const name of tables) {
+    if (!/^d_\d+$/.test(String(name))) continue;
+    transaction.exec(`DROP INDEX ${name}_bucket; ${bucketIndexSql(String(name))}`);
+  }
 }
 
 function prepareTable(transaction: Transaction, spec: CollectionSpec, made: ReadonlySet<unknown>): Table {
@@ -106,7 +116,7 @@ function prepareTable(transaction: Transaction, spec: CollectionSpec, made: Read
   );
   const tombstone = transaction.prepare('SELECT 1 FROM tombstones WHERE collection = ? LIMIT 1').get(number);
   const indexes = spec.indexes.map((index) => new IndexTable(index));
-  const table = new Table(number, spec.name, indexes, loadBuckets(transaction, number), tombstone !== undefined);
+  const table = new Table(number, spec.name, indexes, new StoredBuckets(transaction, number), tombstone !== undefined);
   if (made.has(table.rowTable)) placeTables(transaction, table);
   return table;
 }
@@ -178,14 +188,4 @@ function notUnique(collection: string, spec: IndexSpec, values: readonly unknown
     `${spec.paths.join(', ')} of "${collection}" cannot become unique: several documents have the value ${listed}`,
     { details: { collection, index: spec.name, fields: spec.paths, values } },
   );
-}
-
-function loadBuckets(transaction: Transaction, collection: number): Buckets {
-  const buckets = new Buckets();
-  const first = collection * Buckets.SIZE;
-  const rows = transaction
-    .prepare('SELECT bucket, state FROM buckets WHERE bucket >= ? AND bucket < ?')
-    .all(first, first + Buckets.SIZE) as unknown as { bucket: number; state: Uint8Array }[];
-  for (const { bucket, state } of rows) buckets.load(bucket - first, state);
-  return buckets;
 }

@@ -2,6 +2,7 @@ import type { Document, DocumentText } from '../model/document.ts';
 import type { Buckets } from '../protocol/digest.ts';
 import { indexKeys } from './bounds.ts';
 import type { Reader } from './slices.ts';
+import type { StoredBuckets } from './sqlite-buckets.ts';
 import type { IndexSpec } from './store.ts';
 import { type EntrySql, entrySql, NO_ENTRIES, NO_ROWS, type RowSql, rowSql } from './table-sql.ts';
 import { Rank } from './value.ts';
@@ -76,17 +77,22 @@ export class Table {
   readonly name: string;
   readonly number: number;
   readonly indexes: readonly IndexTable[];
-  readonly buckets: Buckets;
+  readonly stored: StoredBuckets;
   /** Whether a document was ever deleted: while none was, nobody needs to look for tombstones. */
   buried: boolean;
   #sql = NO_ROWS;
 
-  constructor(number: number, name: string, indexes: readonly IndexTable[], buckets: Buckets, buried: boolean) {
+  constructor(number: number, name: string, indexes: readonly IndexTable[], stored: StoredBuckets, buried: boolean) {
     this.number = number;
     this.name = name;
     this.indexes = indexes;
-    this.buckets = buckets;
+    this.stored = stored;
     this.buried = buried;
+  }
+
+  /** The live object: clone it before you change it. */
+  get buckets(): Buckets {
+    return this.stored.buckets;
   }
 
   /** Name of the table of its documents, which is there or will be. */

@@ -29,6 +29,7 @@ export interface EntrySql {
   /** Name of the table. */
   readonly table: string;
   readonly insert: string;
+  readonly replace: string;
   readonly delete: string;
   /** Whether an entry other than `row`'s begins with the first parameter and is below the second. */
   readonly probe: string;
@@ -64,8 +65,8 @@ export interface RowSql {
 export function entrySql(table: string, rows: string): EntrySql {
   return {
     table,
-    // REPLACE: the entry may be left over from a row that was altered or removed behind the store's back.
-    insert: `INSERT OR REPLACE INTO ${table} (key, row) VALUES (?, ?)`,
+    insert: `INSERT INTO ${table} (key, row) VALUES (?, ?)`,
+    replace: `REPLACE INTO ${table} (key, row) VALUES (?, ?)`,
     delete: `DELETE FROM ${table} WHERE key = ?`,
     probe: `SELECT row FROM ${table} WHERE key >= ? AND key < ? AND row <> ? LIMIT 1`,
     // CROSS JOIN keeps SQLite from turning the loops around: https://sqlite.org/optoverview.html#crossjoin
@@ -74,6 +75,27 @@ export function entrySql(table: string, rows: string): EntrySql {
       `SELECT d.row, d.text FROM ${table} AS i CROSS JOIN ${rows} AS d ON d.row = i.row WHERE i.key >= ? AND i.key < ? ORDER BY i.key`,
     ),
   };
+}
+
+/**
+ * The index by bucket, in segments of 4,096 row numbers: new documents have their entries side by side, on a few pages, and a bucket is
+ * one look-up in each segment. Over the whole table each new document would change a page of its own.
+ */
+export function bucketIndexSql(table: string): string {
+  return `CREATE INDEX ${table}_bucket ON ${table} (row >> ${SEGMENT_BITS}, bucket)`;
+}
+
+const SEGMENT_BITS = 12;
+
+/** Goes from each segment that has rows to the next one that has. */
+function ofBucket(columns: string, table: string): string {
+  const segmentFrom = (row: string) => `(SELECT min(row) FROM ${table} WHERE row >= ${row}) >> ${SEGMENT_BITS}`;
+  return `WITH RECURSIVE segments (segment) AS (
+      SELECT ${segmentFrom('0')}
+      UNION ALL SELECT ${segmentFrom(`(segment + 1) << ${SEGMENT_BITS}`)} FROM segments WHERE segment IS NOT NULL
+    )
+    SELECT ${columns} FROM segments CROSS JOIN ${table}
+    WHERE row >> ${SEGMENT_BITS} = segment AND bucket = ?`;
 }
 
 /** The SQL over the table `table` of the documents of a collection. */
@@ -90,8 +112,8 @@ export function rowSql(table: string): RowSql {
     textByKey: `SELECT text FROM ${table} WHERE key = ?`,
     point: `SELECT row, text FROM ${table} WHERE key = ?`,
     page: `SELECT key, id, version, text FROM ${table} WHERE key > ? ORDER BY key`,
-    bucket: `SELECT id, version, hash FROM ${table} WHERE bucket = ?`,
-    bucketRows: `SELECT ${columns} FROM ${table} WHERE bucket = ?`,
+    bucket: ofBucket('id, version, hash', table),
+    bucketRows: ofBucket(columns, table),
     rehash: `UPDATE ${table} SET hash = ? WHERE row = ?`,
     all: `SELECT id, version, text FROM ${table} ORDER BY row`,
     // The unary plus keeps SQLite from the index on the key.

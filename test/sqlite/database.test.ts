@@ -4,7 +4,7 @@ import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { isHoldfastError } from '../../src/errors.ts';
-import { Database, type Transaction } from '../../src/sqlite/database.ts';
+import { Database, type LastWrite, type Transaction } from '../../src/sqlite/database.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
 
 const CHILD = join(import.meta.dirname, 'writer.child.ts');
@@ -32,8 +32,8 @@ function insert(n: number): (transaction: Transaction) => void {
   };
 }
 
-function numbersIn(database: Database): unknown[] {
-  return database.reader
+function numbersIn(database: Database, reader: Pick<Transaction, 'prepare'> = database.reader): unknown[] {
+  return reader
     .prepare('SELECT n FROM t ORDER BY n')
     .all()
     .map(({ n }) => n);
@@ -128,6 +128,53 @@ describe('group commit', () => {
 });
 
 describe('hooks', () => {
+  it('write at the end of a piece of work what its steps changed, once', async () => {
+    await using fixture = await openDatabase();
+    const { database } = fixture;
+    await fixture.created;
+    let total = 0;
+    let written = 0;
+    const save: LastWrite = (transaction) => {
+      written += 1;
+      transaction.prepare('REPLACE INTO t (n) VALUES (?)').run(1_000 + total);
+    };
+    const add = (numbers: readonly number[], refused = false) =>
+      database.transaction((transaction) => {
+        const before = numbersIn(database, transaction);
+        for (const n of numbers) {
+          total += n;
+          transaction.onRollback(() => {
+            total -= n;
+          });
+          transaction.atEnd(save);
+        }
+        if (refused) throw new Error('refused');
+        return before;
+      });
+    const results = await Promise.allSettled([add([1], true), add([2, 3]), add([9], true), add([4])]);
+    expect(results[3]).toEqual({ status: 'fulfilled', value: [1_005] });
+    expect([written, numbersIn(database)]).toEqual([2, [1_005, 1_009]]);
+  });
+
+  it('refuse the work when what it writes at its end fails, and keep its neighbours', async () => {
+    await using fixture = await openDatabase();
+    const { database } = fixture;
+    await fixture.created;
+    const undone: number[] = [];
+    const write = (n: number, last: number) =>
+      database.transaction((transaction) => {
+        insert(n)(transaction);
+        transaction.onRollback(() => undone.push(n));
+        transaction.atEnd((connection) => connection.prepare('INSERT INTO t (n) VALUES (?)').run(last));
+      });
+    const results = await Promise.allSettled([write(1, 1), write(2, 20), write(3, 2), write(4, 40)]);
+    expect(results.map(({ status }) => status)).toEqual(['rejected', 'fulfilled', 'rejected', 'fulfilled']);
+    expect([undone, numbersIn(database)]).toEqual([
+      [1, 3],
+      [2, 4, 20, 40],
+    ]);
+  });
+
   it('undoes changes of memory last first, before the promise rejects', async () => {
     await using fixture = await openDatabase();
     const calls: string[] = [];

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { type Document, encodeDocument, encodeValue } from '../../src/model/document.ts';
+import { Buckets, bucketOf } from '../../src/protocol/digest.ts';
 import type { Transaction } from '../../src/sqlite/database.ts';
+import { rowSql } from '../../src/store/table-sql.ts';
 import { PLAIN, refusalOf } from '../contract/store/fixture.ts';
 import { openSqliteStore, type SqliteFixture } from '../support/sqlite-store.ts';
 
@@ -139,15 +141,94 @@ describe('the first document of a collection', () => {
   });
 });
 
+/** Makes the file what formats 1 and 2 had: a row for each bucket, and the index by bucket in one piece. */
+async function makeOld({ database, store }: SqliteFixture, format: number): Promise<void> {
+  await database.transaction((transaction) => {
+    transaction.exec('CREATE TABLE buckets (bucket INTEGER PRIMARY KEY, state BLOB NOT NULL) STRICT');
+    for (const [i, name] of store.collections().entries()) {
+      for (const bucket of store.buckets(name).differing(new Buckets())) {
+        transaction
+          .prepare('INSERT INTO buckets (bucket, state) VALUES (?, ?)')
+          .run((i + 1) * Buckets.SIZE + bucket, store.buckets(name).bytesOf(bucket));
+      }
+    }
+    transaction.exec(`
+      DROP TABLE bucket_runs;
+      DROP INDEX d_1_bucket;
+      CREATE INDEX d_1_bucket ON d_1 (bucket);
+      UPDATE meta SET value = ${format} WHERE key = 'store.format'`);
+  });
+}
+
+describe('a file of format 2', () => {
+  it('has its buckets gathered and its index by bucket made anew, once', async () => {
+    await using fixture = await openSqliteStore([PLACES, PEOPLE]);
+    await fixture.store.collection('places').insertMany(Array.from({ length: 300 }, (_, n) => ({ _id: n })));
+    const before = fixture.store.buckets('places').toBase64();
+    await makeOld(fixture, 2);
+    for (const _ of ['converted', 'as it is']) {
+      await fixture.reopen([PLACES, PEOPLE]);
+      expect(fixture.store.buckets('places').toBase64()).toBe(before);
+      expect(stored(fixture)).not.toContain('buckets');
+      const heads = Array.from({ length: Buckets.SIZE }, (_, bucket) => fixture.store.bucketRows('places', bucket));
+      expect(heads.flat()).toHaveLength(300);
+    }
+  });
+
+  it('is not converted by halves', async () => {
+    await using fixture = await openSqliteStore([PEOPLE]);
+    await fixture.store.collection('people').insertMany(['a', 'b'].map((code) => ({ _id: code, code })));
+    const before = fixture.store.buckets('people').toBase64();
+    await makeOld(fixture, 2);
+    await fixture.database.transaction((transaction) =>
+      transaction.exec(`UPDATE d_1 SET text = replace(text, '"code":"b"', '"code":"a"')`),
+    );
+    const unique = [{ name: 'code_2', paths: ['code'], unique: true }];
+    await refusalOf(fixture.reopen([{ ...PEOPLE, indexes: unique }]), 'ALREADY_EXISTS');
+    await fixture.reopen([PEOPLE]);
+    expect(stored(fixture)).not.toContain('buckets');
+    expect(fixture.store.buckets('people').toBase64()).toBe(before);
+  });
+});
+
+describe('the index by bucket', () => {
+  it('finds the rows of every segment, whatever was deleted between', async () => {
+    await using fixture = await openSqliteStore(PLAIN);
+    const people = fixture.store.collection('people');
+    await people.insertMany(Array.from({ length: 14_000 }, (_, n) => ({ _id: n })));
+    await people.deleteMany({ _id: { $gte: 3_000, $lt: 9_000 } });
+    const expected = new Map<number, number>();
+    for (let n = 0; n < 14_000; n++) {
+      if (n >= 3_000 && n < 9_000) continue;
+      const bucket = bucketOf(encodeValue(n));
+      expected.set(bucket, (expected.get(bucket) ?? 0) + 1);
+    }
+    for (const bucket of [0, 1, 77, 2_048, 4_095]) {
+      const rows = fixture.store.bucketRows('people', bucket);
+      expect(rows).toHaveLength(expected.get(bucket) ?? 0);
+      expect(rows.every(({ id }) => bucketOf(id) === bucket)).toBe(true);
+    }
+  });
+
+  it('is what SQLite takes for it', async () => {
+    await using fixture = await openSqliteStore(PLAIN);
+    await fixture.store.collection('people').insertOne({ _id: 'a' });
+    const plan = fixture.database.reader.prepare(`EXPLAIN QUERY PLAN ${rowSql('d_1').bucketRows}`).all(0);
+    expect(plan.map(({ detail }) => detail)).toContainEqual(
+      expect.stringMatching(/^SEARCH d_1 USING INDEX d_1_bucket \(<expr>=\? AND bucket=\?\)$/),
+    );
+  });
+});
+
 describe('a file of format 1', () => {
   it('has tables for empty collections too, and goes on with them', async () => {
     await using fixture = await openSqliteStore([PEOPLE, PLACES]);
     await fixture.store.collection('people').insertOne({ _id: 'a', n: 1, code: 'x' });
+    await makeOld(fixture, 1);
     await fixture.database.transaction((transaction) =>
       transaction.exec(`
         DROP VIEW no_rows;
         DROP VIEW no_entries;
-        UPDATE meta SET value = 1 WHERE key = 'store.format';
         CREATE TABLE d_2 (
           row INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, id TEXT NOT NULL, bucket INTEGER NOT NULL,
           version INTEGER NOT NULL, hash TEXT NOT NULL, sequence INTEGER NOT NULL, text TEXT NOT NULL
