@@ -15,6 +15,7 @@ import type { Outbox } from '../store/outbox.ts';
 import type { KeyedWrite } from '../store/sqlite-store.ts';
 import type { ChangeLog, EpochStart, LogHead, ReadLimits } from './change-log.ts';
 import { cursorExpired } from './log-state.ts';
+import { RecentEntries } from './recent-entries.ts';
 import {
   FIRST_EPOCH,
   INSERT_EPOCH,
@@ -68,7 +69,7 @@ export interface SqliteChangeLogOptions {
   readonly logId?: string;
 }
 
-/** The change log in the file of the embedded store. Head, floor and epochs are held in memory. */
+/** The change log in the file of the embedded store. Head, floor, epochs and the newest entries are held in memory. */
 export class SqliteChangeLog implements ChangeLog, Outbox {
   readonly #database: Database;
   readonly #listeners = new Set<() => void>();
@@ -76,6 +77,10 @@ export class SqliteChangeLog implements ChangeLog, Outbox {
   #durable: SqliteLogState;
   /** What the running transaction sees; equal to the durable state between transactions. */
   #appended: SqliteLogState;
+  /** The newest of the durable entries. */
+  readonly #recent = new RecentEntries();
+  /** What the running transaction adds to them; `anew` when it empties the log first. */
+  #added: { readonly anew: boolean; readonly entries: LogEntry[] } = { anew: false, entries: [] };
   /** The transaction whose end is already provided for. */
   #transaction: Transaction | undefined;
 
@@ -206,10 +211,17 @@ export class SqliteChangeLog implements ChangeLog, Outbox {
     writeOrigin(transaction, origin);
     writeMeta(transaction, SEALED, 0);
     this.#appended = { ...readState(transaction), generation: this.#appended.generation + 1 };
+    const added = this.#added;
+    this.#added = { anew: true, entries: [] };
+    transaction.onRollback(() => {
+      this.#added = added;
+    });
   }
 
   async read(after: number, limits: ReadLimits): Promise<readonly LogEntry[]> {
     this.#requireKept(after);
+    const recent = this.#recent.from(after + 1, limits);
+    if (recent !== undefined) return recent;
     const entries: LogEntry[] = [];
     let bytes = 0;
     const rows = this.#database.reader.prepare(AFTER).iterate(after, Math.max(1, limits.maxChanges));
@@ -222,7 +234,9 @@ export class SqliteChangeLog implements ChangeLog, Outbox {
   }
 
   async entry(sequence: number): Promise<LogEntry | undefined> {
-    return this.#database.reader.prepare(ENTRY).get(sequence) as LogEntry | undefined;
+    if (sequence < this.floor()) return undefined;
+    const [recent] = this.#recent.from(sequence, { maxChanges: 1, maxBytes: 0 }) ?? [];
+    return recent ?? (this.#database.reader.prepare(ENTRY).get(sequence) as LogEntry | undefined);
   }
 
   /**
@@ -299,6 +313,7 @@ export class SqliteChangeLog implements ChangeLog, Outbox {
     transaction
       .prepare(INSERT)
       .run(sequence, epoch, operation, collection, id, version, at, before, after, image, key, chain);
+    this.#added.entries.push(entry);
     this.#appended = { ...this.#appended, head: { epoch, sequence, chain, at } };
   }
 
@@ -318,8 +333,11 @@ export class SqliteChangeLog implements ChangeLog, Outbox {
     if (this.#transaction === transaction) return;
     this.#transaction = transaction;
     const before = this.#appended;
+    const { entries } = this.#added;
+    const { length } = entries;
     transaction.onRollback(() => {
       this.#appended = before;
+      entries.length = length;
     });
     transaction.onCommit(() => this.#publish());
   }
@@ -328,6 +346,10 @@ export class SqliteChangeLog implements ChangeLog, Outbox {
   #publish(): void {
     const advanced = this.#appended.head !== this.#durable.head;
     this.#durable = this.#appended;
+    const { anew, entries } = this.#added;
+    this.#added = { anew: false, entries: [] };
+    if (anew) this.#recent.clear();
+    this.#recent.add(entries);
     if (advanced) for (const listener of [...this.#listeners]) listener();
   }
 

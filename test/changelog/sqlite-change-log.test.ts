@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { SqliteChangeLog } from '../../src/changelog/sqlite-change-log.ts';
 import { type Change, chainHash, GENESIS_CHAIN, type LogEntry, type VerifiedEntry } from '../../src/model/change.ts';
@@ -92,6 +93,66 @@ describe('SqliteChangeLog inside transactions', () => {
     await fixture.append(changeOf(1), changeOf(2));
     await fixture.log.trim(2);
     expect(calls).toBe(1);
+  });
+});
+
+describe('the entries that SqliteChangeLog holds in memory', () => {
+  /** Work on the log, several pieces of which are committed together. */
+  const steps = fc.array(
+    fc.array(
+      fc.oneof(
+        fc.record({ does: fc.constant('append' as const), entries: fc.nat({ max: 3 }), refused: fc.boolean() }),
+        fc.record({ does: fc.constant('reset' as const), entries: fc.nat({ max: 3 }), refused: fc.boolean() }),
+      ),
+      { minLength: 1, maxLength: 4 },
+    ),
+    { minLength: 1, maxLength: 6 },
+  );
+
+  it('are those of the file, whatever was rolled back, reset or trimmed', async () => {
+    await fc.assert(
+      fc.asyncProperty(steps, fc.boolean(), async (groups, trims) => {
+        await using fixture = await open();
+        const { database, log } = fixture;
+        let version = 0;
+        for (const group of groups) {
+          await Promise.allSettled(
+            group.map(({ does, entries, refused }) =>
+              database.transaction((transaction) => {
+                log.append(transaction, changeOf(++version));
+                if (does === 'reset') {
+                  log.reset(transaction, { logId: log.logId, epochs: [], sequence: version, chain: GENESIS_CHAIN });
+                  log.beginEpoch(transaction, 0);
+                }
+                for (let i = 0; i < entries; i++) log.append(transaction, changeOf(++version));
+                if (refused) throw new Error('refused');
+              }),
+            ),
+          );
+          if (trims) await log.trim(log.floor() + 1);
+          // It has read nothing yet, so it asks the file.
+          const file = await SqliteChangeLog.open(database);
+          const limits = { maxChanges: 1_000, maxBytes: 1e9 };
+          for (let after = log.floor() - 1; after <= log.head().sequence; after++) {
+            expect(await log.read(after, limits)).toEqual((await file.read(after, limits)).map((row) => ({ ...row })));
+          }
+          for (let sequence = 0; sequence <= version + 2; sequence++) {
+            const row = await file.entry(sequence);
+            expect(await log.entry(sequence)).toEqual(row && { ...row });
+          }
+        }
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  it('are handed out without asking the file', async () => {
+    await using fixture = await open();
+    const { database, log } = fixture;
+    const entries = await fixture.append(changeOf(1), changeOf(2));
+    await database.transaction((transaction) => transaction.exec('DELETE FROM log'));
+    expect(await log.read(0, { maxChanges: 10, maxBytes: 1e6 })).toEqual(entries);
+    expect(await log.entry(2)).toEqual(entries[1]);
   });
 });
 
