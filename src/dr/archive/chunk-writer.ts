@@ -1,25 +1,17 @@
 import { createHash } from 'node:crypto';
-import { promisify } from 'node:util';
-import { constants, crc32, zstdCompress, zstdCompressSync } from 'node:zlib';
+import { crc32 } from 'node:zlib';
 import { BufferPool } from '../../util/buffer-pool.ts';
 import { Sealer } from './encryption.ts';
 import type { EncryptionKey } from './encryption-key.ts';
 import type { ArchiveStorage, FileSink } from './storage.ts';
+import { compressFrame, freeFrame } from './zstd-frame.ts';
 
 /** Rows are compressed in blocks of this size, each a frame of its own, several at once on the thread pool. */
 const BLOCK_BYTES = 4 << 20;
 /** Blocks of one file that are being compressed or written while the next fills. */
 const IN_FLIGHT = 3;
-/** Compressed output grows in pieces of this size; smaller ones cost a trip to the thread pool each. */
-const OUTPUT_BYTES = 1 << 20;
-
-const SMALLEST_OUTPUT_BYTES = 1 << 14;
-/** A block of up to this size is compressed at once: the way to the thread pool and back costs more. */
-const AT_ONCE_BYTES = 32 << 10;
 /** Bytes are summed when so many have come: few calls, and they are still in the processor's cache. */
 const SUMMED_BYTES = 256 << 10;
-
-const compressZstd = promisify(zstdCompress);
 
 /** Blocks that were written out, for whichever chunk fills the next. */
 const blocks = new BufferPool(BLOCK_BYTES, 8);
@@ -143,9 +135,10 @@ export class ChunkWriter {
     const bytes = block.subarray(0, this.#filled);
     this.#bytes += bytes.length;
     const before = this.#onTheirWay.at(-1);
-    const compressed = this.#compress(bytes);
+    const compressed = this.#compression === 'none' ? bytes : compressFrame(bytes, this.#compression.zstd);
     const stored = Promise.all([compressed, before]).then(async ([frame]) => {
       await this.#store(this.#sealer === undefined ? frame : this.#sealer.update(frame));
+      if (frame !== bytes) freeFrame(frame);
       blocks.give(block);
     });
     // Whoever waits for it sees the error; until then it is no unhandled one.
@@ -154,14 +147,6 @@ export class ChunkWriter {
     this.#block = blocks.take();
     this.#filled = 0;
     this.#summed = 0;
-  }
-
-  async #compress(bytes: Buffer): Promise<Buffer> {
-    if (this.#compression === 'none') return bytes;
-    const params = { [constants.ZSTD_c_compressionLevel]: this.#compression.zstd };
-    const chunkSize = Math.min(OUTPUT_BYTES, Math.max(SMALLEST_OUTPUT_BYTES, bytes.length));
-    const options = { chunkSize, params };
-    return bytes.length <= AT_ONCE_BYTES ? zstdCompressSync(bytes, options) : compressZstd(bytes, options);
   }
 
   async #store(bytes: Buffer): Promise<void> {
