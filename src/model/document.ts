@@ -61,6 +61,8 @@ export function isInt32(value: number): boolean {
   return Number.isInteger(value) && value >= INT32_MIN && value <= INT32_MAX && !Object.is(value, -0);
 }
 
+const DOLLAR = '$'.charCodeAt(0);
+
 /** The value with BSON types replaced by tagged objects; the same reference when there is nothing to replace. */
 function tagged(value: unknown, depth: number): unknown {
   switch (typeof value) {
@@ -120,22 +122,22 @@ function taggedArray(value: readonly unknown[], depth: number): unknown {
 }
 
 function taggedFields(value: Document, depth: number): unknown {
-  let changed = false;
+  const keys = Object.keys(value);
   let dollar = false;
-  const entries: [string, unknown][] = [];
-  for (const key of Object.keys(value)) {
+  /** Made at the first field that is not written as it is: most documents have none. */
+  let copy: Document | undefined;
+  for (let i = 0; i < keys.length; i++) {
+    const key = keys[i] as string;
     const item = value[key];
-    if (item === undefined) {
-      changed = true;
-      continue;
+    dollar ||= key.charCodeAt(0) === DOLLAR && item !== undefined;
+    const next = item === undefined ? undefined : tagged(item, depth + 1);
+    if (copy === undefined && (next !== item || item === undefined)) {
+      copy = {};
+      for (const earlier of keys.slice(0, i)) setOwn(copy, earlier, value[earlier]);
     }
-    const next = tagged(item, depth + 1);
-    changed ||= next !== item;
-    dollar ||= key.startsWith('$');
-    entries.push([key, next]);
+    if (copy !== undefined && next !== undefined) setOwn(copy, key, next);
   }
-  if (dollar) return { $object: entries };
-  return changed ? Object.fromEntries(entries) : value;
+  return dollar ? { $object: Object.entries(copy ?? value) } : (copy ?? value);
 }
 
 function taggedBson(value: object, type: string): unknown {
@@ -175,8 +177,6 @@ function taggedDouble(value: number): unknown {
   const plain = Number.isFinite(value) && !Object.is(value, -0) && !isInt32(value);
   return plain ? value : { $numberDouble: doubleText(value) };
 }
-
-const DOLLAR = '$'.charCodeAt(0);
 
 /** The parsed text with tagged objects replaced by BSON values, in place. */
 function revived(value: unknown): unknown {

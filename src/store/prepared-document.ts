@@ -1,5 +1,6 @@
 import { HoldfastError } from '../errors.ts';
-import { type Document, type DocumentText, decodeDocument, encodeDocument, encodeValue } from '../model/document.ts';
+import { canonical } from '../model/canonical.ts';
+import { type Document, type DocumentText, encodeValue } from '../model/document.ts';
 import { keyOf } from './key.ts';
 
 /** A document as it will be stored: checked and written as text once, before it is written. */
@@ -18,8 +19,8 @@ export function prepareDocument(document: Document): PreparedDocument {
     const reason = _id === undefined ? 'has no _id' : 'has an array or a regular expression as _id';
     throw new HoldfastError('VALIDATION_FAILED', `the document ${reason}; every document needs one value there`);
   }
-  const text = encodeDocument(document);
-  return { id: encodeValue(_id), key: keyOf(_id), text, document: decodeDocument(text) };
+  const { text, document: read } = canonical(document);
+  return { id: encodeValue(_id), key: keyOf(_id), text, document: read };
 }
 
 function isExpression(value: unknown): boolean {
