@@ -44,7 +44,7 @@ export class EntityWrites {
 
   /** @throws VALIDATION_FAILED, ALREADY_EXISTS */
   async create(input: FieldsInput, call: WriteCall): Promise<Written> {
-    const document = this.#document(input);
+    const document = this.#document(input, this.#clock());
     return this.#one(call, (service, context) => service.create(this.#entity, document, context));
   }
 
@@ -56,13 +56,14 @@ export class EntityWrites {
     if (inputs.length > MAX_INPUTS) {
       throw badInput(`inputs: at most ${MAX_INPUTS} in one mutation, not ${inputs.length}`);
     }
+    const now = this.#clock();
     const documents: Document[] = [];
     /** Place in the input of each document that is sent on. */
     const places: number[] = [];
     const refused: Refusal[] = [];
     for (const [index, input] of inputs.entries()) {
       try {
-        documents.push(this.#document(input));
+        documents.push(this.#document(input, now));
         places.push(index);
       } catch (error) {
         if (!isHoldfastError(error)) throw error;
@@ -94,7 +95,7 @@ export class EntityWrites {
    */
   async upsert(unique: UniqueInput, create: FieldsInput, set: FieldsInput, call: WriteCall): Promise<Written> {
     const [field, value] = uniqueOf(this.#shapes, this.#entity, unique);
-    const document = this.#document({ ...create, [field.name]: create[field.name] ?? value });
+    const document = this.#document({ ...create, [field.name]: create[field.name] ?? value }, this.#clock());
     if (encodeValue(document[field.storedName]) !== encodeValue(value)) {
       throw badInput(`create.${field.name} must be the value in where, or be left out`);
     }
@@ -114,8 +115,8 @@ export class EntityWrites {
     return this.#many(call, (service, context) => service.deleteMany(this.#entity, filter, context));
   }
 
-  #document(input: FieldsInput): Document {
-    return newDocument(this.#shapes, this.#entity, input, this.#clock());
+  #document(input: FieldsInput, now: Date): Document {
+    return newDocument(this.#shapes, this.#entity, input, now);
   }
 
   async #one(call: WriteCall, run: Run<Written>): Promise<Written> {

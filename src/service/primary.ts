@@ -310,8 +310,11 @@ export class PrimaryService extends StoreReader implements DataService {
 
 function withId(entity: Entity, document: Document, context: WriteContext, index: number): Document {
   if (document._id !== undefined) return document;
-  const { _id, ...fields } = document;
-  return { _id: newId(entity, context, index), ...fields };
+  const _id = newId(entity, context, index);
+  const identified = { _id, ...document };
+  // The document may have one that is undefined.
+  identified._id = _id;
+  return identified;
 }
 
 /** Something of an entity that is in the journal only. */

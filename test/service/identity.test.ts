@@ -19,6 +19,14 @@ it('derives the same id from the same idempotency key and place, and another fro
   expect(newId(ENTITY, context, 1)).not.toBe(newId(ENTITY, context, 0));
 });
 
+it('derives the ids that other versions derive, so that a retry meets its first attempt on any primary', () => {
+  const shared = { principal: 'ada', field: 'createReadings' };
+  const given = { ...shared, idempotencyKey: 'k' } as unknown as WriteContext;
+  expect(newId(ENTITY, given, 0)).toBe('be3520e7-24d6-8c0c-85a6-9922e3190d67');
+  const made = { ...shared, madeKey: 'hf-01a20259-c01a-7757-8bdc-be75c2a0f1d0' } as unknown as WriteContext;
+  expect(newId(ENTITY, made, 3)).toBe('01a20259-c01a-7271-a1bc-9f6d99bd8d4c');
+});
+
 it('derives from a key that it made an id of its time, the same when the key comes back from the client', () => {
   const madeKey = newKey();
   const shared = { principal: 'ada', field: 'createReadings', argumentsDigest: 'd' };
