@@ -1,5 +1,6 @@
 import type { Manifest, ManifestTable, SchemaObject } from '../archive/manifest.ts';
 import { keyAsIndex, keyUnchecked } from './postgres-stepwise-keys.ts';
+import { sampledTogether } from './postgres-target-samples.ts';
 import { BASE_COST, type TargetTask } from './postgres-target-task.ts';
 import { RestorePhase } from './restore-target.ts';
 
@@ -10,7 +11,7 @@ const EARLY_BATCH = 50;
 /** Bytes loaded in the time in which an index over one byte of rows is built, a key is checked, a table is sampled. */
 const INDEX_COST = 0.15;
 const CHECK_COST = 0.07;
-const ANALYZE_COST = 0.01;
+const ANALYZE_COST = 0.5;
 /**
  * A table is loaded in one transaction, which saves later work on its rows, up to this size and share of all bytes: a larger one is
  * spread over the workers. Independent of their number, so that a restore can be resumed with another one.
@@ -18,8 +19,8 @@ const ANALYZE_COST = 0.01;
 const WHOLE_BYTES = 256 << 20;
 const WHOLE_SHARE = 0.25;
 /**
- * Above this size a table's keys are built as indexes first, side by side with its other indexes, its foreign keys are checked side by
- * side, and it is sampled by itself; below, fewer steps are faster.
+ * Above this size a table's keys are built as indexes first, side by side with its other indexes, and its foreign keys are checked side
+ * by side; below, fewer steps are faster.
  */
 const SIDE_BY_SIDE_BYTES = 32 << 20;
 
@@ -96,13 +97,7 @@ class FullPlan {
       this.#add({ id: 'sequences', phase: RestorePhase.FINISH, work, cost: BASE_COST, dependsOn: created });
     }
     const finished = this.#batches('finish', RestorePhase.FINISH, ordered, built);
-    const filled = tables.filter(({ chunks }) => chunks.length > 0);
-    const isLarge = ({ bytes }: ManifestTable): boolean => bytes > SIDE_BY_SIDE_BYTES;
-    for (const table of filled.filter(isLarge)) this.#analyze(`${table.id}`, [table], finished);
-    const small = filled.filter((table) => !isLarge(table));
-    for (let from = 0; from < small.length; from += BATCH) {
-      this.#analyze(`small:${from / BATCH}`, small.slice(from, from + BATCH), finished);
-    }
+    this.#analyze(tables, finished);
     const refreshed = later.filter(({ kind }) => kind === REFRESH);
     // They come in no particular order: which others one reads is known by what it depends on.
     for (const object of refreshed) this.#taskOf.set(object.id, this.#oneObject(object).id);
@@ -258,17 +253,19 @@ class FullPlan {
   }
 
   /** After what locks tables in an order of its own, such as creating triggers. */
-  #analyze(name: string, tables: readonly ManifestTable[], finished: readonly string[]): void {
-    const names = tables.map((table) => `${quote(table.schema)}.${quote(table.name)}`).join(', ');
-    const things = tables.map(({ id }) => `${id}`);
-    this.#add({
-      id: `analyze:${name}`,
-      phase: RestorePhase.FINISH,
-      work: { kind: 'statements', what: 'sample tables', statements: [`ANALYZE ${names}`] },
-      exclusive: things,
-      cost: BASE_COST + tables.reduce((sum, { bytes }) => sum + bytes, 0) * ANALYZE_COST,
-      dependsOn: [...finished, ...things.flatMap((thing) => this.#users.get(thing) ?? [])],
-    });
+  #analyze(tables: readonly ManifestTable[], finished: readonly string[]): void {
+    for (const [number, { tables: sampled, bytes }] of sampledTogether(tables).entries()) {
+      const names = sampled.map((table) => `${quote(table.schema)}.${quote(table.name)}`).join(', ');
+      const things = sampled.map(({ id }) => `${id}`);
+      this.#add({
+        id: `analyze:${number}`,
+        phase: RestorePhase.FINISH,
+        work: { kind: 'statements', what: 'sample tables', statements: [`ANALYZE ${names}`] },
+        exclusive: things,
+        cost: BASE_COST + bytes * ANALYZE_COST,
+        dependsOn: [...finished, ...things.flatMap((thing) => this.#users.get(thing) ?? [])],
+      });
+    }
   }
 
   #oneObject(object: SchemaObject): Pick<TargetTask, 'id' | 'work'> {

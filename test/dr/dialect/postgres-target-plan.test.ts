@@ -129,7 +129,7 @@ describe('planFullRestore', () => {
       return work.kind === 'statements' ? listed(work.statements) : '';
     };
     expect({ version: PLAN_VERSION, tasks: [...planned.values()].map((task) => `${task.id} ${work(task)}`) }).toEqual({
-      version: 1,
+      version: 2,
       tasks: [
         'create:0 t1 to TYPE47 (50)',
         'create:1 TYPE48 to TYPE97 (50)',
@@ -148,8 +148,8 @@ describe('planFullRestore', () => {
         'check:fk ALTER TABLE ONLY public.child VALIDATE CONSTRAINT fk;',
         'finish:0 fires to TRIGGER198 (200)',
         'finish:1 TRIGGER199 to note (12)',
-        'analyze:1 ANALYZE "public"."child"',
-        'analyze:small:0 ANALYZE "public"."parent", "public"."small"',
+        'analyze:0 ANALYZE "public"."child"',
+        'analyze:1 ANALYZE "public"."parent", "public"."small"',
         'object:fills fills',
         'last:0 ddl',
       ],
