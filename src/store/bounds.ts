@@ -52,6 +52,10 @@ export function boundsOf(filter: Document, path: string, { single = false }: Bou
  */
 export function indexKeys(document: Document, path: string | Path): Uint8Array[] {
   const parsed = typeof path === 'string' ? parsedPath(path) : path;
+  if (parsed.parts.length === 1) {
+    const value = fieldOf(document, parsed.parts[0] as string);
+    if (!Array.isArray(value)) return [keyOf(value)];
+  }
   const values = valuesAt(document, parsed);
   const throughArray = leadsThroughArray(document, parsed);
   if (values.length === 1 && !throughArray) return [keyOfIndexed(values[0])];

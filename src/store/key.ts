@@ -16,12 +16,29 @@ import { Rank, rankOf, regexParts } from './value.ts';
  * @throws VALIDATION_FAILED for what cannot be stored.
  */
 export function keyOf(value: unknown): Uint8Array {
+  const short = typeof value === 'string' && value.length <= SHORT ? shortKey(value) : undefined;
+  if (short !== undefined) return short;
   length = 0;
   writeKey(value);
   const key = new Uint8Array(length);
   // For the usual few bytes a loop is faster than a view and a copy.
   if (length > 64) key.set(buffer.subarray(0, length));
   else for (let i = 0; i < length; i++) key[i] = buffer[i] as number;
+  return key;
+}
+
+/** Up to so many characters a loop is faster than calls of the runtime and a copy. */
+const SHORT = 64;
+
+/** The key of ASCII text, which most keys are; undefined when it is anything else. */
+function shortKey(text: string): Uint8Array | undefined {
+  const key = new Uint8Array(text.length + 3);
+  key[0] = Rank.STRING;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code === 0 || code > 0x7f) return undefined;
+    key[i + 1] = code;
+  }
   return key;
 }
 

@@ -58,6 +58,14 @@ describe('keyOf', () => {
     expect(hex(9007199254740993n)).toBe('1ec3400000000000000180105b08145d374b0a5e00');
   });
 
+  it('is the same alone as inside a list, for texts of any length', () => {
+    const hex = (value: unknown) => Buffer.from(keyOf(value)).toString('hex');
+    const lengths = [0, 1, 63, 64, 65, 200].map((length) => 'x'.repeat(length));
+    for (const text of [...STRINGS, ...lengths, ...lengths.map((each) => `é${each.slice(1)}`), '\x7f', '\x80']) {
+      expect(hex([text])).toBe(`50${hex(text)}00`);
+    }
+  });
+
   it('grows for a long value', () => {
     const text = 'x'.repeat(100_000);
     expect(keyOf(text).length).toBe(100_003);
