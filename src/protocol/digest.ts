@@ -11,6 +11,9 @@ const LIMB = 2 ** 32;
 /** What buckets in which nothing ever was share: a server of many collections keeps little for those without documents. */
 const NO_SUMS = new Uint32Array(SIZE * LIMBS);
 const NO_COUNTS = new Uint32Array(SIZE);
+/** The bytes of the hash that is added or subtracted at the moment. */
+const BYTES = Buffer.alloc(16);
+const LIMBS_OF_BYTES = new DataView(BYTES.buffer, BYTES.byteOffset, BYTES.length);
 
 /**
  * The bucket of a document, 0…4095, by its id. CRC-32 spreads ids evenly and is the cheapest hash at hand; the strength of
@@ -35,10 +38,11 @@ export class Buckets {
   /** A document with this hash came into the bucket. */
   add(bucket: number, hash: Hash): void {
     const sums = this.#own();
+    BYTES.write(hash, 'hex');
     let carry = 0;
     for (let limb = 0; limb < LIMBS; limb++) {
       const at = bucket * LIMBS + limb;
-      const sum = (sums[at] as number) + limbOf(hash, limb) + carry;
+      const sum = (sums[at] as number) + limbOfBytes(limb) + carry;
       sums[at] = sum;
       carry = sum > 0xffffffff ? 1 : 0;
     }
@@ -48,10 +52,11 @@ export class Buckets {
   /** A document with this hash left the bucket; the inverse of {@link add}. */
   subtract(bucket: number, hash: Hash): void {
     const sums = this.#own();
+    BYTES.write(hash, 'hex');
     let borrow = 0;
     for (let limb = 0; limb < LIMBS; limb++) {
       const at = bucket * LIMBS + limb;
-      const difference = (sums[at] as number) - limbOf(hash, limb) - borrow;
+      const difference = (sums[at] as number) - limbOfBytes(limb) - borrow;
       sums[at] = difference;
       borrow = difference < 0 ? 1 : 0;
     }
@@ -160,8 +165,7 @@ export class Buckets {
   }
 }
 
-/** 32 bits of a hash, `limb` 0 being the least significant. */
-function limbOf(hash: Hash, limb: number): number {
-  const end = hash.length - limb * 8;
-  return Number.parseInt(hash.slice(end - 8, end), 16);
+/** 32 bits of the hash in {@link BYTES}, `limb` 0 being the least significant. */
+function limbOfBytes(limb: number): number {
+  return LIMBS_OF_BYTES.getUint32(BYTES.length - 4 - limb * 4);
 }

@@ -18,12 +18,15 @@ export function put(
 ): Applied {
   const { id, version, text } = row;
   const key = keyOfText(id);
+  const hash = row.hash ?? documentHash(table.name, id, version, text);
+  const image = { id, key, version, hash, sequence, text };
+  // Where nothing is expected nothing is looked for first: nearly always there is nothing.
+  const isNew = expected === null && !table.buried && insertRow(transaction, table, image, keysOf(table, text));
+  if (isNew) return Applied.WRITTEN;
   const stored = table.rowOf(transaction, key);
   const buried = stored === undefined ? tombstoneVersion(transaction, table, key) : undefined;
   const known = stored?.version ?? buried;
   if (!force && known !== undefined && known >= version) return known === version ? Applied.SAME : Applied.OLDER;
-  const hash = row.hash ?? documentHash(table.name, id, version, text);
-  const image = { id, key, version, hash, sequence, text };
   const after = keysOf(table, text);
   if (stored === undefined) insertRow(transaction, table, image, after);
   else replaceRow(transaction, table, stored, image, keysOf(table, stored.text), after);

@@ -84,7 +84,14 @@ describe('versions made elsewhere', () => {
     expect(await put(rowOf({ _id: 'a', n: 2 }, 11), hashOf(first))).toBe('WRITTEN');
     expect(await put(rowOf({ _id: 'a', n: 3 }, 12), hashOf(first))).toBe('DIVERGED');
     expect(await put(rowOf({ _id: 'b' }, 12), hashOf(first))).toBe('DIVERGED');
-    expect(await people(fixture).find({}).toArray()).toEqual([{ _id: 'a', n: 3 }, { _id: 'b' }]);
+    expect(await put(rowOf({ _id: 'a', n: 4 }, 13), null)).toBe('DIVERGED');
+    expect(await put(rowOf({ _id: 'a', n: 5 }, 13), null)).toBe('SAME');
+    expect(await put(rowOf({ _id: 'a', n: 6 }, 9), null)).toBe('OLDER');
+    expect(await people(fixture).find({}).toArray()).toEqual([{ _id: 'a', n: 4 }, { _id: 'b' }]);
+    await write(fixture, (store, transaction) => store.remove(transaction, 'people', '"a"', 20, 2));
+    expect(await put(rowOf({ _id: 'a', n: 7 }, 15), null)).toBe('OLDER');
+    expect(await put(rowOf({ _id: 'a', n: 8 }, 21), null)).toBe('WRITTEN');
+    await expectSound(fixture);
   });
 
   it('are stored with the hash that came with them, else with their own', async () => {
