@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { linesOf, PacketsToLines } from '../../../src/dr/dialect/mariadb-transcode.ts';
 
@@ -64,6 +65,22 @@ describe('row packets as lines of LOAD DATA', () => {
       expect(text.endsWith('a\tend\nb\tc\n')).toBe(true);
     },
   );
+
+  it('escape the same bytes wherever they stand, and wherever pieces are cut', () => {
+    const escapes: Record<string, string> = { '\t': '\\t', '\n': '\\n', '\0': '\\0', '\\': '\\\\' };
+    const byte = fc.oneof(fc.nat(255), fc.constantFrom(0x00, 0x08, 0x09, 0x0a, 0x0b, 0x5b, 0x5c, 0x5d, 0x80, 0xdc));
+    const cell = fc.option(fc.array(byte, { maxLength: 300, size: 'max' }));
+    const property = fc.property(fc.array(fc.tuple(cell, cell, cell)), fc.integer({ min: 1, max: 900 }), (all, cut) => {
+      const line = (cells: readonly (readonly number[] | null)[]): string =>
+        cells.map((bytes) => (bytes === null ? '\\N' : escaped(Buffer.from(bytes).toString('latin1')))).join('\t');
+      const escaped = (text: string): string => text.replace(/[\t\n\0\\]/g, (one) => escapes[one] ?? '');
+      const sent = Buffer.concat(
+        all.map((cells) => row(...cells.map((one) => (one === null ? null : Buffer.from(one))))),
+      );
+      expect(lines(sent, 3, cut).text).toBe(all.map((cells) => `${line(cells)}\n`).join(''));
+    });
+    fc.assert(property);
+  });
 
   it('are refused with too many or too few values, or without an end', async () => {
     expect(() => lines(row('a', 'b'), 1)).toThrow(/more values/);
