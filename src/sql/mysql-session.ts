@@ -152,14 +152,14 @@ export class MysqlSession implements AsyncDisposable {
     if (this.#released) return;
     this.#released = true;
     this.#connection.stream.destroy(new Error('The connection was closed.'));
-    void this.#sql.release(this.#connection, true);
+    void this.#sql.release(this.#connection);
   }
 
   /** Ends the session; an open transaction is rolled back. */
   async release(): Promise<void> {
     if (this.#released) return;
     this.#released = true;
-    await this.#sql.release(this.#connection, true);
+    await this.#sql.release(this.#connection);
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -21,6 +21,8 @@ const PINNED: Readonly<Record<string, string>> = {
   bytea_output: 'hex',
   lc_monetary: 'C',
   xmloption: 'content',
+  // A backslash in a string constant is one.
+  standard_conforming_strings: 'on',
   // Names are written with their schema, and no function of another schema can be picked up.
   search_path: '',
   // Rows hidden by a policy fail the statement instead of being left out.
@@ -79,7 +81,7 @@ export class PostgresSession implements AsyncDisposable {
       const [[facts]] = (await results(client, FACTS_AND_PINS)) as [PostgresRow[]];
       return new PostgresSession(sql, client, facts ?? {});
     } catch (error) {
-      await sql.release(client, true);
+      await sql.release(client);
       throw error;
     }
   }
@@ -123,15 +125,14 @@ export class PostgresSession implements AsyncDisposable {
     this.#released = true;
     const { connection } = this.#client as unknown as { connection: { stream: { destroy(error?: Error): void } } };
     connection.stream.destroy(new Error('The connection was closed.'));
-    void this.#sql.release(this.#client, true);
+    void this.#sql.release(this.#client);
   }
 
   /** Ends the session; an open transaction is rolled back. */
   async release(): Promise<void> {
     if (this.#released) return;
     this.#released = true;
-    // With its settings pinned it is not lent to somebody else.
-    await this.#sql.release(this.#client, true);
+    await this.#sql.release(this.#client);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
