@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { renameSync, writeFileSync } from 'node:fs';
-import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { closeSync, fsync, openSync, renameSync, write, writeFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { promisify } from 'node:util';
 
 /**
  * A file of up to this many bytes is written in one go when it is whole: into the cache of the operating system, as fast as any
@@ -8,14 +9,21 @@ import { type FileHandle, open, rename, rm } from 'node:fs/promises';
  */
 const AT_ONCE_BYTES = 64 << 10;
 
-/** A file that is written under another name until it is whole. Errors are those of the operating system. */
+const writeFile = promisify(write);
+const syncFile = promisify(fsync);
+
+/**
+ * A file that is written under another name until it is whole. Only what waits for the disk is left to another thread: to open, close
+ * and rename a file takes less than the way there and back. Errors are those of the operating system.
+ */
 export class DirectorySink {
   readonly #path: string;
   readonly #unfinished: string;
   /** Bytes that no file was opened for yet. */
   #held: Uint8Array[] = [];
   #heldBytes = 0;
-  #opened: Promise<FileHandle> | undefined;
+  /** The descriptor of the file, while it is open. */
+  #file: number | undefined;
   #written = 0;
 
   constructor(path: string) {
@@ -31,42 +39,47 @@ export class DirectorySink {
   /** The bytes may be used again when it resolves. */
   async write(bytes: Uint8Array): Promise<void> {
     this.#written += bytes.length;
-    if (this.#opened === undefined && this.#heldBytes + bytes.length <= AT_ONCE_BYTES) {
+    if (this.#file === undefined && this.#heldBytes + bytes.length <= AT_ONCE_BYTES) {
       this.#held.push(Buffer.from(bytes));
       this.#heldBytes += bytes.length;
       return;
     }
-    const file = await this.#file();
-    await writeAll(file, bytes);
+    await writeAll(await this.#open(), bytes);
   }
 
   /** Gives the file its name; its bytes are on disk then when `sync` is set. */
   async commit(sync: boolean): Promise<void> {
-    if (this.#opened === undefined && !sync) {
+    if (this.#file === undefined && !sync) {
       writeFileSync(this.#unfinished, Buffer.concat(this.#held), { flag: 'wx', mode: 0o600 });
-      renameSync(this.#unfinished, this.#path);
-      return;
+    } else {
+      try {
+        const file = await this.#open();
+        if (sync) await syncFile(file);
+      } finally {
+        this.#close();
+      }
     }
-    const file = await this.#file();
-    try {
-      if (sync) await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(this.#unfinished, this.#path);
+    renameSync(this.#unfinished, this.#path);
   }
 
-  /** Leaves no file that has not got its name. */
+  /** Leaves no file that has not got its name. To be called when no write is under way. */
   async abort(): Promise<void> {
-    await this.#opened?.then((file) => file.close()).catch(() => undefined);
+    this.#close();
     await rm(this.#unfinished, { force: true });
   }
 
-  async #file(): Promise<FileHandle> {
-    this.#opened ??= open(this.#unfinished, 'wx', 0o600);
-    const file = await this.#opened;
-    for (const bytes of this.#held.splice(0)) await writeAll(file, bytes);
-    return file;
+  /** Opens the file, if it is not, and writes what was held. */
+  async #open(): Promise<number> {
+    this.#file ??= openSync(this.#unfinished, 'wx', 0o600);
+    for (const bytes of this.#held.splice(0)) await writeAll(this.#file, bytes);
+    return this.#file;
+  }
+
+  #close(): void {
+    const file = this.#file;
+    if (file === undefined) return;
+    this.#file = undefined;
+    closeSync(file);
   }
 }
 
@@ -80,11 +93,11 @@ export function unfinishedName(path: string): string {
   return `${path}.${OURS}${unfinishedFiles.toString(16).padStart(4, '0')}.tmp`;
 }
 
-/** Writes all bytes, however many the operating system takes at a time. */
-export async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
+/** Writes all bytes to a descriptor, however many the operating system takes at a time. */
+export async function writeAll(file: number, bytes: Uint8Array): Promise<void> {
   let offset = 0;
   while (offset < bytes.length) {
-    const { bytesWritten } = await file.write(bytes, offset, bytes.length - offset);
+    const { bytesWritten } = await writeFile(file, bytes, offset, bytes.length - offset);
     offset += bytesWritten;
   }
 }

@@ -135,7 +135,7 @@ export class DirectoryStorage implements ArchiveStorage {
       try {
         const handle = await open(unfinished, 'wx', 0o600);
         try {
-          await writeAll(handle, bytes);
+          await writeAll(handle.fd, bytes);
         } finally {
           await syncAndClose(handle);
         }
