@@ -9,6 +9,7 @@ import { type HoldfastProcess, startHoldfast } from '../support/holdfast.ts';
 import { startMongo } from '../support/servers/mongo.ts';
 import { startRedis } from '../support/servers/redis.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
+import { CREATE, createRequests, readings, sendAll } from './replication-load.ts';
 import { cpuMicros, machine, percentile, residentBytes, saveFigures, table } from './table.ts';
 
 const SCHEMA = `type Reading @entity {
@@ -33,16 +34,12 @@ const BOOTSTRAP_DOCUMENTS = Number(process.env.BOOTSTRAP_DOCUMENTS ?? 1_000_000)
 const IDLE_REPLICAS = 1_000;
 /** A rate beyond what the machine carries shows as lag, not as a failed run. */
 const OVERLOADED_MS = 120_000;
-/** One change in so many is timed at the replica; timing each would measure the subscription instead. */
-const SAMPLE_EVERY = 20;
-const CREATE = 'mutation($inputs: [CreateReadingInput!]!) { createReadings(inputs: $inputs) { written position } }';
 /** Without a log line for each request, as a busy server is run. */
 const PRODUCTION = {
   ...{ NODE_ENV: 'production', HOLDFAST_TELEMETRY_LEVEL: 'warn' },
   // A stand-in for MongoDB takes its time over a hundred documents; what is measured is what goes through.
   HOLDFAST_FALLBACK_DEADLINE_MS_WRITE: '10000',
 };
-const NOTE = 'n'.repeat(220);
 
 interface Cluster extends AsyncDisposable {
   readonly directory: string;
@@ -119,10 +116,12 @@ async function throughput(): Promise<{ perSecond: number; micros: Map<string, nu
   const replica = await cluster.addReplica();
   await send(cluster.url, 'warm-up', ON_MONGODB ? 2 * BATCH : 20 * BATCH);
   await caughtUp(cluster.url, replica.opsUrl);
-  const pids = new Map([...cluster.servers, ['replica', replica.process.pid]]);
+  const pids = new Map([...cluster.servers, ['replica', replica.process.pid], ['load generator', process.pid]]);
+  // Encoded before the clock starts: that is not what is measured.
+  const requests = [...createRequests('measured', THROUGHPUT_CHANGES, BATCH)];
   const before = await eachMicros(pids);
   const started = performance.now();
-  await send(cluster.url, 'measured', THROUGHPUT_CHANGES);
+  await sendAll(cluster.url, requests);
   await caughtUp(cluster.url, replica.opsUrl);
   const perSecond = (THROUGHPUT_CHANGES / (performance.now() - started)) * 1_000;
   const after = await eachMicros(pids);
@@ -298,26 +297,7 @@ async function startCluster(): Promise<Cluster> {
 
 /** Creates `count` documents, 500 a request, four requests at a time. */
 async function send(url: string, name: string, count: number): Promise<void> {
-  let next = 0;
-  const worker = async (): Promise<void> => {
-    while (next < count) {
-      const first = next;
-      next += BATCH;
-      const inputs = readings(name, first, Math.min(BATCH, count - first));
-      await ask(url, CREATE, { inputs }, {}, OVERLOADED_MS);
-    }
-  };
-  await Promise.all(Array.from({ length: 4 }, worker));
-}
-
-function readings(name: string, first: number, count: number): Record<string, unknown>[] {
-  return Array.from({ length: count }, (_, i) => ({
-    name: `${name}-${first + i}`,
-    station: `station-${(first + i) % 97}`,
-    sample: (first + i) % SAMPLE_EVERY === 0,
-    value: (first + i) / 7,
-    note: NOTE,
-  }));
+  await sendAll(url, createRequests(name, count, BATCH));
 }
 
 /** Waits until the replica holds, durably, what the primary holds now. */
