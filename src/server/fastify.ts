@@ -47,6 +47,11 @@ export function createFastify(
     },
   });
   fastify.removeContentTypeParser('text/plain');
+  const checked = fastify.getDefaultJsonParser('error', 'error');
+  const unchecked = fastify.getDefaultJsonParser('ignore', 'ignore');
+  fastify.addContentTypeParser<string>('application/json', { parseAs: 'string' }, (request, body, done) =>
+    (mayPoison(body) ? checked : unchecked)(request, body, done),
+  );
   fastify.setNotFoundHandler((request) => {
     throw new BadRequest(`There is nothing at ${request.url.split('?', 1)[0]}.`, 404);
   });
@@ -87,6 +92,14 @@ export async function listen(
       details: { host, port, flag: portFlag },
     });
   }
+}
+
+/**
+ * Whether JSON may set a prototype, by `__proto__` or `constructor`, escapes included. Fastify looks for them by regular expressions,
+ * which take half as long as all its parsing; finding neither word nor escape takes nearly nothing.
+ */
+function mayPoison(json: string): boolean {
+  return json.includes('__proto__') || json.includes('constructor') || json.includes('\\u00');
 }
 
 /** What Node's parser gives up on before there is a request, by its code; the rest is no HTTP. */

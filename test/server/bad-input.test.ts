@@ -29,6 +29,14 @@ const BODIES: [string, number, string, RequestInit][] = [
     { headers: JSON_TYPE, body: '{"query":"{ hello }","variables":[1]}' },
   ],
   ['a prototype to set', 400, 'BAD_REQUEST', { headers: JSON_TYPE, body: '{"query":"{ hello }","__proto__":{"x":1}}' }],
+  ...['"__proto__" : {}', '"\\u005f_proto__":{}', '"__\\u0070roto__":{}', '"constructor":{"prototype":{}}'].map(
+    (field): (typeof BODIES)[number] => [
+      `a prototype to set in a variable: ${field}`,
+      400,
+      'BAD_REQUEST',
+      { headers: JSON_TYPE, body: `{"query":"{ hello }","variables":{"a":[{${field}}]}}` },
+    ],
+  ),
   [
     'a persisted query',
     200,
