@@ -6,7 +6,7 @@ export function canonicalJson(value: unknown): string {
 function sorted(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sorted);
   if (value === null || typeof value !== 'object') return value;
-  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+  const names = Object.keys(value).sort() as (keyof typeof value)[];
   // fromEntries defines the properties: `__proto__` is a name like any other.
-  return Object.fromEntries(entries.map(([name, inner]) => [name, sorted(inner)]));
+  return Object.fromEntries(names.map((name) => [name, sorted(value[name])]));
 }
