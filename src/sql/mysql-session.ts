@@ -1,7 +1,7 @@
-import { Readable } from 'node:stream';
 import { HoldfastError } from '../errors.ts';
 import type { SqlConnections } from './connect.ts';
 import { tap } from './copy-socket.ts';
+import { LocalFile } from './mysql-local-file.ts';
 import { ResultPackets } from './mysql-packets.ts';
 
 /** A row, each value in the server's own text. */
@@ -139,12 +139,17 @@ export class MysqlSession implements AsyncDisposable {
   }
 
   /**
-   * Runs one LOAD DATA LOCAL INFILE with the bytes of `rows`. When `rows` fails the driver ends the file as if it were complete, and
-   * the server keeps what came before: run it in a transaction, and roll back when this throws.
+   * Runs one LOAD DATA LOCAL INFILE with the bytes of `rows`; a piece may be used again when the next one is asked for. When `rows` fails
+   * the driver ends the file as if it were complete, and the server keeps what came before: run it in a transaction, and roll back when
+   * this throws.
    */
   async loadLocal(text: string, rows: AsyncIterable<Buffer>): Promise<MysqlOutcome> {
-    const infileStreamFactory = (): Readable => Readable.from(rows, { highWaterMark: 1 });
-    return outcomeOf(await this.#send({ sql: text, infileStreamFactory }));
+    const file = new LocalFile(rows);
+    try {
+      return outcomeOf(await this.#send({ sql: text, infileStreamFactory: () => file.open() }));
+    } finally {
+      await file.close();
+    }
   }
 
   /** Cuts the connection, whatever it does. */

@@ -195,7 +195,7 @@ async function* wholeLines(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer
       begun = [];
       from = at + 1;
     }
-    if (from < piece.length) begun.push(piece.subarray(from));
+    if (from < piece.length) begun.push(Buffer.from(piece.subarray(from)));
   }
 }
 

@@ -32,7 +32,7 @@ export class PacketsToLines {
   #column = 0;
   #rows = 0;
   #watchedEmpty = 0;
-  /** Lines are put together here, so that no more than their own bytes is allocated anew for each piece. */
+  /** Lines are put together here, so that nothing is allocated for a piece. */
   #scratch = Buffer.alloc(0);
 
   /** @param watched places of columns whose empty values are counted */
@@ -52,7 +52,7 @@ export class PacketsToLines {
   }
 
   /**
-   * The lines that `bytes` give, in a buffer of its own.
+   * The lines that `bytes` give. The next call uses their buffer again.
    * @throws Error when they cannot be rows of so many columns
    */
   push(bytes: Buffer): Buffer {
@@ -136,7 +136,7 @@ export class PacketsToLines {
     }
     [this.#part, this.#left, this.#payload, this.#length, this.#lengthShift] = [part, left, payload, length, shift];
     this.#column = column;
-    return Buffer.from(out.subarray(0, o));
+    return out.subarray(0, o);
   }
 
   /**
@@ -222,7 +222,7 @@ function copyEscaped(from: DataView, at: number, stop: number, to: DataView, o: 
   return o;
 }
 
-/** The lines of `packets`. `onBytes` learns how many bytes of packets they come from. */
+/** The lines of `packets`, each piece only until the next one is asked for. `onBytes` learns how many bytes of packets they come from. */
 export async function* linesOf(
   packets: AsyncIterable<Buffer>,
   lines: PacketsToLines,

@@ -26,7 +26,9 @@ function row(...values: (Buffer | string | null)[]): Buffer {
 function lines(packets: Buffer, columns: number, cut = packets.length, watched: number[] = []) {
   const transcoder = new PacketsToLines(columns, watched);
   const out: Buffer[] = [];
-  for (let at = 0; at < packets.length; at += cut) out.push(transcoder.push(packets.subarray(at, at + cut)));
+  for (let at = 0; at < packets.length; at += cut) {
+    out.push(Buffer.from(transcoder.push(packets.subarray(at, at + cut))));
+  }
   transcoder.finish();
   return { text: Buffer.concat(out).toString('latin1'), rows: transcoder.rows, empty: transcoder.watchedEmpty };
 }
