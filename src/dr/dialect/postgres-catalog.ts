@@ -18,11 +18,18 @@ export interface TableIdentity {
   readonly name: string;
 }
 
-export interface CatalogTable extends TableIdentity {
+/** What is to be known of a table before it is locked. */
+export interface HeldTable extends TableIdentity {
   /** `r` for a table with rows of its own, `p` for a partitioned one. */
   readonly kind: 'r' | 'p';
   /** The topmost partitioned table; its own oid for a table that is no partition. */
   readonly root: number;
+  /** May be read by us, and no policy hides rows. */
+  readonly readable: boolean;
+  readonly hidesRows: boolean;
+}
+
+export interface CatalogTable extends HeldTable {
   /**
    * Of a topmost partitioned table: which partition a row belongs to is not the same in every database, because it is told by the
    * hash of an enum, and so of an oid. Its rows can only be loaded through itself.
@@ -34,9 +41,6 @@ export interface CatalogTable extends TableIdentity {
   readonly pages: number;
   readonly bytes: number;
   readonly columns: readonly CatalogColumn[];
-  /** May be read by us, and no policy hides rows. */
-  readonly readable: boolean;
-  readonly hidesRows: boolean;
   /** `WHERE …` of the rows that are not the extension's own, for a table that an extension made; null for other tables. */
   readonly condition: string | null;
 }
@@ -82,7 +86,7 @@ export interface CatalogLargeObject {
 
 /** What holds the user's data in a database, and who may read it. */
 export interface PostgresHolders {
-  readonly tables: readonly CatalogTable[];
+  readonly tables: readonly HeldTable[];
   readonly sequences: readonly CatalogSequence[];
   readonly largeObjects: readonly CatalogLargeObject[];
   /** May read `pg_largeobject`. */
@@ -91,6 +95,7 @@ export interface PostgresHolders {
 
 /** The user's part of a database, as one snapshot shows it. */
 export interface PostgresCatalog extends PostgresHolders {
+  readonly tables: readonly CatalogTable[];
   readonly keys: readonly CatalogKey[];
   readonly views: readonly CatalogView[];
 }
@@ -118,9 +123,20 @@ const HELD = `
   WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND ${USER_SCHEMA}
     AND (${NOT_OF_EXTENSION('pg_class', 'c.oid')} OR EXISTS (SELECT FROM pg_extension x WHERE c.oid = ANY (x.extconfig)))`;
 
+/** The topmost partitioned table of `c`, or itself. */
+const ROOT = `coalesce((SELECT relid::oid::int8 FROM pg_partition_ancestors(c.oid) WITH ORDINALITY a(relid, i) ORDER BY i DESC LIMIT 1), c.oid::int8)`;
+
 const IDENTITIES = `
 SELECT coalesce(json_agg(x ORDER BY x.schema COLLATE "C", x.name COLLATE "C"), '[]')::text AS json FROM (
   SELECT c.oid::int8 AS oid, n.nspname AS schema, c.relname AS name FROM (${HELD}) c JOIN pg_namespace n ON n.oid = c.relnamespace
+) x`;
+
+/** No column and no size, which is what takes long: everything else waits for this. */
+const HELD_TABLES = `
+SELECT coalesce(json_agg(x ORDER BY x.schema COLLATE "C", x.name COLLATE "C"), '[]')::text AS json FROM (
+  SELECT c.oid::int8 AS oid, n.nspname AS schema, c.relname AS name, c.relkind AS kind, ${ROOT} AS root,
+    ${READABLE('has_table_privilege')} AS readable, row_security_active(c.oid) AS "hidesRows"
+  FROM (${HELD}) c JOIN pg_namespace n ON n.oid = c.relnamespace
 ) x`;
 
 /** The columns of all tables in one pass: asked for table by table they take many times as long. */
@@ -143,7 +159,7 @@ WITH RECURSIVE held AS MATERIALIZED (${HELD}
 )
 SELECT coalesce(json_agg(x ORDER BY x.schema COLLATE "C", x.name COLLATE "C"), '[]')::text AS json FROM (
   SELECT c.oid::int8 AS oid, n.nspname AS schema, c.relname AS name, c.relkind AS kind,
-    coalesce((SELECT relid::oid::int8 FROM pg_partition_ancestors(c.oid) WITH ORDINALITY a(relid, i) ORDER BY i DESC LIMIT 1), c.oid::int8) AS root,
+    ${ROOT} AS root,
     coalesce((SELECT json_agg(a.relid::oid::int8) FROM pg_partition_ancestors(c.oid) a(relid) WHERE a.relid <> c.oid), '[]') AS ancestors,
     c.relkind = 'p' AND NOT c.relispartition AND EXISTS (SELECT FROM pg_partition_tree(c.oid) m JOIN pg_partitioned_table p ON p.partrelid = m.relid
       JOIN pg_opclass o ON o.oid = ANY (p.partclass) WHERE p.partstrat = 'h' AND o.opcintype = 'anyenum'::regtype) AS scattered,
@@ -207,14 +223,21 @@ const READS_LARGE_OBJECTS = `SELECT to_json(has_table_privilege('pg_catalog.pg_l
 
 /** Reads the catalog in the session's snapshot. */
 export async function readCatalog(session: PostgresSession): Promise<PostgresCatalog> {
-  const holders = await readHolders(session);
-  return { ...holders, keys: await read(session, KEYS), views: await read(session, VIEWS) };
+  return {
+    tables: await read(session, TABLES),
+    ...(await readOthers(session)),
+    keys: await read(session, KEYS),
+    views: await read(session, VIEWS),
+  };
 }
 
 /** The part of the catalog that tells what is to be locked and what may not be read. */
 export async function readHolders(session: PostgresSession): Promise<PostgresHolders> {
+  return { tables: await read(session, HELD_TABLES), ...(await readOthers(session)) };
+}
+
+async function readOthers(session: PostgresSession): Promise<Omit<PostgresHolders, 'tables'>> {
   return {
-    tables: await read(session, TABLES),
     sequences: await read(session, SEQUENCES),
     largeObjects: await read(session, LARGE_OBJECTS),
     readsLargeObjects: await read(session, READS_LARGE_OBJECTS),

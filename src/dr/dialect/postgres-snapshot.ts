@@ -111,7 +111,6 @@ async function attemptSnapshot(sql: SqlConnections, options: SnapshotOptions): P
   for (const worker of idle) worker.catch(() => {});
   try {
     const coordinator = await opening;
-    // Asking a table for its size waits for whoever alters it, too.
     await coordinator.query(`SET lock_timeout = ${options.lockWaitMs ?? LOCK_WAIT_MS}`);
     const planned = await readHolders(coordinator);
     await check(planned);

@@ -4,12 +4,7 @@ import type { SequenceValue } from '../archive/manifest.ts';
 import { ancestors, type ForeignKey } from '../graph/table-graph.ts';
 import { chunkBytes } from '../plan/page-ranges.ts';
 import type { SourceOptions, SourceTable } from './backup-source.ts';
-import {
-  type CatalogTable,
-  type PostgresCatalog,
-  type PostgresHolders,
-  readTableOfObjects,
-} from './postgres-catalog.ts';
+import { type HeldTable, type PostgresCatalog, type PostgresHolders, readTableOfObjects } from './postgres-catalog.ts';
 import { chooseFormat, columnsOf, holders, largeObjectRows, planChunks } from './postgres-chunks.ts';
 import type { BegunSnapshot } from './postgres-snapshot.ts';
 import { findSubset, resolveSuffixes, type Subset } from './postgres-subset.ts';
@@ -113,7 +108,7 @@ function chooseTables(
 }
 
 /** The tables that `name` or `schema.name` means. @throws VALIDATION_FAILED for none */
-export function tablesNamed(catalog: PostgresHolders, name: string): readonly CatalogTable[] {
+export function tablesNamed(catalog: PostgresHolders, name: string): readonly HeldTable[] {
   const found = catalog.tables.filter((table) => table.name === name || `${table.schema}.${table.name}` === name);
   if (found.length > 0) return found;
   throw noSuchTable(name);

@@ -3,7 +3,7 @@ import { qualifiedPostgres, quotePostgres } from '../../sql/identifiers.ts';
 import { type PostgresSession, sqlState } from '../../sql/postgres-session.ts';
 import { assertSuffix } from '../plan/suffix.ts';
 import { TidSet } from '../plan/tid-set.ts';
-import type { CatalogKey, CatalogTable, PostgresCatalog, PostgresHolders } from './postgres-catalog.ts';
+import type { CatalogKey, CatalogTable, HeldTable, PostgresCatalog, PostgresHolders } from './postgres-catalog.ts';
 import { suffixCondition } from './postgres-copy.ts';
 
 /** Rows whose parents are asked for at once. */
@@ -11,7 +11,7 @@ const FOLLOWED_AT_ONCE = 10_000;
 
 /** A suffix and a table with rows that it selects from: the partitions, for a partitioned table. */
 interface Selection {
-  readonly table: CatalogTable;
+  readonly table: HeldTable;
   readonly suffix: string;
 }
 
@@ -58,7 +58,7 @@ export async function prepareSuffixes(session: PostgresSession, selections: read
   }
 }
 
-function suffixError({ name }: CatalogTable, suffix: string, error: unknown): unknown {
+function suffixError({ name }: HeldTable, suffix: string, error: unknown): unknown {
   if (sqlState(error) === '') return error;
   return new HoldfastError(
     'VALIDATION_FAILED',
