@@ -180,8 +180,8 @@ describeWith('postgres', 'restoring PostgreSQL', () => {
       });
 
       it.each([
-        ['of another version', 'UPDATE holdfast_dr.restore SET plan = plan + 1', /plan 2, this one has 1/],
-        ['from before there were versions', 'ALTER TABLE holdfast_dr.restore DROP plan', /plan 0, this one has 1/],
+        ['of another version', 'UPDATE holdfast_dr.restore SET plan = plan + 1', /plan 3, this one has 2/],
+        ['from before there were versions', 'ALTER TABLE holdfast_dr.restore DROP plan', /plan 0, this one has 2/],
       ])('refuses marks %s before it writes anything', async (_, statement, message) => {
         const target = await interrupted();
         await databases.query(target, statement);
