@@ -1,6 +1,5 @@
-import type { Options } from 'sequelize';
+import { type Options, Sequelize } from 'sequelize';
 import { HoldfastError } from '../errors.ts';
-import type { Connector, SqlEndpoint } from './connector.ts';
 import { CopySocket } from './copy-socket.ts';
 
 /** A database: `postgres://`, `mysql://` or `mariadb://`, or the options object that sequelize takes. */
@@ -10,12 +9,23 @@ export type SqlSource = string | Options;
 export type SqlDriver = 'postgres' | 'mysql';
 
 export interface SqlOptions {
-  /** Most connections out of the pool of sequelize at once; one more waits. */
+  /** Most connections at once; one more waits. */
   readonly connections: number;
   /** How the sessions are named in the server (`pg_stat_activity`, `performance_schema`). */
   readonly applicationName: string;
   /** How long to wait for the server to answer. Default 15 s. */
   readonly connectTimeoutMs?: number;
+}
+
+/** Where a server is and who asks, for tools of the server that are started beside us. */
+export interface SqlEndpoint {
+  readonly host: string;
+  readonly port: number;
+  readonly username: string | null;
+  readonly password: string | null;
+  readonly database: string;
+  /** What the driver takes as `ssl`; null without TLS. */
+  readonly ssl: Readonly<Record<string, unknown>> | true | null;
 }
 
 /** The connections to one database. Nothing is connected before it is used. */
@@ -25,8 +35,8 @@ export interface SqlConnections extends AsyncDisposable {
   readonly location: string;
   readonly endpoint: SqlEndpoint;
   /**
-   * A connection of the driver, for one owner until it is released. For a source given as sequelize's options it comes out of
-   * sequelize's pool; its parsing of values never touches what is sent over it.
+   * A connection of the driver out of sequelize's pool, for one owner until it is released. Sequelize's parsing of values never
+   * touches what is sent over it.
    * @throws DATABASE_UNAVAILABLE (nobody answers), DR_PRIVILEGE_MISSING (user or password refused), CONFIG_INVALID (no such database)
    */
   raw(): Promise<unknown>;
@@ -44,6 +54,12 @@ const SCHEMES: Readonly<Record<string, SqlDriver>> = {
 const PORTS: Readonly<Record<SqlDriver, number>> = { postgres: 5432, mysql: 3306 };
 
 /**
+ * No value is parsed by sequelize, and a session sets what it needs by itself. Without these it would open a connection for the
+ * server's version, ask the next one for types, and set each one's time zone.
+ */
+const UNASKED: object = { databaseVersion: '0.0.1', keepDefaultTimezone: true };
+
+/**
  * Opens a database.
  * @throws CONFIG_INVALID for a source that is neither a URL of these kinds nor options with dialect and database
  */
@@ -53,6 +69,15 @@ export function openSql(source: SqlSource, options: SqlOptions): SqlConnections 
   const database = given.database ?? '';
   if (database === '') throw new HoldfastError('CONFIG_INVALID', 'The source names no database.');
   const timeoutMs = options.connectTimeoutMs ?? 15_000;
+  const sequelize = new Sequelize({
+    ...given,
+    dialect: driver,
+    port: Number(given.port ?? PORTS[driver]),
+    logging: false,
+    ...UNASKED,
+    pool: { max: options.connections, min: 0, acquire: timeoutMs * 2, idle: 60_000 },
+    dialectOptions: { ...given.dialectOptions, ...driverOptions(driver, options.applicationName, timeoutMs) },
+  });
   const endpoint: SqlEndpoint = {
     host: given.host ?? 'localhost',
     port: Number(given.port ?? PORTS[driver]),
@@ -62,36 +87,24 @@ export function openSql(source: SqlSource, options: SqlOptions): SqlConnections 
     ssl: ((given.dialectOptions as { ssl?: SqlEndpoint['ssl'] } | undefined)?.ssl || null) ?? null,
   };
   const location = `${endpoint.host}:${endpoint.port}/${database}`;
-  const settings = driverOptions(driver, options.applicationName, timeoutMs);
-  const makeConnector = async (): Promise<Connector> => {
-    // A URL needs nothing of sequelize, which takes longer to load than the backup of a small database.
-    if (typeof source === 'string' && driver === 'postgres')
-      return (await import('./postgres-connector.ts')).postgresConnector(endpoint, settings);
-    if (typeof source === 'string') return (await import('./mysql-connector.ts')).mysqlConnector(endpoint, settings);
-    return (await import('./sequelize-connector.ts')).sequelizeConnector({
-      ...source,
-      ...{ dialect: driver, port: endpoint.port },
-      pool: { max: options.connections, min: 0, acquire: timeoutMs * 2, idle: 60_000 },
-      dialectOptions: { ...source.dialectOptions, ...settings },
-    });
-  };
-  let connector: Promise<Connector> | undefined;
-  const close = async (): Promise<void> => (await connector)?.close();
+  const close = (): Promise<void> => sequelize.close();
   return {
     driver,
     location,
     endpoint,
     async raw() {
       try {
-        connector ??= makeConnector();
-        return await (await connector).connect();
+        return await sequelize.connectionManager.getConnection({ type: 'write', useMaster: true } as never);
       } catch (error) {
         throw connectError(location, error);
       }
     },
     async release(connection) {
-      // It may have been removed already, when it broke.
-      await (await connector)?.disconnect(connection).catch(() => undefined);
+      const manager = sequelize.connectionManager as unknown as {
+        destroyConnection(connection: unknown): Promise<void>;
+      };
+      // The pool may have removed it itself, when it broke.
+      await manager.destroyConnection(connection).catch(() => undefined);
     },
     close,
     [Symbol.asyncDispose]: close,

@@ -4,7 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { HoldfastError, isHoldfastError } from '../../errors.ts';
-import type { SqlEndpoint } from '../../sql/connector.ts';
+import type { SqlEndpoint } from '../../sql/connect.ts';
 import type { SchemaExporter } from './backup-source.ts';
 import { PROGRESS_SCHEMA } from './postgres-catalog.ts';
 
