@@ -77,7 +77,7 @@ export class SqliteChangeLog implements ChangeLog, Outbox {
   #durable: SqliteLogState;
   /** What the running transaction sees; equal to the durable state between transactions. */
   #appended: SqliteLogState;
-  /** The newest of the durable entries. */
+  /** The newest of the durable entries, as they were handed in: copied ones still have what their frame said besides. */
   readonly #recent = new RecentEntries();
   /** What the running transaction adds to them; `anew` when it empties the log first. */
   #added: { readonly anew: boolean; readonly entries: LogEntry[] } = { anew: false, entries: [] };

@@ -1,4 +1,11 @@
-import { type Document, type DocumentText, decodeDocument, encodeDocument, MAX_DOCUMENT_DEPTH } from './document.ts';
+import {
+  type Document,
+  type DocumentText,
+  decodeDocument,
+  encodeDocument,
+  isPlain,
+  MAX_DOCUMENT_DEPTH,
+} from './document.ts';
 
 /** A document as it is stored, and as every reader will get it. */
 export interface Canonical {
@@ -35,19 +42,10 @@ function copied(document: Document, depth = 0): Document | undefined {
 }
 
 function copiedValue(value: unknown, depth: number): unknown {
-  switch (typeof value) {
-    case 'string':
-    case 'boolean':
-      return value;
-    case 'number':
-      return Number.isFinite(value) && !Object.is(value, -0) ? value : undefined;
-    case 'object':
-      if (value === null) return null;
-      if (Array.isArray(value)) return copiedArray(value, depth);
-      return value instanceof Date ? copiedDate(value) : copied(value as Document, depth);
-    default:
-      return undefined;
-  }
+  if (isPlain(value)) return value;
+  if (typeof value !== 'object') return undefined;
+  if (Array.isArray(value)) return copiedArray(value, depth);
+  return value instanceof Date ? copiedDate(value) : copied(value as Document, depth);
 }
 
 function copiedArray(values: readonly unknown[], depth: number): unknown[] | undefined {

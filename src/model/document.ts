@@ -63,20 +63,31 @@ export function isInt32(value: number): boolean {
 
 const DOLLAR = '$'.charCodeAt(0);
 
-/** The value with BSON types replaced by tagged objects; the same reference when there is nothing to replace. */
-function tagged(value: unknown, depth: number): unknown {
+/** Whether a value that is no object is written as it is, and read back so. */
+export function isPlain(value: unknown): boolean {
   switch (typeof value) {
     case 'string':
     case 'boolean':
-      return value;
+      return true;
     case 'number':
-      return Number.isFinite(value) && !Object.is(value, -0) ? value : { $numberDouble: doubleText(value) };
+      return Number.isFinite(value) && !Object.is(value, -0);
+    default:
+      return value === null;
+  }
+}
+
+/** The value with BSON types replaced by tagged objects; the same reference when there is nothing to replace. */
+function tagged(value: unknown, depth: number): unknown {
+  if (isPlain(value)) return value;
+  switch (typeof value) {
+    case 'number':
+      return { $numberDouble: doubleText(value) };
     case 'bigint':
       return { $numberLong: value.toString() };
     case 'undefined':
       return null;
     case 'object':
-      return value === null ? null : taggedObject(value, depth);
+      return taggedObject(value as object, depth);
     default:
       throw new HoldfastError('VALIDATION_FAILED', `a ${typeof value} cannot be stored`);
   }
@@ -174,8 +185,7 @@ function taggedBson(value: object, type: string): unknown {
 }
 
 function taggedDouble(value: number): unknown {
-  const plain = Number.isFinite(value) && !Object.is(value, -0) && !isInt32(value);
-  return plain ? value : { $numberDouble: doubleText(value) };
+  return isPlain(value) && !isInt32(value) ? value : { $numberDouble: doubleText(value) };
 }
 
 /** The parsed text with tagged objects replaced by BSON values, in place. */

@@ -1,5 +1,6 @@
 import { HoldfastError } from '../errors.ts';
-import { type Document, decodeDocument, encodeDocument, encodeValue } from '../model/document.ts';
+import { canonical } from '../model/canonical.ts';
+import { type Document, encodeValue } from '../model/document.ts';
 import { KeyedLock } from './keyed-lock.ts';
 import { READ_OPTIONS } from './mongo-bson.ts';
 import { insertMany, writeMany } from './mongo-bulk.ts';
@@ -138,9 +139,8 @@ export class MongoCollection implements Collection {
     if (encodeValue(changed._id) !== id) {
       throw new HoldfastError('VALIDATION_FAILED', `the _id of a document cannot be changed (${id} of "${this.name}")`);
     }
-    const text = encodeDocument(withoutNulls(changed, this.#table.uniquePaths));
+    const { text, document } = canonical(withoutNulls(changed, this.#table.uniquePaths));
     if (text === stored.text) return { unchanged: stored };
-    const document = decodeDocument(text);
     requireStorable(document, text);
     return { operation: 'UPDATED', base: stored, _id, id, document, text };
   }

@@ -61,7 +61,7 @@ export function recount(transaction: Transaction, table: Table, bucket: number):
     if (actual !== hash) transaction.prepare(table.sql.rehash).run(actual, row);
     truth.add(bucket, actual);
   }
-  table.stored.set(transaction, bucket, truth.bytesOf(bucket));
+  table.storedBuckets.set(transaction, bucket, truth.bytesOf(bucket));
 }
 
 function written(stored: StoredRow | undefined, expected: Hash | null | undefined): Applied {

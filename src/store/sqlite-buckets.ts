@@ -6,6 +6,7 @@ import type { LastWrite, Transaction } from '../sqlite/database.ts';
 const RUN = 64;
 const RUNS = Buckets.SIZE / RUN;
 
+/** The table of all runs of all collections. */
 export const BUCKET_SCHEMA =
   'CREATE TABLE IF NOT EXISTS bucket_runs (run INTEGER PRIMARY KEY, states BLOB NOT NULL) STRICT';
 const SAVE = 'INSERT OR REPLACE INTO bucket_runs (run, states) VALUES (?, ?)';

@@ -43,7 +43,7 @@ export function insertRow(
   for (const [place, index] of table.indexes.entries()) {
     addEntries(transaction, index, valueKeys[place] as readonly Uint8Array[], key, row);
   }
-  table.stored.change(transaction, bucket, null, hash);
+  table.storedBuckets.change(transaction, bucket, null, hash);
   return true;
 }
 
@@ -66,13 +66,13 @@ export function replaceRow(
     if (next.length > 1) markMultikey(transaction, index);
   }
   if (id === stored.id) {
-    table.stored.change(transaction, stored.bucket, stored.hash, hash);
+    table.storedBuckets.change(transaction, stored.bucket, stored.hash, hash);
   } else {
     // The same id written as another type of number: it has another text, so another bucket.
     const bucket = bucketOf(id);
     transaction.prepare(table.sql.rename).run(id, bucket, stored.row);
-    table.stored.change(transaction, stored.bucket, stored.hash, null);
-    table.stored.change(transaction, bucket, null, hash);
+    table.storedBuckets.change(transaction, stored.bucket, stored.hash, null);
+    table.storedBuckets.change(transaction, bucket, null, hash);
   }
 }
 
@@ -88,7 +88,7 @@ export function deleteRow(
   for (const [place, index] of table.indexes.entries()) {
     removeEntries(transaction, index, before[place] as readonly Uint8Array[], key);
   }
-  table.stored.change(transaction, stored.bucket, stored.hash, null);
+  table.storedBuckets.change(transaction, stored.bucket, stored.hash, null);
 }
 
 /** The version of the deletion of the document with this key, while it is remembered. */

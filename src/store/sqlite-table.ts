@@ -77,22 +77,28 @@ export class Table {
   readonly name: string;
   readonly number: number;
   readonly indexes: readonly IndexTable[];
-  readonly stored: StoredBuckets;
+  readonly storedBuckets: StoredBuckets;
   /** Whether a document was ever deleted: while none was, nobody needs to look for tombstones. */
   buried: boolean;
   #sql = NO_ROWS;
 
-  constructor(number: number, name: string, indexes: readonly IndexTable[], stored: StoredBuckets, buried: boolean) {
+  constructor(
+    number: number,
+    name: string,
+    indexes: readonly IndexTable[],
+    storedBuckets: StoredBuckets,
+    buried: boolean,
+  ) {
     this.number = number;
     this.name = name;
     this.indexes = indexes;
-    this.stored = stored;
+    this.storedBuckets = storedBuckets;
     this.buried = buried;
   }
 
   /** The live object: clone it before you change it. */
   get buckets(): Buckets {
-    return this.stored.buckets;
+    return this.storedBuckets.buckets;
   }
 
   /** Name of the table of its documents, which is there or will be. */

@@ -1,6 +1,7 @@
 import { HoldfastError } from '../errors.ts';
+import { canonical } from '../model/canonical.ts';
 import { type Change, documentHash, type LogEntry } from '../model/change.ts';
-import { type Document, type DocumentText, decodeDocument, encodeDocument, encodeValue } from '../model/document.ts';
+import { type Document, type DocumentText, decodeDocument, encodeValue } from '../model/document.ts';
 import type { Position } from '../model/position.ts';
 import type { Transaction } from '../sqlite/database.ts';
 import type { HybridClock } from './hybrid-clock.ts';
@@ -91,7 +92,8 @@ export class SqliteWriter {
   ): WriteResult {
     requireVersion(table, stored, current, mark.ifVersion);
     const changed = change(current);
-    const text = changed === current ? stored.text : encodeDocument(changed);
+    if (changed === current) return this.#unchanged(transaction, table, stored, current, mark);
+    const { text, document } = canonical(changed);
     if (text === stored.text) return this.#unchanged(transaction, table, stored, current, mark);
     const { id } = stored;
     if (encodeValue(changed._id) !== id) {
@@ -100,7 +102,6 @@ export class SqliteWriter {
         `the _id of a document cannot be changed (${id} of "${table.name}")`,
       );
     }
-    const document = decodeDocument(text);
     const before = valueKeysOf(table, current);
     const after = this.#keysOf(table, document);
     this.#requireUnique(transaction, table, after, stored.row);

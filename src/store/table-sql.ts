@@ -77,6 +77,9 @@ export function entrySql(table: string, rows: string): EntrySql {
   };
 }
 
+/** A segment has 2 to the power of so many row numbers. */
+const SEGMENT_BITS = 12;
+
 /**
  * The index by bucket, in segments of 4,096 row numbers: new documents have their entries side by side, on a few pages, and a bucket is
  * one look-up in each segment. Over the whole table each new document would change a page of its own.
@@ -84,8 +87,6 @@ export function entrySql(table: string, rows: string): EntrySql {
 export function bucketIndexSql(table: string): string {
   return `CREATE INDEX ${table}_bucket ON ${table} (row >> ${SEGMENT_BITS}, bucket)`;
 }
-
-const SEGMENT_BITS = 12;
 
 /** Goes from each segment that has rows to the next one that has. */
 function ofBucket(columns: string, table: string): string {

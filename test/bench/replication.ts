@@ -9,7 +9,7 @@ import { type HoldfastProcess, startHoldfast } from '../support/holdfast.ts';
 import { startMongo } from '../support/servers/mongo.ts';
 import { startRedis } from '../support/servers/redis.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
-import { CREATE, createRequests, readings, sendAll } from './replication-load.ts';
+import { CREATE, createRequests, OVERLOADED_MS, readings, sendAll } from './replication-load.ts';
 import { cpuMicros, machine, percentile, residentBytes, saveFigures, table } from './table.ts';
 
 const SCHEMA = `type Reading @entity {
@@ -32,8 +32,6 @@ const THROUGHPUT_CHANGES = ON_MONGODB ? 5_000 : 200_000;
 const LAG_SECONDS = 8;
 const BOOTSTRAP_DOCUMENTS = Number(process.env.BOOTSTRAP_DOCUMENTS ?? 1_000_000);
 const IDLE_REPLICAS = 1_000;
-/** A rate beyond what the machine carries shows as lag, not as a failed run. */
-const OVERLOADED_MS = 120_000;
 /** Without a log line for each request, as a busy server is run. */
 const PRODUCTION = {
   ...{ NODE_ENV: 'production', HOLDFAST_TELEMETRY_LEVEL: 'warn' },

@@ -195,6 +195,7 @@ async function* wholeLines(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer
       begun = [];
       from = at + 1;
     }
+    // Copied: the piece's bytes change when the next one is asked for.
     if (from < piece.length) begun.push(Buffer.from(piece.subarray(from)));
   }
 }
