@@ -187,6 +187,18 @@ describeWith('postgres', 'backing up PostgreSQL', () => {
       expect([table(manifest, 'plain').format, table(manifest, 'odd').format]).toEqual(['binary', 'text']);
     });
 
+    it('takes binary by itself for tables of a megabyte whose rows it does not make larger', async () => {
+      const source = await databases.create(
+        `CREATE TABLE times (id int, at timestamptz); INSERT INTO times SELECT n, timestamptz '2024-01-01' + n * interval '1 min' FROM generate_series(1, 60000) n;
+         CREATE TABLE counters (id int, v text); INSERT INTO counters SELECT n, repeat('x', 30) FROM generate_series(1, 60000) n;
+         CREATE TABLE digits (a int, b int); INSERT INTO digits SELECT n % 9, n % 7 FROM generate_series(1, 60000) n;
+         CREATE TABLE few (at timestamptz); INSERT INTO few SELECT now() FROM generate_series(1, 1000) n`,
+      );
+      const { manifest } = await taken({ source });
+      const formats = manifest.tables.map(({ name, format }) => [name, format]);
+      expect(Object.fromEntries(formats)).toEqual({ times: 'binary', counters: 'text', digits: 'text', few: 'text' });
+    });
+
     it('gives no chunk for tables without rows, and one for rows without columns', async () => {
       const source = await databases.create(
         `CREATE TABLE none (id int); CREATE TABLE blank (); INSERT INTO blank DEFAULT VALUES; CREATE TABLE gone (id int); INSERT INTO gone VALUES (1); DELETE FROM gone`,

@@ -11,8 +11,12 @@ import { type CopyRows, copyRows } from './postgres-copy.ts';
 /** First version that scans a range of pages without reading the others. */
 const TID_RANGE_SCAN = 140_000;
 /** Tables smaller than this are kept as text: there is little to win. */
-const SAMPLED_BYTES = 8 << 20;
-const SAMPLED_PAGES = 64;
+const SAMPLED_BYTES = 1 << 20;
+/** A sample is this part of a table's pages, within these limits. */
+const SAMPLED_PART = 64;
+const [LEAST_SAMPLED, MOST_SAMPLED] = [4, 64];
+/** What a binary COPY has before and behind its rows. */
+const BINARY_FRAME_BYTES = 21;
 /** Rows that one chunk of selected rows holds. */
 const SELECTED_AT_ONCE = 50_000;
 /** A guess, for the estimate of bytes alone. */
@@ -41,14 +45,22 @@ export async function chooseFormat(
   if (kept.length === 0 || !isBinaryStable(kept.map(({ base }) => base))) return 'text';
   if (asked === 'binary') return 'binary';
   if (table.bytes < SAMPLED_BYTES || session.version < TID_RANGE_SCAN) return 'text';
+  const pages = sampledPages(table);
   const size = async (format: 'text' | 'binary'): Promise<number> => {
     let bytes = 0;
-    await session.copyOut(copyRows(table, { pages: { from: 0, to: SAMPLED_PAGES } }, format), (rows) => {
+    await session.copyOut(copyRows(table, { pages }, format), (rows) => {
       bytes += rows.length;
     });
     return bytes;
   };
-  return (await size('binary')) <= (await size('text')) ? 'binary' : 'text';
+  return (await size('binary')) - BINARY_FRAME_BYTES <= (await size('text')) ? 'binary' : 'text';
+}
+
+/** From the middle: at the start of a table numbers that count up are shorter as text than those of most rows. */
+function sampledPages({ pages }: CatalogTable): { readonly from: number; readonly to: number } {
+  const count = Math.min(MOST_SAMPLED, Math.max(LEAST_SAMPLED, Math.round(pages / SAMPLED_PART)));
+  const from = Math.max(0, Math.floor((pages - count) / 2));
+  return { from, to: from + count };
 }
 
 interface ChunkOptions {
