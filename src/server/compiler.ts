@@ -2,9 +2,12 @@ import {
   type DocumentNode,
   type ExecutionResult,
   type FragmentDefinitionNode,
+  GraphQLBoolean,
   type GraphQLError,
+  GraphQLID,
   type GraphQLLeafType,
   type GraphQLSchema,
+  GraphQLString,
   Kind,
   type OperationDefinitionNode,
 } from 'graphql';
@@ -166,9 +169,18 @@ function worded(result: ExecutionResult): ExecutionResult {
   return { ...result, errors };
 }
 
+/** The type of the values that a scalar gives back as they are. */
+const PLAIN = new Map<GraphQLLeafType, 'string' | 'boolean'>([
+  [GraphQLID, 'string'],
+  [GraphQLString, 'string'],
+  [GraphQLBoolean, 'boolean'],
+]);
+
 /** Serializes like graphql-js, and notices what compiled code took for a value although it was none. */
 function serializer(type: GraphQLLeafType, markImpure: () => void): (value: unknown) => unknown {
+  const plain = PLAIN.get(type);
   return (value) => {
+    if (typeof value === plain) return value;
     if (typeof value === 'function' || (typeof value === 'object' && isPromise(value))) {
       markImpure();
       return null;

@@ -1,6 +1,8 @@
 import { HoldfastError } from '../errors.ts';
 
 const LOOPBACK = /^(localhost|.+\.localhost|127(\.\d{1,3}){3}|\[::1\])$/i;
+/** What nearly every Host header is where only loopback is served; others are parsed. */
+const PLAIN_LOOPBACK = /^(localhost|127\.0\.0\.1)(:\d{1,5})?$/;
 const EXPOSED = 'holdfast-source, holdfast-as-of, holdfast-position, x-request-id, retry-after';
 const ACCEPTED =
   'content-type, authorization, idempotency-key, x-request-id, holdfast-min-position, holdfast-max-staleness-ms';
@@ -27,7 +29,7 @@ export class OriginPolicy {
 
   /** @throws FORBIDDEN when Host does not name this machine (a DNS name that an attacker points here does not) */
   checkHost({ host }: BrowserHeaders): void {
-    if (!this.#loopbackOnly || LOOPBACK.test(hostnameOf(host))) return;
+    if (!this.#loopbackOnly || isLoopback(host)) return;
     throw new HoldfastError(
       'FORBIDDEN',
       `The Host header names ${JSON.stringify(host ?? '')}; without authentication only localhost is served.`,
@@ -73,6 +75,6 @@ function isSameHost(origin: string, host: string | undefined): boolean {
   return parsed.host === URL.parse(`${parsed.protocol}//${host}`)?.host;
 }
 
-function hostnameOf(host: string | undefined): string {
-  return URL.parse(`http://${host ?? ''}`)?.hostname ?? '';
+function isLoopback(host = ''): boolean {
+  return PLAIN_LOOPBACK.test(host) || LOOPBACK.test(URL.parse(`http://${host}`)?.hostname ?? '');
 }
