@@ -122,6 +122,7 @@ async function writeBackup(place: ArchivePlace, options: BackupOptions): Promise
     closure: options.closure ?? false,
     tables: options.tables ?? null,
     format: options.format ?? 'auto',
+    compression: options.compression ?? DEFAULT_COMPRESSION,
     allowUnsupported: options.allowUnsupported ?? false,
     schemaExporter: options.schemaExporter,
     onPhase: (phase) => progress.phase(phase),

@@ -59,6 +59,7 @@ function openComparable(
   return openSource(sql, {
     ...{ workers, suffixes: {}, closure: false, tables: null, allowUnsupported: true, signal },
     format: format === 'binary' ? 'binary' : 'text',
+    compression: 'none',
     schemaExporter,
     onPhase: () => undefined,
   });

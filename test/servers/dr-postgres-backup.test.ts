@@ -189,14 +189,20 @@ describeWith('postgres', 'backing up PostgreSQL', () => {
 
     it('takes binary by itself for tables of a megabyte whose rows it does not make larger', async () => {
       const source = await databases.create(
-        `CREATE TABLE times (id int, at timestamptz); INSERT INTO times SELECT n, timestamptz '2024-01-01' + n * interval '1 min' FROM generate_series(1, 60000) n;
+        `CREATE TABLE keys (key uuid); INSERT INTO keys SELECT md5(n::text)::uuid FROM generate_series(1, 60000) n;
          CREATE TABLE counters (id int, v text); INSERT INTO counters SELECT n, repeat('x', 30) FROM generate_series(1, 60000) n;
          CREATE TABLE digits (a int, b int); INSERT INTO digits SELECT n % 9, n % 7 FROM generate_series(1, 60000) n;
+         CREATE TABLE pages (id int, at timestamptz, v text); INSERT INTO pages SELECT n, timestamptz '2024-01-01' + n * interval '1 min', repeat(md5(n::text), 3) FROM generate_series(1, 12000) n;
          CREATE TABLE few (at timestamptz); INSERT INTO few SELECT now() FROM generate_series(1, 1000) n`,
       );
-      const { manifest } = await taken({ source });
-      const formats = manifest.tables.map(({ name, format }) => [name, format]);
-      expect(Object.fromEntries(formats)).toEqual({ times: 'binary', counters: 'text', digits: 'text', few: 'text' });
+      const formats = async (compression: BackupOptions['compression']): Promise<object> => {
+        const { manifest } = await taken({ source, ...(compression && { compression }) });
+        return Object.fromEntries(manifest.tables.map(({ name, format }) => [name, format]));
+      };
+      const plain = { keys: 'binary', pages: 'binary', counters: 'text', digits: 'text', few: 'text' };
+      expect(await formats('none')).toEqual(plain);
+      // Compressed, a table has to be larger.
+      expect(await formats({ zstd: 1 })).toEqual({ ...plain, keys: 'text', pages: 'text' });
     });
 
     it('gives no chunk for tables without rows, and one for rows without columns', async () => {

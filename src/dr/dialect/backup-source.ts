@@ -1,3 +1,4 @@
+import type { Compression } from '../archive/chunk-writer.ts';
 import type { Manifest, ManifestTable } from '../archive/manifest.ts';
 
 /** Rows that are read in one go and become one file. */
@@ -67,6 +68,8 @@ export interface SourceOptions {
   /** Only these tables and what they refer to; null for all. */
   readonly tables: readonly string[] | null;
   readonly format: 'auto' | 'text' | 'binary';
+  /** How the rows will be stored: `auto` depends on it. */
+  readonly compression: Compression;
   readonly allowUnsupported: boolean;
   /** What reads the schema of PostgreSQL; `auto`, the default, is pg_dump, and the catalog where no pg_dump fits the server. */
   readonly schemaExporter?: SchemaExporter | 'auto' | undefined;

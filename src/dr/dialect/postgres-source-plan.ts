@@ -5,7 +5,8 @@ import { ancestors, type ForeignKey } from '../graph/table-graph.ts';
 import { chunkBytes } from '../plan/page-ranges.ts';
 import type { SourceOptions, SourceTable } from './backup-source.ts';
 import { type HeldTable, type PostgresCatalog, type PostgresHolders, readTableOfObjects } from './postgres-catalog.ts';
-import { chooseFormat, columnsOf, holders, largeObjectRows, planChunks } from './postgres-chunks.ts';
+import { columnsOf, holders, largeObjectRows, planChunks } from './postgres-chunks.ts';
+import { chooseFormat } from './postgres-format.ts';
 import type { BegunSnapshot } from './postgres-snapshot.ts';
 import { findSubset, resolveSuffixes, type Subset } from './postgres-subset.ts';
 import { noSuchTable } from './source-reader.ts';
@@ -62,7 +63,7 @@ export async function planRows(
   );
   const planned: SourceTable[] = [];
   for (const table of tables) {
-    const format = await chooseFormat(coordinator, table, options.format);
+    const format = await chooseFormat(coordinator, table, options);
     planned.push({
       id: ids.get(table.oid)!,
       schema: table.schema,
