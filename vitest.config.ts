@@ -3,6 +3,9 @@ import { defineConfig } from 'vitest/config';
 /** `unit` is part of `npm run check`. `servers` needs MongoDB, Redis, PostgreSQL or MariaDB, which the tests start and kill. */
 const servers = ['test/servers/**/*.test.ts'];
 
+/** `dr` backs up and restores on these servers: each file has servers of its own and none measures time, so two run at once. */
+const dr = ['test/servers/dr-*.test.ts', 'test/servers/dr-*/**/*.test.ts', 'test/e2e/dr-*.test.ts'];
+
 /** `slow` starts processes of ours, kills them or runs long simulations. */
 const slow = ['test/e2e/**/*.test.ts', 'test/scenarios/**/*.test.ts', 'test/chaos/**/*.test.ts'];
 
@@ -19,11 +22,21 @@ export default defineConfig({
       },
       {
         extends: true,
-        test: { name: 'servers', include: servers, testTimeout: 120_000, hookTimeout: 120_000, fileParallelism: false },
+        test: {
+          ...{ name: 'servers', include: servers, exclude: dr },
+          ...{ testTimeout: 120_000, hookTimeout: 120_000, fileParallelism: false },
+        },
       },
       {
         extends: true,
-        test: { name: 'slow', include: slow, testTimeout: 300_000, hookTimeout: 60_000, fileParallelism: false },
+        test: { name: 'dr', include: dr, testTimeout: 300_000, hookTimeout: 120_000 },
+      },
+      {
+        extends: true,
+        test: {
+          ...{ name: 'slow', include: slow, exclude: dr },
+          ...{ testTimeout: 300_000, hookTimeout: 60_000, fileParallelism: false },
+        },
       },
     ],
   },
