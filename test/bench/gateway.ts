@@ -11,7 +11,7 @@ import { temporaryDirectory } from '../support/temporary.ts';
 import { cpuMicros, machine, median, saveFigures, table } from './table.ts';
 
 const CONNECTIONS = 16;
-const REQUESTS = 1_000;
+const REQUESTS = 3_000;
 const ROUNDS = 5;
 const PEERS = ['mercurius-jit', 'mercurius', 'yoga', 'apollo'] as const;
 

@@ -43,9 +43,9 @@ export const FAILPOINTS: Readonly<Record<string, number>> = {
   'clear.afterClear': 2,
 };
 /** A failpoint that is not reached by then is passed over. */
-const REACH_MS = 15_000;
+const REACH_MS = 60_000;
 /** Everybody must be back and equal by then. */
-const RECOVERY_MS = 60_000;
+const RECOVERY_MS = 120_000;
 
 /**
  * Kills with SIGKILL `rounds` times while eight writers create, increment and delete the same documents under idempotency keys.
