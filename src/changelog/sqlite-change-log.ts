@@ -310,9 +310,10 @@ export class SqliteChangeLog implements ChangeLog, Outbox {
   #insert(transaction: Transaction, entry: LogEntry): void {
     this.#follow(transaction);
     const { sequence, epoch, operation, collection, id, version, at, before, after, image, key, chain } = entry;
+    // Nobody reads the counts that `run` would make an object of.
     transaction
       .prepare(INSERT)
-      .run(sequence, epoch, operation, collection, id, version, at, before, after, image, key, chain);
+      .get(sequence, epoch, operation, collection, id, version, at, before, after, image, key, chain);
     this.#added.entries.push(entry);
     this.#appended = { ...this.#appended, head: { epoch, sequence, chain, at } };
   }
