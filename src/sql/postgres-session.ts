@@ -98,15 +98,34 @@ export class PostgresSession implements AsyncDisposable {
   /**
    * Runs one COPY … TO STDOUT and hands its rows on as they come, headers of messages removed. Reading stops while `onRows` has
    * not finished, so no more than one buffer is held.
+   * @param onEnd is called behind the last row
    * @returns the number of rows, as the server counted them
    * @throws the driver's error, or what `onRows` threw; the session is of no use after the latter
    */
-  copyOut(text: string, onRows: OnRows): Promise<number> {
+  copyOut(text: string, onRows: OnRows, onEnd: () => void = () => {}): Promise<number> {
     return new Promise((resolve, reject) => {
       const copy = new CopyOut(text, onRows, (error, rows) => (error === null ? resolve(rows) : reject(error)));
+      copy.onEnd = onEnd;
       copy.onBroken = () => this.destroy();
       this.#client.query(copy as never);
     });
+  }
+
+  /** Runs several COPY … TO STDOUT, sent as one message. Returns the bytes of the rows of each. */
+  async copySizes(texts: readonly string[]): Promise<number[]> {
+    const sizes: number[] = [];
+    let bytes = 0;
+    await this.copyOut(
+      texts.join(';\n'),
+      (rows) => {
+        bytes += rows.length;
+      },
+      () => {
+        sizes.push(bytes);
+        bytes = 0;
+      },
+    );
+    return sizes;
   }
 
   /** Runs one COPY … FROM STDIN, see {@link copyIn}. */
@@ -193,6 +212,8 @@ class CopyOut {
   #failure: Error | null = null;
   #ended = false;
   onBroken: () => void = () => {};
+  /** Called behind the rows of each statement. */
+  onEnd: () => void = () => {};
 
   constructor(text: string, onRows: OnRows, done: (error: Error | null, rows: number) => void) {
     this.#text = text;
@@ -245,6 +266,7 @@ class CopyOut {
 
   handleCommandComplete(message: { readonly text: string }): void {
     this.#rows = Number(/^COPY (\d+)/.exec(message.text)?.[1] ?? 0);
+    this.onEnd();
   }
 
   handleError(error: Error): void {

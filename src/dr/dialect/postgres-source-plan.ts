@@ -6,7 +6,7 @@ import { chunkBytes } from '../plan/page-ranges.ts';
 import type { SourceOptions, SourceTable } from './backup-source.ts';
 import { type HeldTable, type PostgresCatalog, type PostgresHolders, readTableOfObjects } from './postgres-catalog.ts';
 import { columnsOf, holders, largeObjectRows, planChunks } from './postgres-chunks.ts';
-import { chooseFormat } from './postgres-format.ts';
+import { chooseFormats } from './postgres-format.ts';
 import type { BegunSnapshot } from './postgres-snapshot.ts';
 import { findSubset, resolveSuffixes, type Subset } from './postgres-subset.ts';
 import { noSuchTable } from './source-reader.ts';
@@ -61,10 +61,10 @@ export async function planRows(
     tables.reduce((sum, { bytes }) => sum + bytes, 0),
     options.workers,
   );
-  const planned: SourceTable[] = [];
-  for (const table of tables) {
-    const format = await chooseFormat(coordinator, table, options);
-    planned.push({
+  const formats = await chooseFormats(coordinator, tables, options);
+  const planned = tables.map((table): SourceTable => {
+    const format = formats.get(table)!;
+    return {
       id: ids.get(table.oid)!,
       schema: table.schema,
       name: table.name,
@@ -76,8 +76,8 @@ export async function planRows(
       chunks: holders(table, catalog.tables).flatMap((holder) =>
         planChunks(holder, { format, target, version: serverVersion, rows: subset.get(holder.oid) }),
       ),
-    });
-  }
+    };
+  });
   if (largeObjects) planned.push(await largeObjectRows(coordinator, catalog.tables.length + 1));
   return {
     ...{ ids, chosen, keys, largeObjects, tables: planned },
