@@ -11,8 +11,10 @@ import type { ArchiveStorage, FileSink, StoredFile } from './storage.ts';
 
 /** Ends the name of a file that is still being written. */
 const UNFINISHED = /\.[0-9a-f]{12}\.tmp$/;
-/** Files up to this size are synced at the end, close together: the disk takes many at once then, and no reader waits for it meanwhile. */
+/** No reader waits for the disk after a file of up to this size: it is synced while others are written, or at the end. */
 const SYNCED_LATER_BYTES = 4 << 20;
+/** Files below this size are synced at the end, close together: the disk takes many of them at once. */
+const SYNCED_MEANWHILE_BYTES = 256 << 10;
 const SYNCED_AT_ONCE = 8;
 const sync = promisify(fsync);
 /** What files are read into, by whoever reads next. */
@@ -28,6 +30,10 @@ export class DirectoryStorage implements ArchiveStorage {
   readonly #checked = new Set<string>();
   /** Paths of files that were committed and of directories with new names, which may not be on disk. */
   readonly #unsynced = new Set<string>();
+  /** Those of them that are synced while others are written, one at a time. */
+  readonly #queue: string[] = [];
+  /** Ends when the queue is empty. One that failed stays: the disk may tell of an error once only. */
+  #syncing: Promise<void> | null = null;
 
   constructor(directory: string) {
     this.location = resolve(directory);
@@ -43,6 +49,7 @@ export class DirectoryStorage implements ArchiveStorage {
           const isLarge = sink.bytes > SYNCED_LATER_BYTES;
           await sink.commit(isLarge);
           if (!isLarge) this.#unsynced.add(path);
+          if (!isLarge && sink.bytes >= SYNCED_MEANWHILE_BYTES) this.#syncMeanwhile(path);
           this.#unsynced.add(dirname(path));
         }),
       abort: () => sink.abort(),
@@ -50,12 +57,11 @@ export class DirectoryStorage implements ArchiveStorage {
   }
 
   async flush(): Promise<void> {
+    this.#queue.length = 0;
+    await this.#syncing;
     const rest = this.#unsynced.values();
     const syncRest = async (): Promise<void> => {
-      for (const path of rest) {
-        await this.#do(`sync ${path}`, () => syncPath(path));
-        this.#unsynced.delete(path);
-      }
+      for (const path of rest) await this.#sync(path);
     };
     await Promise.all(Array.from({ length: SYNCED_AT_ONCE }, syncRest));
   }
@@ -119,10 +125,31 @@ export class DirectoryStorage implements ArchiveStorage {
   }
 
   async removeAll(): Promise<void> {
+    this.#queue.length = 0;
+    await this.#syncing?.catch(() => undefined);
+    this.#unsynced.clear();
     await this.#do('remove', () => rm(this.location, { recursive: true, force: true }));
   }
 
   async close(): Promise<void> {}
+
+  /** Queues a file, and begins with the queue when nobody is at it. */
+  #syncMeanwhile(path: string): void {
+    this.#queue.push(path);
+    if (this.#syncing !== null) return;
+    const syncQueue = async (): Promise<void> => {
+      for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) await this.#sync(next);
+      this.#syncing = null;
+    };
+    this.#syncing = syncQueue();
+    // Whoever flushes sees the error; until then it is no unhandled one.
+    this.#syncing.catch(() => {});
+  }
+
+  async #sync(path: string): Promise<void> {
+    await this.#do(`sync ${path}`, () => syncPath(path));
+    this.#unsynced.delete(path);
+  }
 
   async #write(
     name: string,

@@ -44,6 +44,21 @@ describe('an archive in a directory', () => {
     await storage.flush();
   });
 
+  it('makes larger files durable while others are written, and can be removed meanwhile', async () => {
+    await using directory = await temporaryDirectory();
+    const storage = new DirectoryStorage(join(directory.path, 'archive'));
+    const content = 'rows'.repeat(100_000);
+    const putAll = (name: string): Promise<unknown> =>
+      Promise.all(Array.from({ length: 5 }, (_, i) => put(storage, `data/${name}.${i}.copy`, content)));
+    await putAll('a');
+    await storage.flush();
+    expect(await storage.list()).toHaveLength(5);
+    await putAll('b');
+    await storage.removeAll();
+    await storage.flush();
+    expect(await readdir(directory.path)).toEqual([]);
+  });
+
   it('leaves nothing of a file that was given up', async () => {
     await using directory = await temporaryDirectory();
     const storage = new DirectoryStorage(directory.path);
