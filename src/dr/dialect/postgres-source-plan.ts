@@ -32,11 +32,7 @@ export interface SourcePlan {
 }
 
 /** Plans what is read of the rows, in the coordinator's session. @throws VALIDATION_FAILED for a table or suffix that cannot be */
-export async function planRows(
-  snapshot: BegunSnapshot,
-  serverVersion: number,
-  options: SourceOptions,
-): Promise<SourcePlan> {
+export async function planRows(snapshot: BegunSnapshot, options: SourceOptions): Promise<SourcePlan> {
   const { coordinator } = snapshot;
   const catalog = await snapshot.catalog;
   options.onPhase('planning');
@@ -74,7 +70,7 @@ export async function planRows(
       engine: null,
       ...(table.scattered ? { scattered: true as const } : {}),
       chunks: holders(table, catalog.tables).flatMap((holder) =>
-        planChunks(holder, { format, target, version: serverVersion, rows: subset.get(holder.oid) }),
+        planChunks(holder, { format, target, version: coordinator.version, rows: subset.get(holder.oid) }),
       ),
     };
   });

@@ -7,7 +7,7 @@ import type { BackupSource, SourceCheck, SourceFacts, SourceOptions } from './ba
 import { type PostgresCatalog, type PostgresHolders, readHolders } from './postgres-catalog.ts';
 import { targetError } from './postgres-errors.ts';
 import { largeObjects, objectsOf, refreshObjects, schemaObjects } from './postgres-objects.ts';
-import { choosePgDump } from './postgres-pg-dump.ts';
+import { choosePgDump, type PgDump } from './postgres-pg-dump.ts';
 import { readByCatalog, readByPgDump, type SourceSchema } from './postgres-schema.ts';
 import { type PostgresSnapshot, takeSnapshot } from './postgres-snapshot.ts';
 import { planRows, type SourcePlan, tablesNamed } from './postgres-source-plan.ts';
@@ -49,42 +49,68 @@ async function openSource(sql: SqlConnections, options: SourceOptions): Promise<
   }
   assertClosure(options);
   options.onPhase('connecting');
-  await using planner = await PostgresSession.open(sql);
-  const server = await readServer(planner);
-  // Looked for while sessions are opened and tables locked.
-  const choosing = choosePgDump(server.version, options.schemaExporter ?? 'auto', options.signal);
-  choosing.catch(() => {});
-  options.onPhase('locking');
+  // All sessions connect at once; whoever needs this one sees its error.
+  const opening = openPlanner(sql, options);
+  opening.catch(() => {});
   let schema: Promise<SourceSchema>;
   let plan: Promise<SourcePlan>;
-  const snapshot = await takeSnapshot(sql, {
-    workers: options.workers,
-    signal: options.signal,
-    check: async (catalog) => {
-      assertReadable(catalog);
-      await prepareSuffixes(planner, resolveSuffixes(catalog, options.suffixes));
-    },
-    alongside: (snapshot) => {
-      const { name, signal } = snapshot;
-      plan = planRows(snapshot, server.version, options);
-      schema = choosing.then(async (tool) => {
-        if (tool !== null) return readByPgDump(tool, sql, { name, signal, encoding: server.encoding });
-        await plan;
-        return readByCatalog(snapshot.coordinator, options);
-      });
-      return [plan, schema];
-    },
-  });
   try {
-    return await sourceOf(snapshot, await plan!, await schema!, server, options);
+    const snapshot = await takeSnapshot(sql, {
+      workers: options.workers,
+      signal: options.signal,
+      check: async (catalog) => {
+        options.onPhase('locking');
+        assertReadable(catalog);
+        const { session } = await opening;
+        await prepareSuffixes(session, resolveSuffixes(catalog, options.suffixes));
+      },
+      alongside: (snapshot) => {
+        const { name, signal } = snapshot;
+        plan = planRows(snapshot, options);
+        schema = opening.then(async ({ server, choosing }) => {
+          const tool = await choosing;
+          if (tool !== null) return readByPgDump(tool, sql, { name, signal, encoding: server.encoding });
+          await plan;
+          return readByCatalog(snapshot.coordinator, options);
+        });
+        return [plan, schema];
+      },
+    });
+    try {
+      return await sourceOf(snapshot, await plan!, await schema!, (await opening).server, options);
+    } catch (error) {
+      await snapshot[Symbol.asyncDispose]();
+      throw error;
+    }
+  } finally {
+    await opening.then(
+      ({ session }) => session.release(),
+      () => {},
+    );
+  }
+}
+
+/** The session that takes part in no snapshot, and what is known by it. */
+interface Planner {
+  readonly session: PostgresSession;
+  readonly server: ServerFacts;
+  /** Looked for while sessions are opened and tables locked. */
+  readonly choosing: Promise<PgDump | null>;
+}
+
+async function openPlanner(sql: SqlConnections, options: SourceOptions): Promise<Planner> {
+  const session = await PostgresSession.open(sql);
+  const choosing = choosePgDump(session.version, options.schemaExporter ?? 'auto', options.signal);
+  choosing.catch(() => {});
+  try {
+    return { session, server: await readServer(session), choosing };
   } catch (error) {
-    await snapshot[Symbol.asyncDispose]();
+    await session.release();
     throw error;
   }
 }
 
 interface ServerFacts {
-  readonly version: number;
   readonly versionText: string;
   readonly identity: string;
   readonly database: string;
@@ -101,7 +127,6 @@ async function readServer(session: PostgresSession): Promise<ServerFacts> {
     .then(([found]) => found?.id ?? '')
     .catch(() => '');
   return {
-    version: session.version,
     versionText: row?.version ?? '',
     identity,
     database: row?.database ?? '',
