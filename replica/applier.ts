@@ -11,7 +11,7 @@ import type { Progress } from './progress.ts';
 import type { Prepared, RowStore } from './row-store.ts';
 
 /** Most changes of one transaction: it holds up everything else of this process while it runs. */
-export const MAX_GROUP_CHANGES = 500;
+export const MAX_GROUP_CHANGES = 1_000;
 
 export interface ApplierOptions {
   readonly database: Database;

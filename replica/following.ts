@@ -53,7 +53,8 @@ export class Following {
     const intake = new Intake({ source, isKnown: (name) => known.has(name), tail: copy.log.head() });
     const frames = source.changes(copy.cursor(), SHAPE, LIMITS, signal);
     lag.forgetHead();
-    const options = { maxChanges: MAX_GROUP_CHANGES, soon: (task: () => void) => clock.soon(task), signal };
+    const most = { maxChanges: MAX_GROUP_CHANGES, maxBytes: 2 * LIMITS.maxBytes };
+    const options = { ...most, soon: (task: () => void) => clock.soon(task), signal };
     for await (const group of gather(frames, options)) {
       const head = group.at(-1)?.head ?? 0;
       lag.heard(head);

@@ -2,8 +2,10 @@ import type { Frame } from '../src/protocol/sync-source.ts';
 import { until } from './guarded.ts';
 
 export interface GatherOptions {
-  /** A group holds no more changes than this, unless one frame does. */
+  /** A group holds no more changes than this, unless its first frame does. */
   readonly maxChanges: number;
+  /** As `maxChanges`, for the encoded bodies of its frames. */
+  readonly maxBytes: number;
   /** Runs a task after what is going on now. */
   readonly soon: (task: () => void) => void;
   readonly signal: AbortSignal;
@@ -27,15 +29,17 @@ export async function* gather(frames: AsyncIterable<Frame>, options: GatherOptio
     for (let result = await asked; result.done !== true; result = await asked) {
       const group = [result.value];
       let changes = changesOf(result.value);
+      let bytes = result.value.body.length;
       asked = ask();
       while (group.at(-1)?.digests === null && changes < options.maxChanges) {
         // An error waits, too: what came before it is applied first.
         const more = await Promise.race([asked, soon()]).catch((): typeof nothing => nothing);
         if (more === nothing || more.done === true) break;
         // It stays asked for: the next group begins with it.
-        if (changes + changesOf(more.value) > options.maxChanges) break;
-        group.push(more.value);
         changes += changesOf(more.value);
+        bytes += more.value.body.length;
+        if (changes > options.maxChanges || bytes > options.maxBytes) break;
+        group.push(more.value);
         asked = ask();
       }
       yield group;

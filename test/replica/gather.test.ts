@@ -3,11 +3,11 @@ import { gather } from '../../replica/gather.ts';
 import type { Frame } from '../../src/protocol/sync-source.ts';
 import { settle } from '../support/manual-clock.ts';
 
-const frame = (from: number, to: number, checkpoint = false): Frame =>
-  ({ from, to, digests: checkpoint ? [] : null }) as unknown as Frame;
+const frame = (from: number, to: number, checkpoint = false, bytes = 1): Frame =>
+  ({ from, to, digests: checkpoint ? [] : null, body: 'x'.repeat(bytes) }) as unknown as Frame;
 
 const options = (signal: AbortSignal = new AbortController().signal) => ({
-  maxChanges: 100,
+  ...{ maxChanges: 100, maxBytes: 1_000 },
   soon: (task: () => void) => void setImmediate(task),
   signal,
 });
@@ -29,6 +29,16 @@ test('groups what is there, up to the limit', async () => {
   ]);
   expect(await grouped(from(frame(1, 60), frame(61, 120)))).toEqual([[60], [120]]);
   expect(await grouped(from(frame(1, 500), frame(501, 501)))).toEqual([[500], [501]]);
+});
+
+test('a group holds no more text than the limit', async () => {
+  const sized = (from: number, bytes: number) => frame(from, from, false, bytes);
+  expect(await grouped(from(sized(1, 600), sized(2, 400), sized(3, 1), sized(4, 2_000), sized(5, 1)))).toEqual([
+    [1, 2],
+    [3],
+    [4],
+    [5],
+  ]);
 });
 
 test('a group ends with a checkpoint, so that nothing later is applied before it is compared', async () => {
