@@ -203,13 +203,11 @@ async function writeChunks(
     // Nothing may still be writing when what is there is removed.
     await Promise.allSettled(workers.flatMap(({ closing }) => closing));
   }
-  const inOrder = tasks.filter(({ file }) => written.has(file));
-  return new Map(
-    source.tables.map(({ id }) => [
-      id,
-      inOrder.filter(({ table }) => table.id === id).map(({ file }) => written.get(file)!),
-    ]),
+  const byTable = Map.groupBy(
+    tasks.filter(({ file }) => written.has(file)),
+    ({ table }) => table.id,
   );
+  return new Map([...byTable].map(([id, own]) => [id, own.map(({ file }) => written.get(file)!)]));
 }
 
 interface ChunkWriting {

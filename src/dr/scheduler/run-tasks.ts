@@ -1,4 +1,4 @@
-import type { Task, TaskGraph } from './task-graph.ts';
+import type { Fits, Task, TaskGraph } from './task-graph.ts';
 
 /**
  * Runs a graph to its end on the given workers, one task on a worker at a time. A worker without a task waits for the next
@@ -11,20 +11,14 @@ export function runTasks<T extends Task, W>(
   run: (task: T, worker: W, signal: AbortSignal) => Promise<void>,
   signal?: AbortSignal,
 ): Promise<void> {
-  return runBatches(
-    graph,
-    workers,
-    () => false,
-    ([task], worker, stop) => run(task as T, worker, stop),
-    signal,
-  );
+  return runBatches(graph, workers, null, ([task], worker, stop) => run(task as T, worker, stop), signal);
 }
 
 /** As {@link runTasks}, with several tasks on a worker at a time: see {@link TaskGraph.nextBatch}. */
 export async function runBatches<T extends Task, W>(
   graph: TaskGraph<T>,
   workers: readonly W[],
-  fits: (batch: readonly T[], task: T) => boolean,
+  fits: Fits<T> | null,
   run: (tasks: readonly T[], worker: W, signal: AbortSignal) => Promise<void>,
   signal?: AbortSignal,
 ): Promise<void> {

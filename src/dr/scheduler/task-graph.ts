@@ -14,6 +14,9 @@ export interface Task {
   readonly exclusive?: readonly string[];
 }
 
+/** Whether a task may go to the same worker as a batch, behind it. */
+export type Fits<T> = (batch: readonly T[], task: T) => boolean;
+
 /** Things that a running task keeps from others; not those that an earlier one of its batch keeps. */
 interface Taken {
   readonly shared: readonly string[];
@@ -81,19 +84,22 @@ export class TaskGraph<T extends Task> {
 
   /** Gives out the best task that can run now; undefined when each waits for a running one, or none is left. */
   next(): T | undefined {
-    return this.nextBatch(() => false)[0];
+    return this.nextBatch(null)[0];
   }
 
   /**
-   * As {@link next}, with further tasks that could run now, best first, for the same worker: those that `fits` takes. What one of a
-   * batch has for itself the ones after it may use as well. Each is finished by itself, but all before anything else is given out.
+   * As {@link next}, with further tasks that could run now, best first, for the same worker: those that `fits` takes, none when it is
+   * null. What one of a batch has for itself the ones after it may use as well. Each is finished by itself, but all before anything
+   * else is given out.
    */
-  nextBatch(fits: (batch: readonly T[], task: T) => boolean): T[] {
+  nextBatch(fits: Fits<T> | null): T[] {
     const batch: T[] = [];
     const own = new Set<string>();
     for (let at = 0; at < this.#ready.length; ) {
+      // Thousands may be ready: they are looked at only where they could be taken.
+      if (batch.length > 0 && fits === null) break;
       const task = this.#tasks.get(this.#ready[at] as string) as T;
-      if ((batch.length > 0 && !fits(batch, task)) || !this.#isFree(task, own)) {
+      if ((batch.length > 0 && !fits?.(batch, task)) || !this.#isFree(task, own)) {
         at += 1;
         continue;
       }
