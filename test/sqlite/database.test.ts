@@ -105,7 +105,7 @@ describe('group commit', () => {
     expect(numbersIn(database)).toEqual([1, 3]);
   });
 
-  it('commits two long pieces of work together, and not a long queue in one go', async () => {
+  it('does not commit a long queue in one go', async () => {
     const flushes: (() => void)[] = [];
     let nowMs = 0;
     await using fixture = await openDatabase(
@@ -118,12 +118,12 @@ describe('group commit', () => {
       insert(n)(transaction);
       nowMs += 20;
     };
-    const work = [1, 2, 3].map((n) => database.transaction(busy(n)));
+    const work = [database.transaction(busy(1)), database.transaction(insert(2))];
     flushes.shift()?.();
-    expect(numbersIn(database)).toEqual([1, 2]);
+    expect(numbersIn(database)).toEqual([1]);
     flushes.shift()?.();
     await Promise.all(work);
-    expect(numbersIn(database)).toEqual([1, 2, 3]);
+    expect(numbersIn(database)).toEqual([1, 2]);
   });
 });
 
