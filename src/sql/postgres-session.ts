@@ -98,8 +98,8 @@ export class PostgresSession implements AsyncDisposable {
   /**
    * Runs one COPY … TO STDOUT and hands its rows on as they come, headers of messages removed. Reading stops while `onRows` has
    * not finished, so no more than one buffer is held.
-   * @param onEnd is called behind the last row
-   * @returns the number of rows, as the server counted them
+   * @param onEnd is called behind the last row; when `text` holds several COPY, behind the last one of each
+   * @returns the number of rows (of the last COPY), as the server counted them
    * @throws the driver's error, or what `onRows` threw; the session is of no use after the latter
    */
   copyOut(text: string, onRows: OnRows, onEnd: () => void = () => {}): Promise<number> {
