@@ -180,6 +180,14 @@ export class MongoChangeLog implements ChangeLog, LogAppender, AsyncDisposable {
     return this.#following.endMs;
   }
 
+  /** Reads on to the end of the log, and returns it: what others appended before the call is known here then. @throws DATABASE_UNAVAILABLE */
+  end(): Promise<LogHead> {
+    return reading('read the change log', async () => {
+      await this.#following.exclusive(() => this.#following.catchUp());
+      return this.head();
+    });
+  }
+
   /** Whether the database holds exactly this entry, known here or not. The chain binds everything else of it. */
   holds({ sequence, chain }: Pick<LogEntry, 'sequence' | 'chain'>): Promise<boolean> {
     return reading('read the change log', async () => (await this.#storage.chainAt(sequence)) === chain);

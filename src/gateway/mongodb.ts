@@ -76,11 +76,12 @@ export async function openMongoData(options: MongoDataOptions): Promise<PrimaryD
     ...{ fence, logger },
     onFenced: () => source.endSubscriptions(),
     keep: async (from) => {
-      const head = reached?.log.head().sequence ?? 0;
-      if (!(await copy.reached(head, KEEP_WAIT_MS))) {
+      // Asked of the database: another primary may have appended what nobody has told us of.
+      const head = await reached?.log.end().catch(() => undefined);
+      if (head === undefined || !(await copy.reached(head.sequence, KEEP_WAIT_MS))) {
         logger.warn(
-          { head },
-          'the local copy is behind: the newest divergent changes are only in the database and its log',
+          { from },
+          'the local copy may be behind: the newest divergent changes may be only in the database and its log',
         );
       }
       return exportDivergent({ log, database, conflicts: options.conflicts, directory: dataDirectory(config) }, from);

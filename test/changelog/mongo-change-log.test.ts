@@ -32,6 +32,16 @@ async function follow(read: (real: readonly LogEntry[]) => ReturnType<LogCache['
   return { server, writer, log, clock, counts, seen: () => batches.flatMap(({ entries }) => entries) };
 }
 
+it('knows the end when it is asked for it, whoever appended and though nobody told', async () => {
+  const { writer, log, seen } = await follow(async () => undefined);
+  const entries = await writer.append(changes);
+  expect(log.head().sequence).toBe(0);
+  expect(await log.end()).toMatchObject({ sequence: 4, chain: entries.at(-1)?.chain });
+  expect(log.head().sequence).toBe(4);
+  expect(seen()).toEqual(entries);
+  expect(await writer.end()).toEqual(log.head());
+});
+
 describe('following by a cache', () => {
   it('takes what the cache has, when the database knows it', async () => {
     const { writer, log, clock, counts, seen } = await follow(async (real) => real);

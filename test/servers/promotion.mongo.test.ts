@@ -24,8 +24,10 @@ describeWith('mongodb', 'promotion of a replica whose primaries share a MongoDB 
     // Acknowledged, and not on the disk of the one that is promoted.
     process.kill(replica.pid, 'SIGSTOP');
     await create(one.url, names('lost', 3));
+    process.kill(one.pid, 'SIGSTOP');
+    // The first one cannot have heard of these when it learns that it is fenced.
     await create(two.url, names('gone', 2));
-    await Promise.all(primaries.map(({ pid }) => process.kill(pid, 'SIGSTOP')));
+    process.kill(two.pid, 'SIGSTOP');
     await replica.kill();
     replica.start();
     await replica.ready;
