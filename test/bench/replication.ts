@@ -158,10 +158,13 @@ async function catchUp(): Promise<{ perSecond: number; primaryMicros: number; re
 
 async function lag(rate: number, replicas: number): Promise<{ p50: number; p99: number }> {
   await using cluster = await startCluster();
-  const urls: string[] = [];
-  for (let i = 0; i < replicas; i++) urls.push((await cluster.addReplica()).url);
+  const followers: Awaited<ReturnType<typeof cluster.addReplica>>[] = [];
+  for (let i = 0; i < replicas; i++) followers.push(await cluster.addReplica());
+  // Servers that have just started compile their code in the first seconds: that is not what is measured.
+  await send(cluster.url, 'warm-up', 10 * BATCH);
+  for (const { opsUrl } of followers) await caughtUp(cluster.url, opsUrl);
   const lags: number[] = [];
-  const clients = urls.map((url) => watch(url, (at) => lags.push(Date.now() - at)));
+  const clients = followers.map(({ url }) => watch(url, (at) => lags.push(Date.now() - at)));
   await Promise.all(clients.map(({ subscribed }) => subscribed));
   const everyMs = 50;
   const perTick = Math.max(1, Math.round((rate * everyMs) / 1_000));
