@@ -180,7 +180,10 @@ export class MongoChangeLog implements ChangeLog, LogAppender, AsyncDisposable {
     return this.#following.endMs;
   }
 
-  /** Reads on to the end of the log, and returns it: what others appended before the call is known here then. @throws DATABASE_UNAVAILABLE */
+  /**
+   * Reads on to the end of the log, and returns it: what others appended before the call is known here then.
+   * @throws DATABASE_UNAVAILABLE; INTERNAL_SERVER_ERROR when the entries do not continue what is known
+   */
   end(): Promise<LogHead> {
     return reading('read the change log', async () => {
       await this.#following.exclusive(() => this.#following.catchUp());
