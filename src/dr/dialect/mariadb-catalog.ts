@@ -1,5 +1,6 @@
 import type { MysqlSession } from '../../sql/mysql-session.ts';
 import type { ForeignKey } from '../graph/table-graph.ts';
+import { assertSequencesHold } from './mariadb-sequences.ts';
 
 /** Begins the names of the tables in which a restore keeps how far it is; they are in no backup. */
 export const PROGRESS_PREFIX = '_holdfast_dr_';
@@ -58,8 +59,9 @@ export async function readTableNames(session: MysqlSession): Promise<string[]> {
   return rows.map(({ name }) => name ?? '').filter((name) => !name.startsWith(PROGRESS_PREFIX));
 }
 
-/** What the session's database holds, as far as its user sees it. */
+/** What the session's database holds, as far as its user sees it. @throws what {@link assertSequencesHold} throws */
 export async function readMariadbCatalog(session: MysqlSession): Promise<MariadbCatalog> {
+  await assertSequencesHold(session);
   const all = await session.query(
     `SELECT t.table_name AS name, t.table_type AS type, COALESCE(t.engine, '') AS engine, e.transactions AS transactions,
        CAST(COALESCE(t.table_rows, 0) AS CHAR) AS row_count, CAST(COALESCE(t.data_length, 0) AS CHAR) AS bytes
