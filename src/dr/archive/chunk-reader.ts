@@ -5,6 +5,7 @@ import { unseal } from './encryption.ts';
 import type { EncryptionKey } from './encryption-key.ts';
 import type { Chunk, Manifest } from './manifest.ts';
 import type { ArchiveStorage } from './storage.ts';
+import { freeMemory } from './zstd-frame.ts';
 
 /** Decompressed rows come in pieces of this size. */
 const PIECE_BYTES = 256 << 10;
@@ -81,11 +82,16 @@ async function* decompressed(
   const zstd = createZstdDecompress({ chunkSize: PIECE_BYTES, params });
   // Errors reach the loop through the stream; leaving the loop early ends the feeding.
   const fed = feed(zstd, source, signal).catch((error: unknown) => void zstd.destroy(error as Error));
+  let used: Buffer | undefined;
   try {
-    for await (const piece of zstd) {
+    for await (const piece of zstd as AsyncIterable<Buffer>) {
       signal?.throwIfAborted();
-      yield piece as Buffer;
+      yield piece;
+      used = piece;
+      // Behind one that does not reach the end of its memory the next one is written.
+      if (piece.byteOffset + piece.length === piece.buffer.byteLength) freeMemory(piece);
     }
+    if (used !== undefined) freeMemory(used);
   } catch (error) {
     if (signal?.aborted) throw signal.reason;
     if (isHoldfastError(error)) throw error;

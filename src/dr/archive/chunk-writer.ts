@@ -4,7 +4,7 @@ import { BufferPool } from '../../util/buffer-pool.ts';
 import { Sealer } from './encryption.ts';
 import type { EncryptionKey } from './encryption-key.ts';
 import type { ArchiveStorage, FileSink } from './storage.ts';
-import { compressFrame, freeFrame } from './zstd-frame.ts';
+import { compressFrame, freeMemory } from './zstd-frame.ts';
 
 /** Rows are compressed in blocks of this size, each a frame of its own, several at once on the thread pool. */
 const BLOCK_BYTES = 4 << 20;
@@ -138,7 +138,7 @@ export class ChunkWriter {
     const compressed = this.#compression === 'none' ? bytes : compressFrame(bytes, this.#compression.zstd);
     const stored = Promise.all([compressed, before]).then(async ([frame]) => {
       await this.#store(this.#sealer === undefined ? frame : this.#sealer.update(frame));
-      if (frame !== bytes) freeFrame(frame);
+      if (frame !== bytes) freeMemory(frame);
       blocks.give(block);
     });
     // Whoever waits for it sees the error; until then it is no unhandled one.

@@ -30,11 +30,10 @@ export function compressFrame(bytes: Uint8Array, level: number): Buffer | Promis
 }
 
 /**
- * Gives the memory of a frame back at once; it is empty then. Left to V8, each few dozen megabytes of frames make it look through its
- * whole heap, which cost half as much processor time as compressing them.
+ * Gives the memory that a frame, or the rows of one, lie in back at once; all that lie in it are empty then. Left to V8, each few dozen
+ * megabytes of them make it look through its whole heap, which cost half as much processor time as compressing, more than decompressing.
  */
-export function freeFrame(frame: Buffer): void {
-  const memory = frame.buffer;
+export function freeMemory({ buffer: memory }: Buffer): void {
   // Small buffers share theirs.
   if (memory instanceof ArrayBuffer && memory.byteLength > Buffer.poolSize) memory.transfer(0);
 }

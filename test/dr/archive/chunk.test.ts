@@ -159,6 +159,16 @@ describe('a compressed chunk', () => {
     expect(seen).toBeLessThanOrEqual(1_000_000);
   });
 
+  it('gives the memory of its rows back once they were used', async () => {
+    await using directory = await temporaryDirectory();
+    const storage = new DirectoryStorage(directory.path);
+    const chunk = { file: FILE, ...(await write(storage, [rows(9_000_000)], way)) };
+    const kept: Buffer[] = [];
+    for await (const piece of readChunk(storage, chunk, { manifest: manifestOf(way) })) kept.push(piece);
+    expect(kept.length).toBeGreaterThan(20);
+    expect(kept.filter(({ length }) => length > 0)).toEqual([]);
+  });
+
   it('is a file that zstd itself can read', async () => {
     await using directory = await temporaryDirectory();
     const storage = new DirectoryStorage(directory.path);

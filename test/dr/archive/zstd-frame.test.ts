@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { compressFrame, freeFrame } from '../../../src/dr/archive/zstd-frame.ts';
+import { compressFrame, freeMemory } from '../../../src/dr/archive/zstd-frame.ts';
 
 const ROWS = Buffer.from(Array.from({ length: 60_000 }, (_, row) => `${row}\trow number ${row}\n`).join(''));
 
@@ -27,8 +27,8 @@ describe('a frame', () => {
 
   it('takes no memory once it is freed, unless it shares it', async () => {
     const [large, small] = [await compressFrame(ROWS, 1), await compressFrame(ROWS.subarray(0, 100), 1)];
-    freeFrame(large);
-    freeFrame(small);
+    freeMemory(large);
+    freeMemory(small);
     expect(large.length).toBe(0);
     expect(zstdDecompressSync(small)).toEqual(ROWS.subarray(0, 100));
   });
