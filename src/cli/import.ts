@@ -30,9 +30,9 @@ interface Tally {
 export async function importDocuments(context: CommandContext): Promise<ExitCode> {
   const [entityName, file] = context.arguments as [string, string];
   const bytes = sizeOf(file);
-  const digest = await digestOf(file);
   await using target = await openTarget(context);
   const entity = entityOf(target.model, entityName);
+  const digest = await digestOf(file);
   const progress = new Progress(context.terminal);
   const tally: Tally = { documents: 0, written: 0, refusedCount: 0, refused: [] };
   const schema = buildSchema(target.model);

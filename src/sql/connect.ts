@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream';
 import { type Options, Sequelize } from 'sequelize';
 import { HoldfastError } from '../errors.ts';
 import { CopySocket } from './copy-socket.ts';
@@ -40,8 +41,11 @@ export interface SqlConnections extends AsyncDisposable {
    * @throws DATABASE_UNAVAILABLE (nobody answers), DR_PRIVILEGE_MISSING (user or password refused), CONFIG_INVALID (no such database)
    */
   raw(): Promise<unknown>;
-  /** Ends a connection, whatever it does: its settings are no longer those that others expect. */
+  /** Ends a connection: its settings are no longer those that others expect. */
   release(connection: unknown): Promise<void>;
+  /** Cuts a connection, whatever it does: a statement that runs ends with an error, here at once. */
+  destroy(connection: unknown): void;
+  /** Ends all, and cuts the connections that nobody has released. */
   close(): Promise<void>;
 }
 
@@ -87,28 +91,57 @@ export function openSql(source: SqlSource, options: SqlOptions): SqlConnections 
     ssl: ((given.dialectOptions as { ssl?: SqlEndpoint['ssl'] } | undefined)?.ssl || null) ?? null,
   };
   const location = `${endpoint.host}:${endpoint.port}/${database}`;
-  const close = (): Promise<void> => sequelize.close();
+  const manager = sequelize.connectionManager as unknown as Manager;
+  /** Connections that have an owner. */
+  const lent = new Set<unknown>();
+  const release = async (connection: unknown): Promise<void> => {
+    lent.delete(connection);
+    // The pool may have removed it itself, when it broke.
+    await manager.destroyConnection(connection).catch(() => undefined);
+  };
+  const destroy = (connection: unknown): void => {
+    const { stream, connection: inner } = connection as DriverConnection;
+    (stream ?? inner?.stream)?.destroy(new Error('The connection was closed.'));
+    void release(connection);
+  };
+  let isClosed = false;
+  const close = (): Promise<void> => {
+    isClosed = true;
+    // The pool waits for each of them, for ever if need be.
+    for (const connection of lent) destroy(connection);
+    return sequelize.close();
+  };
   return {
     driver,
     location,
     endpoint,
     async raw() {
       try {
-        return await sequelize.connectionManager.getConnection({ type: 'write', useMaster: true } as never);
+        const connection = await manager.getConnection({ type: 'write', useMaster: true });
+        lent.add(connection);
+        if (isClosed) destroy(connection);
+        return connection;
       } catch (error) {
         throw connectError(location, error);
       }
     },
-    async release(connection) {
-      const manager = sequelize.connectionManager as unknown as {
-        destroyConnection(connection: unknown): Promise<void>;
-      };
-      // The pool may have removed it itself, when it broke.
-      await manager.destroyConnection(connection).catch(() => undefined);
-    },
+    release,
+    destroy,
     close,
     [Symbol.asyncDispose]: close,
   };
+}
+
+/** What is used of sequelize's connection manager. */
+interface Manager {
+  getConnection(options: object): Promise<unknown>;
+  destroyConnection(connection: unknown): Promise<void>;
+}
+
+/** A connection of `mysql2`, or a client of `pg`, which has its own inside. */
+interface DriverConnection {
+  readonly stream?: Duplex;
+  readonly connection?: { readonly stream: Duplex };
 }
 
 function driverOf(dialect: string | undefined): SqlDriver {

@@ -156,8 +156,7 @@ export class MysqlSession implements AsyncDisposable {
   destroy(): void {
     if (this.#released) return;
     this.#released = true;
-    this.#connection.stream.destroy(new Error('The connection was closed.'));
-    void this.#sql.release(this.#connection);
+    this.#sql.destroy(this.#connection);
   }
 
   /** Ends the session; an open transaction is rolled back. */

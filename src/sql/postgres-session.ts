@@ -142,9 +142,7 @@ export class PostgresSession implements AsyncDisposable {
   destroy(): void {
     if (this.#released) return;
     this.#released = true;
-    const { connection } = this.#client as unknown as { connection: { stream: { destroy(error?: Error): void } } };
-    connection.stream.destroy(new Error('The connection was closed.'));
-    void this.#sql.release(this.#client);
+    this.#sql.destroy(this.#client);
   }
 
   /** Ends the session; an open transaction is rolled back. */
