@@ -15,6 +15,7 @@ const SUMMED_BYTES = 256 << 10;
 
 /** Blocks that were written out, for whichever chunk fills the next. */
 const blocks = new BufferPool(BLOCK_BYTES, 8);
+const NO_BLOCK = Buffer.alloc(0);
 
 /** How the files of an archive are compressed; levels as zstd's, 1 by default. */
 export type Compression = 'none' | { readonly zstd: number };
@@ -50,7 +51,8 @@ export class ChunkWriter {
   #crc32 = 0;
   #bytes = 0;
   #storedBytes = 0;
-  #block = blocks.take();
+  /** Taken with the first of its bytes: a file on its way to its end holds none. */
+  #block: Buffer = NO_BLOCK;
   #filled = 0;
   /** Bytes of the block that are in the sums already. */
   #summed = 0;
@@ -97,12 +99,13 @@ export class ChunkWriter {
   /** Nothing is written any more. */
   #end(): void {
     blocks.give(this.#block);
-    this.#block = Buffer.alloc(0);
+    this.#block = NO_BLOCK;
     this.#filled = 0;
     this.#summed = 0;
   }
 
   #fill(bytes: Uint8Array): void {
+    if (this.#block === NO_BLOCK) this.#block = blocks.take();
     this.#block.set(bytes, this.#filled);
     this.#filled += bytes.length;
     if (this.#filled - this.#summed >= SUMMED_BYTES) this.#sum();
@@ -128,7 +131,7 @@ export class ChunkWriter {
     }
   }
 
-  /** Sends the block on its way and takes another. */
+  /** Sends the block on its way; the next bytes take another. */
   #send(): void {
     this.#sum();
     const block = this.#block;
@@ -144,7 +147,7 @@ export class ChunkWriter {
     // Whoever waits for it sees the error; until then it is no unhandled one.
     stored.catch(() => undefined);
     this.#onTheirWay.push(stored);
-    this.#block = blocks.take();
+    this.#block = NO_BLOCK;
     this.#filled = 0;
     this.#summed = 0;
   }
