@@ -364,6 +364,16 @@ export function isHoldfastError(error: unknown, code?: ErrorCode): error is Hold
   return error instanceof HoldfastError && (code === undefined || error.code === code);
 }
 
+/** The same error with one more sentence in its message. */
+export function withSentence(
+  error: HoldfastError,
+  sentence: string,
+  details: HoldfastError['details'] = {},
+): HoldfastError {
+  const message = `${error.message.replace(/[^.]$/, '$&.')} ${sentence}`;
+  return new HoldfastError(error.code, message, { cause: error, details: { ...error.details, ...details } });
+}
+
 /** What is known about an answer with an error, and who wants to hear of it: for whoever turns errors into what clients see. */
 export interface ErrorReport {
   readonly requestId: string;

@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto';
+import { isHoldfastError } from '../errors.ts';
 import type { SqlSource } from '../sql/connect.ts';
 import type { EncryptionKey } from './archive/encryption-key.ts';
 import type { Manifest } from './archive/manifest.ts';
 import type { RowDigest } from './archive/row-hash.ts';
 import { compareDatabase } from './compare-database.ts';
-import { createScratch } from './dialect/scratch.ts';
+import { inScratch } from './dialect/scratch.ts';
 import type { DrProgress, OnProgress } from './progress.ts';
 import { restore } from './restore.ts';
 import { ProgressTracker, type TrackedTable } from './track-progress.ts';
@@ -38,18 +39,22 @@ export async function drill(
 ): Promise<{ readonly problems: readonly string[]; readonly recoveryMs: number }> {
   const { from, target, key, workers, digests, tables, onProgress, signal } = options;
   const name = options.scratch ?? `holdfast_drill_${randomBytes(6).toString('hex')}`;
-  await using scratch = await createScratch(target, name, manifest);
-  const { durationMs, notices } = await restore({
-    ...{ from, target: scratch.source, workers, key, signal },
-    onProgress: scaled(onProgress, 0, 50),
+  return inScratch(target, name, manifest, async (scratch) => {
+    const { durationMs, notices } = await restore({
+      ...{ from, target: scratch, workers, key, signal },
+      onProgress: scaled(onProgress, 0, 50),
+    }).catch((error: unknown) => {
+      // Nobody goes on with it: what it has done is dropped.
+      throw isHoldfastError(error) && error.details.resumable === true ? error.cause : error;
+    });
+    const tracker = new ProgressTracker(scaled(onProgress, 50, 100));
+    tracker.plan(tables);
+    tracker.phase('comparing');
+    const exemptKinds = notices.length === 0 ? new Set<string>() : PRIVILEGES;
+    const problems = await compareDatabase(scratch, manifest, { workers, digests, exemptKinds, tracker, signal });
+    tracker.end('done');
+    return { problems, recoveryMs: durationMs };
   });
-  const tracker = new ProgressTracker(scaled(onProgress, 50, 100));
-  tracker.plan(tables);
-  tracker.phase('comparing');
-  const exemptKinds = notices.length === 0 ? new Set<string>() : PRIVILEGES;
-  const problems = await compareDatabase(scratch.source, manifest, { workers, digests, exemptKinds, tracker, signal });
-  tracker.end('done');
-  return { problems, recoveryMs: durationMs };
 }
 
 /** One of several parts of a whole: its 0…100 is `from`…`to` of it. The time left is that of the part, so it is not told. */

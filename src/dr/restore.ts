@@ -1,4 +1,4 @@
-import { HoldfastError, isHoldfastError } from '../errors.ts';
+import { HoldfastError, isHoldfastError, withSentence } from '../errors.ts';
 import { openSql, type SqlConnections, type SqlSource } from '../sql/connect.ts';
 import { checkArchive } from './archive/archive-check.ts';
 import type { EncryptionKey } from './archive/encryption-key.ts';
@@ -223,8 +223,7 @@ async function work<T extends PhasedTask, W>(
 /** Says how to go on: the target is marked by now. */
 function resumable(error: unknown, location: string): unknown {
   if (!isHoldfastError(error)) return error;
-  const message = `${error.message} What is done in ${location} is kept: go on with --resume.`;
-  return new HoldfastError(error.code, message, { cause: error, details: { ...error.details, resumable: true } });
+  return withSentence(error, `What is done in ${location} is kept: go on with --resume.`, { resumable: true });
 }
 
 /** Phases overlap: the one that started last is told, and none again that came before it. */

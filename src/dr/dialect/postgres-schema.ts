@@ -1,4 +1,4 @@
-import { HoldfastError, isHoldfastError } from '../../errors.ts';
+import { type ErrorCode, HoldfastError, isHoldfastError } from '../../errors.ts';
 import type { SqlConnections } from '../../sql/connect.ts';
 import type { PostgresSession } from '../../sql/postgres-session.ts';
 import { CATALOG_NOTE, type SourceOptions } from './backup-source.ts';
@@ -29,7 +29,19 @@ export async function readByCatalog(session: PostgresSession, options: SourceOpt
   return { ...schema, notes: [CATALOG_NOTE] };
 }
 
-/** Reads the schema by pg_dump, in an exported snapshot. @throws DR_PRIVILEGE_MISSING, DR_INCOMPATIBLE; what it says of locks as it is */
+/** What `pg_dump` fails with, by its words; DR_INCOMPATIBLE for all others. */
+const CODES: readonly (readonly [RegExp, ErrorCode])[] = [
+  [/permission denied/, 'DR_PRIVILEGE_MISSING'],
+  [
+    /connection to server|server closed the connection|terminating connection|could not (receive|send) data/,
+    'DATABASE_UNAVAILABLE',
+  ],
+];
+
+/**
+ * Reads the schema by pg_dump, in an exported snapshot.
+ * @throws DR_PRIVILEGE_MISSING, DATABASE_UNAVAILABLE, DR_INCOMPATIBLE; what it says of locks as it is
+ */
 export async function readByPgDump(
   tool: PgDump,
   sql: SqlConnections,
@@ -44,7 +56,7 @@ export async function readByPgDump(
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     if (isHoldfastError(error) || LOCK_MESSAGE.test(message)) throw error;
-    const code = /permission denied/.test(message) ? 'DR_PRIVILEGE_MISSING' : 'DR_INCOMPATIBLE';
+    const code = CODES.find(([words]) => words.test(message))?.[1] ?? 'DR_INCOMPATIBLE';
     throw new HoldfastError(code, `pg_dump could not read the schema: ${message}`, { cause: error });
   }
 }

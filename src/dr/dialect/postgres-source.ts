@@ -5,7 +5,7 @@ import { Dialect } from '../archive/manifest.ts';
 import { tableGraph } from '../graph/table-graph.ts';
 import type { BackupSource, SourceCheck, SourceFacts, SourceOptions } from './backup-source.ts';
 import { type PostgresCatalog, type PostgresHolders, readHolders } from './postgres-catalog.ts';
-import { targetError } from './postgres-errors.ts';
+import { isLostConnection, targetError } from './postgres-errors.ts';
 import { largeObjects, objectsOf, refreshObjects, schemaObjects } from './postgres-objects.ts';
 import { choosePgDump, type PgDump } from './postgres-pg-dump.ts';
 import { readByCatalog, readByPgDump, type SourceSchema } from './postgres-schema.ts';
@@ -217,7 +217,5 @@ function notesOf(catalog: PostgresCatalog, withLargeObjects: boolean): string[] 
 
 /** What the server said, as an error of ours; other errors as they are. */
 function sourceError(operation: string, error: unknown): unknown {
-  const fromServer =
-    sqlState(error) !== '' || /^Connection terminated/.test(error instanceof Error ? error.message : '');
-  return fromServer ? targetError(operation, error) : error;
+  return sqlState(error) !== '' || isLostConnection(error) ? targetError(operation, error) : error;
 }
