@@ -7,8 +7,8 @@ import type { Chunk, Manifest } from './manifest.ts';
 import type { ArchiveStorage } from './storage.ts';
 import { freeMemory } from './zstd-frame.ts';
 
-/** Decompressed rows come in pieces of this size. */
-const PIECE_BYTES = 256 << 10;
+/** Decompressed rows come in pieces of this size: each is a way to the thread pool and back. */
+const PIECE_BYTES = 1 << 20;
 /** Largest window a frame may ask for, as a power of two: blocks have 4 MiB, so a frame that wants more is not ours. */
 const MAX_WINDOW_LOG = 23;
 

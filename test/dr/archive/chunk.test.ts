@@ -165,7 +165,7 @@ describe('a compressed chunk', () => {
     const chunk = { file: FILE, ...(await write(storage, [rows(9_000_000)], way)) };
     const kept: Buffer[] = [];
     for await (const piece of readChunk(storage, chunk, { manifest: manifestOf(way) })) kept.push(piece);
-    expect(kept.length).toBeGreaterThan(20);
+    expect(kept.length).toBeGreaterThan(5);
     expect(kept.filter(({ length }) => length > 0)).toEqual([]);
   });
 
