@@ -108,7 +108,7 @@ describeWithS3('an archive in a bucket', () => {
     const chunk = { file: 'data/1/0.copy.zst', ...(await writer.finish()) };
     const pieces: Buffer[] = [];
     for await (const piece of readChunk(archive, chunk, { manifest: { compression: 'zstd', encryption: null } }))
-      pieces.push(piece);
+      pieces.push(Buffer.from(piece));
     expect(Buffer.concat(pieces).equals(rows)).toBe(true);
   });
 
