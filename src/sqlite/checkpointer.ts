@@ -1,7 +1,11 @@
 import { Worker } from 'node:worker_threads';
 
-/** Pages of the write-ahead log (32 MiB) that are worth moving: each goes to the file once, however often it was written. */
-const CHECKPOINT_PAGES = 8_000;
+/**
+ * Pages of the write-ahead log (8 MiB) that are worth moving: each goes to the file once, however often it was written. Four times as many at
+ * once hold up the commits beside them: at 2,000 changes/s the p99 of the lag was 30 to 49 ms instead of 24 to 30. Changes per second are the
+ * same; only rows of 256 KiB, one after the other, are written a fifth slower.
+ */
+const CHECKPOINT_PAGES = 2_000;
 /** How often the size of the log is looked at, in ms, while there are commits. */
 const LOOK_EVERY_MS = 50;
 

