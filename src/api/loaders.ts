@@ -109,6 +109,8 @@ export class RelationLoaders {
 class Loaders<T> {
   readonly #load: (keys: readonly unknown[]) => Promise<readonly T[]>;
   readonly #known = new Map<unknown, T>();
+  /** One load for each list of texts: a promise for each text would cost more than the documents. */
+  #ahead: DataLoader<Iterable<string>, undefined> | undefined;
   #texts: DataLoader<unknown, T> | undefined;
   #others: DataLoader<unknown, T, string> | undefined;
 
@@ -132,7 +134,15 @@ class Loaders<T> {
 
   /** Loads texts that are {@link known} then. Never fails. */
   async ahead(texts: Iterable<string>): Promise<void> {
-    const load = async (text: string) => void this.#known.set(text, await this.load(text));
-    await Promise.allSettled(Array.from(texts, load));
+    this.#ahead ??= new DataLoader((lists) => this.#loadAhead(lists), { cache: false });
+    await this.#ahead.load(texts).catch(() => undefined);
+  }
+
+  /** Of all lists of one turn of the event loop. */
+  async #loadAhead(lists: readonly Iterable<string>[]): Promise<undefined[]> {
+    const texts = [...new Set(lists.flatMap((list) => [...list]))].filter((text) => !this.#known.has(text));
+    const loaded = texts.length === 0 ? [] : await this.#load(texts);
+    for (const [i, value] of loaded.entries()) this.#known.set(texts[i], value);
+    return lists.map(() => undefined);
   }
 }

@@ -182,12 +182,15 @@ function payerOf({ principal, address }: ServerRequest): string {
   return principal === 'anonymous' ? address : principal;
 }
 
+/** An answer as it is sent. */
+export interface Presented {
+  readonly result: ExecutionResult;
+  /** The errors of `result`, formatted. */
+  readonly answers: readonly GraphQLFormattedError[] | undefined;
+}
+
 /** An answer as it is sent: errors formatted, provenance in the extensions. */
-export function present(
-  { result, provenance }: Answer,
-  requestId: string,
-  format: ErrorFormat,
-): { result: ExecutionResult; answers: readonly GraphQLFormattedError[] | undefined } {
+export function present({ result, provenance }: Answer, requestId: string, format: ErrorFormat): Presented {
   const { errors, ...rest } = result;
   if (provenance !== undefined) rest.extensions = { ...rest.extensions, holdfast: provenance };
   if (errors === undefined) return { result: rest, answers: undefined };

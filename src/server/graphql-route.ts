@@ -7,11 +7,12 @@ import type { ApolloContext } from './apollo.ts';
 import type { Callers } from './callers.ts';
 import { operationOf, type Prepared, type PreparedOperation } from './documents.ts';
 import { BadRequest, type ErrorFormat, formatted, isRetryable, statusOf } from './errors.ts';
-import { type Executor, present } from './executor.ts';
+import { type Executor, type Presented, present } from './executor.ts';
 import { type AnswerType, answerType } from './negotiate.ts';
 import type { Observer } from './observer.ts';
 import type { Operation, Provenance } from './options.ts';
 import type { OriginPolicy } from './origin.ts';
+import { plainOperation } from './plain-operation.ts';
 import { keptHeaders, ServerRequest } from './request.ts';
 
 /** What Apollo would look for in headers was decided before; the media type of its answer is replaced after. */
@@ -29,7 +30,10 @@ export interface GraphqlRouteOptions {
   readonly callers: Callers;
 }
 
-/** GraphQL over HTTP at one path: our checks first, then Apollo, which executes by {@link Executor}. */
+/**
+ * GraphQL over HTTP at one path: our checks first, then {@link Executor}; for a request that is not an ordinary POST by way of Apollo,
+ * which knows the rest of the protocol.
+ */
 export function addGraphqlRoute(fastify: FastifyInstance, options: GraphqlRouteOptions): void {
   const { path, origins, callers } = options;
   fastify.options(path, (request, reply) => {
@@ -73,7 +77,7 @@ class Exchange {
   readonly #reply: FastifyReply;
   readonly #startedMs = performance.now();
   #operation: PreparedOperation | undefined;
-  #result: ExecutionResult | undefined;
+  #presented: Presented | undefined;
   #provenance: Provenance | undefined;
 
   constructor(options: GraphqlRouteOptions, http: FastifyRequest, reply: FastifyReply) {
@@ -106,6 +110,11 @@ class Exchange {
       const body = { errors: this.#format(prepared.errors) };
       return this.#send(request, type, statusOf(body, isLegacy(type)), body.errors, JSON.stringify(body));
     }
+    const plain = plainOperation(this.#http);
+    if (plain !== undefined) {
+      const { data, errors, extensions } = await this.#execute(request, prepared, plain);
+      return this.#executed(request, type, JSON.stringify({ errors, data, extensions }));
+    }
     const response = await apollo.executeHTTPGraphQLRequest({
       httpGraphQLRequest: {
         method: this.#http.method,
@@ -121,32 +130,34 @@ class Exchange {
   async #execute(request: ServerRequest, prepared: Prepared, operation: Operation): Promise<ExecutionResult> {
     const { executor } = this.#options;
     const found = operationOf(prepared, operation.operationName);
+    let result: ExecutionResult;
     if (found instanceof GraphQLError) {
-      this.#result = { errors: [found] };
+      result = { errors: [found] };
     } else if (found.type === 'subscription') {
       const error = new HoldfastError('BAD_REQUEST', 'Subscriptions are served over a websocket at the same URL.');
-      this.#result = { errors: [new GraphQLError(error.message, { originalError: error })] };
+      result = { errors: [new GraphQLError(error.message, { originalError: error })] };
     } else {
       this.#operation = found;
       const answer = await executor.run({ request, prepared: found, operation });
       this.#provenance = answer.provenance;
-      this.#result = answer.result;
+      result = answer.result;
     }
-    const { result } = present(
-      { result: this.#result, provenance: this.#provenance },
-      this.#http.id,
-      this.#options.errors,
-    );
-    return result;
+    this.#presented = present({ result, provenance: this.#provenance }, this.#http.id, this.#options.errors);
+    return this.#presented.result;
+  }
+
+  /** The answer of an operation that was executed, or could not be, whose text is made. */
+  #executed(request: ServerRequest, type: AnswerType, text: string): string {
+    const { answers, result } = this.#presented as Presented;
+    const status = answers === undefined ? 200 : statusOf({ ...result, errors: answers }, isLegacy(type));
+    return this.#send(request, type, status, answers, text);
   }
 
   /** Apollo's answer with our status, headers and log line. */
   #answerOf(request: ServerRequest, type: AnswerType, response: HTTPGraphQLResponse): string {
     const text = response.body.kind === 'complete' ? response.body.string : '';
-    const failed = this.#result === undefined || this.#result.errors !== undefined;
-    if (!failed) return this.#send(request, type, 200, undefined, text);
-    const body = JSON.parse(text) as { errors?: GraphQLFormattedError[]; data?: Record<string, unknown> | null };
-    if (this.#result !== undefined) return this.#send(request, type, statusOf(body, isLegacy(type)), body.errors, text);
+    if (this.#presented !== undefined) return this.#executed(request, type, text);
+    const body = JSON.parse(text) as { errors?: GraphQLFormattedError[] };
     const allow = response.headers.get('allow');
     if (allow !== undefined) this.#reply.header('allow', allow);
     const errors = body.errors?.map((error) => withIdentity(error, request.requestId));
