@@ -1,15 +1,26 @@
 /**
+ * Bytes of a page of memory. What goes past the operating system's cache begins at one, in memory and in the file, and is whole ones; no
+ * disk asks for more.
+ */
+export const PAGE_BYTES = 4096;
+const WASM_PAGE_BYTES = 64 << 10;
+
+const poolMemory = new WeakSet<ArrayBufferLike>();
+
+/**
  * Buffers of one size that are used again and again. Large buffers lie outside the heap, and each new one brings the next garbage
- * collection nearer: bulk work that allocates one for each piece spends a good part of its time there.
+ * collection nearer: bulk work that allocates one for each piece spends a good part of its time there. They lie side by side in memory
+ * that begins at a page: WebAssembly's, because JavaScript's other memory begins anywhere.
  */
 export class BufferPool {
   readonly #bytes: number;
   readonly #most: number;
   readonly #spare: Buffer[] = [];
+  #memory: ArrayBuffer | undefined;
 
   /**
    * @param bytes size of each buffer
-   * @param most spare buffers that are kept
+   * @param most buffers that are kept; whoever takes more of them gets new ones
    */
   constructor(bytes: number, most: number) {
     this.#bytes = bytes;
@@ -18,11 +29,25 @@ export class BufferPool {
 
   /** A buffer with whatever it held before. */
   take(): Buffer {
+    if (this.#memory === undefined) this.#reserve();
     return this.#spare.pop() ?? Buffer.allocUnsafeSlow(this.#bytes);
   }
 
-  /** Gives back a buffer that nobody will read or write any more. One of another size is left to the garbage collector. */
+  /** Gives back a buffer that nobody will read or write any more. One that is not of this pool is left to the garbage collector. */
   give(buffer: Buffer): void {
-    if (buffer.length === this.#bytes && this.#spare.length < this.#most) this.#spare.push(buffer);
+    if (buffer.buffer === this.#memory) this.#spare.push(buffer);
   }
+
+  /** Pages that were never written to take no memory. */
+  #reserve(): void {
+    const pages = Math.ceil((this.#bytes * this.#most) / WASM_PAGE_BYTES);
+    this.#memory = new WebAssembly.Memory({ initial: pages, maximum: pages }).buffer;
+    poolMemory.add(this.#memory);
+    for (let i = this.#most - 1; i >= 0; i--) this.#spare.push(Buffer.from(this.#memory, i * this.#bytes, this.#bytes));
+  }
+}
+
+/** Whether bytes of a pool begin at a page. */
+export function beginsAtPage(bytes: Uint8Array): boolean {
+  return poolMemory.has(bytes.buffer) && bytes.byteOffset % PAGE_BYTES === 0;
 }

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, fsync, openSync, renameSync, write, writeFileSync } from 'node:fs';
+import { renameSync, write, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { promisify } from 'node:util';
+import { DirectFile } from './direct-file.ts';
 
 /**
  * A file of up to this many bytes is written in one go when it is whole: into the cache of the operating system, as fast as any
@@ -10,7 +11,6 @@ import { promisify } from 'node:util';
 const AT_ONCE_BYTES = 64 << 10;
 
 const writeFile = promisify(write);
-const syncFile = promisify(fsync);
 
 /**
  * A file that is written under another name until it is whole. Only what waits for the disk is left to another thread: to open, close
@@ -22,8 +22,7 @@ export class DirectorySink {
   /** Bytes that no file was opened for yet. */
   #held: Uint8Array[] = [];
   #heldBytes = 0;
-  /** The descriptor of the file, while it is open. */
-  #file: number | undefined;
+  #file: DirectFile | undefined;
   #written = 0;
 
   constructor(path: string) {
@@ -44,7 +43,8 @@ export class DirectorySink {
       this.#heldBytes += bytes.length;
       return;
     }
-    await writeAll(await this.#open(), bytes);
+    const file = await this.#open();
+    await file.write(bytes);
   }
 
   /** Gives the file its name; its bytes are on disk then when `sync` is set. */
@@ -54,7 +54,7 @@ export class DirectorySink {
     } else {
       try {
         const file = await this.#open();
-        if (sync) await syncFile(file);
+        await file.finish(sync);
       } finally {
         this.#close();
       }
@@ -69,17 +69,15 @@ export class DirectorySink {
   }
 
   /** Opens the file, if it is not, and writes what was held. */
-  async #open(): Promise<number> {
-    this.#file ??= openSync(this.#unfinished, 'wx', 0o600);
-    for (const bytes of this.#held.splice(0)) await writeAll(this.#file, bytes);
+  async #open(): Promise<DirectFile> {
+    this.#file ??= new DirectFile(this.#unfinished);
+    for (const bytes of this.#held.splice(0)) await this.#file.write(bytes);
     return this.#file;
   }
 
   #close(): void {
-    const file = this.#file;
-    if (file === undefined) return;
+    this.#file?.close();
     this.#file = undefined;
-    closeSync(file);
   }
 }
 

@@ -1,10 +1,10 @@
-import { closeSync, constants, fsync, openSync, realpathSync } from 'node:fs';
+import { closeSync, constants, fsync, lstatSync, openSync, realpathSync } from 'node:fs';
 import { type FileHandle, link, lstat, open, readdir, rename, rm, unlink } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { HoldfastError } from '../../errors.ts';
-import { BufferPool } from '../../util/buffer-pool.ts';
 import { ensureDirectory } from '../../util/directory.ts';
+import { readDirect } from './direct-file.ts';
 import { DirectorySink, unfinishedName, writeAll } from './directory-sink.ts';
 import { assertFileName } from './file-name.ts';
 import type { ArchiveStorage, FileSink, StoredFile } from './storage.ts';
@@ -17,8 +17,6 @@ const SYNCED_LATER_BYTES = 4 << 20;
 const SYNCED_MEANWHILE_BYTES = 256 << 10;
 const SYNCED_AT_ONCE = 8;
 const sync = promisify(fsync);
-/** What files are read into, by whoever reads next. */
-const pieces = new BufferPool(1 << 20, 8);
 
 /**
  * An archive in a directory. A file is written under another name and renamed when it is whole; links are not followed below the
@@ -80,21 +78,14 @@ export class DirectoryStorage implements ArchiveStorage {
 
   async *read(name: string, signal?: AbortSignal): AsyncIterable<Uint8Array> {
     const path = this.#resolve(name);
-    const handle = await this.#do(`read ${name}`, async () => {
-      await this.#assertNoLinks(dirname(path));
-      return open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
-    });
-    const buffer = pieces.take();
     try {
-      for (;;) {
+      await this.#assertNoLinks(dirname(path));
+      for await (const piece of readDirect(path, lstatSync(path).size)) {
         signal?.throwIfAborted();
-        const { bytesRead } = await this.#do(`read ${name}`, () => handle.read(buffer, 0, buffer.length));
-        if (bytesRead === 0) return;
-        yield buffer.subarray(0, bytesRead);
+        yield piece;
       }
-    } finally {
-      pieces.give(buffer);
-      await handle.close();
+    } catch (error) {
+      throw this.#coded(`read ${name}`, error);
     }
   }
 
