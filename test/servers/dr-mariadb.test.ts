@@ -355,8 +355,8 @@ describeWith('mariadb', 'backing up and restoring MariaDB', () => {
     });
 
     it.each([
-      ['of another version', 'UPDATE _holdfast_dr_restore SET plan = plan + 1', /plan 2, this one has 1/],
-      ['from before there were versions', 'ALTER TABLE _holdfast_dr_restore DROP plan', /plan 0, this one has 1/],
+      ['of another version', 'UPDATE _holdfast_dr_restore SET plan = plan + 1', /plan 3, this one has 2/],
+      ['from before there were versions', 'ALTER TABLE _holdfast_dr_restore DROP plan', /plan 0, this one has 2/],
     ])('refuses marks %s before it writes anything', async (_, statement, message) => {
       const target = await interrupted();
       await databases.query(target, statement);

@@ -84,8 +84,8 @@ export class DirectFile {
   }
 }
 
-/** From so many bytes on a file is read past the cache; a smaller one may well be in it. */
-const READ_DIRECT_BYTES = 256 << 10;
+/** From so many bytes on a file is read past the cache. A smaller one is over before waiting for the disk pays, and may be in it. */
+const READ_DIRECT_BYTES = 4 << 20;
 
 /**
  * The bytes of a file in order, past the operating system's cache where the file system allows that: they are those of the disk, and

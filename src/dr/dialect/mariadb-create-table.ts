@@ -54,6 +54,13 @@ export function splitCreateTable(printed: string, keepIndexes: boolean): CreateT
   return { statement, indexes, foreignKeys };
 }
 
+/** A CREATE TABLE with foreign keys, given by their {@link TableForeignKey.clause}, after its columns and indexes. */
+export function withForeignKeys(statement: string, clauses: readonly string[]): string {
+  const { head, items, tail } = itemsOf(statement);
+  const keys = clauses.map((clause) => clause.replace(/^ADD /, ''));
+  return `${head}(\n  ${[...items, ...keys].join(',\n  ')}\n)${tail}`;
+}
+
 /** The text before the list of columns and keys, the list, and what follows it. */
 function itemsOf(printed: string): { readonly head: string; readonly items: string[]; readonly tail: string } {
   const items: string[] = [];

@@ -1,5 +1,7 @@
+import { quoteMysql } from '../../sql/identifiers.ts';
 import type { Chunk, Manifest, ManifestTable, SchemaObject } from '../archive/manifest.ts';
 import type { ForeignKey } from '../graph/table-graph.ts';
+import { withForeignKeys } from './mariadb-create-table.ts';
 import { type RestoreMode, RestorePhase, type RestoreTask } from './restore-target.ts';
 
 /** What one task does. Only rows of transactional tables can be put into one transaction with its mark. */
@@ -19,7 +21,7 @@ export interface RowsOf {
 export type MariadbTask = RestoreTask<MariadbWork>;
 
 /** Of the plan: raised when the same id stands for other work than before, so that no restore goes on with marks that mean something else. */
-export const PLAN_VERSION = 1;
+export const PLAN_VERSION = 2;
 
 /** The task that makes routines, views and triggers, and the one that puts triggers back into live tables and raises their next numbers. */
 export const FINISH_TASK = 'finish';
@@ -42,8 +44,8 @@ export function isTransactional({ engine }: ManifestTable): boolean {
 }
 
 /**
- * The tasks of a restore. Into an empty database: tables, rows, each table's large indexes as soon as its rows are in, foreign keys
- * when both tables have theirs, a look whether every key finds its row, then routines, views, triggers, values of sequences,
+ * The tasks of a restore. Into an empty database: tables, rows, each table's large indexes as soon as its rows are in, its foreign
+ * keys when both tables have theirs (where none has any, with the table: each statement that alters one costs milliseconds), a look whether every key finds its row, then routines, views, triggers, values of sequences,
  * and events at the very end. Nothing that could fire exists while rows are loaded. Into live tables: rows, the look, sequences,
  * next numbers, and the triggers that were taken away. The same manifest gives the same ids.
  */
@@ -60,7 +62,17 @@ class Plan {
   constructor({ tables, objects, graph, sequences }: Manifest, mode: RestoreMode) {
     this.#tables = new Map(tables.map((table) => [table.id, table]));
     const ofKind = (...kinds: string[]): SchemaObject[] => objects.filter(({ kind }) => kinds.includes(kind));
-    if (mode === 'full') this.#createTables(ofKind('DATABASE PROPERTIES', 'SEQUENCE'), ofKind('TABLE'));
+    const parentsOf = (child: number | null): number[] => [
+      ...new Set(graph.keys.filter((key) => key.child === child).map(({ parent }) => parent)),
+    ];
+    const indexed = new Set(ofKind('INDEX').map(({ table }) => table));
+    const withTable = ofKind('FK CONSTRAINT').filter(
+      ({ table }) => !indexed.has(table) && !parentsOf(table).some((parent) => indexed.has(parent)),
+    );
+    if (mode === 'full') {
+      const created = ofKind('TABLE').map((table) => withKeys(table, withTable));
+      this.#createTables(ofKind('DATABASE PROPERTIES', 'SEQUENCE'), created);
+    }
     const isSmall = (table: ManifestTable): boolean =>
       isTransactional(table) && table.chunks.length === 1 && table.bytes <= SMALL_BYTES;
     for (const table of tables.filter((one) => !isSmall(one))) this.#loadRows(table);
@@ -68,13 +80,12 @@ class Plan {
     if (mode === 'full') {
       for (const object of ofKind('INDEX')) this.#alter(object, RestorePhase.INDEX, INDEX_COST, []);
       const built = new Map([...this.#behind].map(([id, tasks]) => [id, [...tasks]]));
-      for (const object of ofKind('FK CONSTRAINT')) {
-        const parents = graph.keys.filter(({ child }) => child === object.table).map(({ parent }) => parent);
+      for (const object of ofKind('FK CONSTRAINT').filter((key) => !withTable.includes(key))) {
         this.#alter(
           object,
           RestorePhase.CHECK,
           0,
-          [...new Set(parents)].flatMap((id) => built.get(id) ?? []),
+          parentsOf(object.table).flatMap((id) => built.get(id) ?? []),
         );
       }
     }
@@ -171,4 +182,14 @@ class Plan {
     this.tasks.push({ shared: [], exclusive: [], ...task, dependsOn: [...new Set(task.dependsOn)] });
     return task.id;
   }
+}
+
+/** A table that is created with those of the foreign keys that are its own. */
+function withKeys(table: SchemaObject, keys: readonly SchemaObject[]): SchemaObject {
+  const own = keys.filter((key) => key.table === table.table).flatMap(({ statements }) => statements);
+  const [create, ...more] = table.statements;
+  if (create === undefined || own.length === 0) return table;
+  const alter = `ALTER TABLE ${quoteMysql(table.name)} `;
+  const clauses = own.map((statement) => statement.slice(alter.length));
+  return { ...table, statements: [withForeignKeys(create, clauses), ...more] };
 }

@@ -40,26 +40,27 @@ export class MariadbTaskRunner {
     this.#context = context;
   }
 
-  /** Rows that lose a deadlock are tried again. @throws the signal's reason, or what failed, with a code */
+  /** What loses a deadlock is tried again. @throws the signal's reason, or what failed, with a code */
   async run(tasks: readonly MariadbTask[], session: MysqlSession, signal: AbortSignal): Promise<void> {
     for (let tries = 1; ; tries++) {
       try {
-        for (const task of tasks) await this.#work(task, session, signal);
+        for (const task of tasks) await this.#work(task, session, signal, tries > 1);
         await this.#record(tasks, session);
         return;
       } catch (error) {
         await session.run('ROLLBACK').catch(() => undefined);
         if (signal.aborted) throw signal.reason;
-        const isRetried = tasks.every(isRows) && isLostRaceInMariadb(error) && tries < TRIES;
+        const isRetried = isLostRaceInMariadb(error) && tries < TRIES;
         if (!isRetried) throw mariadbError(`restore into ${this.#context.location}`, error);
       }
     }
   }
 
-  async #work({ id, work }: MariadbTask, session: MysqlSession, signal: AbortSignal): Promise<void> {
+  /** @param again whether what it creates may be there by an attempt before */
+  async #work({ id, work }: MariadbTask, session: MysqlSession, signal: AbortSignal, again: boolean): Promise<void> {
     switch (work.kind) {
       case 'objects':
-        for (const object of work.objects) await this.#create(object, session, this.#context.mayBeThere());
+        for (const object of work.objects) await this.#create(object, session, again || this.#context.mayBeThere());
         break;
       case 'rows':
         await attempt('load rows', () => this.#load(id, work, session, signal));
@@ -106,6 +107,7 @@ export class MariadbTaskRunner {
       await runStatements(session, object.statements, this.#flavour.database);
       failpoint('restore.afterObject');
     } catch (error) {
+      if (isLostRaceInMariadb(error)) throw error;
       if (!isDenied(error)) throw mariadbError(what, error);
       if (object.kind === 'DATABASE PROPERTIES') {
         return this.#order.events.onNotice(`${what}: ${(error as Error).message}; left as it is`);

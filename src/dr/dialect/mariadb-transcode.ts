@@ -222,6 +222,9 @@ function copyEscaped(from: DataView, at: number, stop: number, to: DataView, o: 
   return o;
 }
 
+/** The server works on the lines of so much while those of the next are made. */
+const STEP_BYTES = 128 << 10;
+
 /** The lines of `packets`, each piece only until the next one is asked for. `onBytes` learns how many bytes of packets they come from. */
 export async function* linesOf(
   packets: AsyncIterable<Buffer>,
@@ -229,9 +232,11 @@ export async function* linesOf(
   onBytes: (bytes: number) => void,
 ): AsyncGenerator<Buffer, void, void> {
   for await (const piece of packets) {
-    const some = lines.push(piece);
+    for (let at = 0; at < piece.length; at += STEP_BYTES) {
+      const some = lines.push(piece.subarray(at, at + STEP_BYTES));
+      if (some.length > 0) yield some;
+    }
     onBytes(piece.length);
-    if (some.length > 0) yield some;
   }
   lines.finish();
 }

@@ -9,6 +9,8 @@ import { seededRandom } from '../../support/random.ts';
 import { temporaryDirectory } from '../../support/temporary.ts';
 
 const MIB = 1 << 20;
+/** The size of a file that is not read through the cache. */
+const LARGE = 8 * MIB;
 /** Memory that begins at a page, as the rows of a backup are in. */
 const blocks = new BufferPool(4 * MIB, 1);
 
@@ -95,7 +97,7 @@ describe('a file past the cache', () => {
     blocks.give(block);
     const most = isDirect(directory.path) ? 8192 : Number.POSITIVE_INFINITY;
     expect(cachedBytes(path)).toBeLessThanOrEqual(most);
-    expect((await read(path, 8 * MIB)).length).toBe(8 * MIB + 11);
+    expect((await read(path, LARGE)).length).toBe(8 * MIB + 11);
     expect(cachedBytes(path)).toBeLessThanOrEqual(most);
   });
 
@@ -114,7 +116,7 @@ describe('a file past the cache', () => {
       const path = join(directory, 'file');
       const parts = [filled(Buffer.alloc(2 * MIB + 77), 3), Buffer.from('end')];
       expect(await written(path, parts, true)).toEqual(Buffer.concat(parts));
-      expect(await read(path, 2 * MIB)).toEqual(Buffer.concat(parts));
+      expect(await read(path, LARGE)).toEqual(Buffer.concat(parts));
     } finally {
       await rm(directory, { recursive: true });
     }
@@ -135,20 +137,20 @@ describe('a file past the cache', () => {
     }
     await Promise.all(files.map((file) => file.finish(false)));
     for (const file of files) file.close();
-    const found = await Promise.all(paths.map((path) => read(path, MIB)));
+    const found = await Promise.all(paths.map((path) => read(path, LARGE)));
     expect(found.every((bytes, i) => bytes.equals(contents[i]!))).toBe(true);
   });
 });
 
 describe('reading past the cache', () => {
-  it.each([0, 1, 4096, MIB - 1, MIB, MIB + 1, 3 * MIB + 4096, 3 * MIB + 5])('gives all %i bytes', async (size) => {
+  it.each([0, 1, 4096, MIB - 1, MIB, MIB + 1, 4 * MIB + 4096, 5 * MIB + 5])('gives all %i bytes', async (size) => {
     await using directory = await temporaryDirectory();
     const path = join(directory.path, 'file');
     const content = filled(Buffer.alloc(size), size);
     await writeFile(path, content);
     expect((await read(path, size)).equals(content)).toBe(true);
     // However large it was thought to be.
-    expect((await read(path, MIB)).equals(content)).toBe(true);
+    expect((await read(path, LARGE)).equals(content)).toBe(true);
     expect((await read(path, 0)).equals(content)).toBe(true);
   });
 
@@ -158,7 +160,7 @@ describe('reading past the cache', () => {
     await writeFile(path, Buffer.alloc(3 * MIB));
     const open = (): number => readdirSync('/proc/self/fd').length;
     const before = open();
-    for await (const piece of readDirect(path, 3 * MIB)) {
+    for await (const piece of readDirect(path, LARGE)) {
       expect(piece.length).toBe(MIB);
       break;
     }

@@ -11,9 +11,19 @@ const TABLES = [
 ];
 const OBJECTS = [
   ...['DATABASE PROPERTIES', 'SEQUENCE', 'VIEW', 'FUNCTION', 'TRIGGER', 'EVENT'].map((kind) => object(kind, kind)),
-  ...TABLES.map(({ id, name }) => object(name, 'TABLE', { table: id })),
+  ...TABLES.map(({ id, name }) =>
+    object(name, 'TABLE', { table: id, statements: [`CREATE TABLE \`${name}\` (\n  \`p\` int\n) ENGINE=InnoDB`] }),
+  ),
   object('index', 'INDEX', { table: 1 }),
   object('fk', 'FK CONSTRAINT', { table: 1 }),
+  ...['a', 'b'].map((name) =>
+    object(`key ${name}`, 'FK CONSTRAINT', {
+      table: 4,
+      statements: [
+        `ALTER TABLE \`small1\` ADD CONSTRAINT \`${name}\` FOREIGN KEY (\`p\`) REFERENCES \`small0\` (\`id\`)`,
+      ],
+    }),
+  ),
 ];
 const KEYS = [1, ...TABLES.slice(2).map(({ id }) => id)].map((child) => ({
   ...{ name: `of ${child}`, child, parent: 3, childColumns: ['p'], parentColumns: ['id'] },
@@ -68,5 +78,22 @@ it.each([
     return work.kind === 'check' ? listed(work.keys.map(({ name }) => name)) : '';
   };
   const planned = planMariadbRestore(MANIFEST, mode).map((task) => `${task.id} ${work(task)}`);
-  expect({ version: PLAN_VERSION, tasks: planned }).toEqual({ version: 1, tasks });
+  expect({ version: PLAN_VERSION, tasks: planned }).toEqual({ version: 2, tasks });
+});
+
+/** What creates a table of the plan into an empty database. */
+function created(manifest: Manifest, name: string): readonly string[] | undefined {
+  const objects = planMariadbRestore(manifest, 'full').flatMap(({ work }) =>
+    work.kind === 'objects' ? work.objects : [],
+  );
+  return objects.find((one) => one.kind === 'TABLE' && one.name === name)?.statements;
+}
+
+it('creates a table with its foreign keys when neither it nor a parent has an index that is built later', () => {
+  const reference = 'FOREIGN KEY (`p`) REFERENCES `small0` (`id`)';
+  expect(created(MANIFEST, 'small1')).toEqual([
+    `CREATE TABLE \`small1\` (\n  \`p\` int,\n  CONSTRAINT \`a\` ${reference},\n  CONSTRAINT \`b\` ${reference}\n) ENGINE=InnoDB`,
+  ]);
+  const objects = [...OBJECTS, object('index of the parent', 'INDEX', { table: 3 })];
+  expect(created({ ...MANIFEST, objects }, 'small1')).toEqual(['CREATE TABLE `small1` (\n  `p` int\n) ENGINE=InnoDB']);
 });
