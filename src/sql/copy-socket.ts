@@ -19,7 +19,7 @@ const WORTHWHILE_BYTES = READ_BYTES / 4;
 /** Long enough for a busy server to send some hundred kilobytes, and shorter than what they keep the disk busy for. */
 const REST_MS = 1;
 /** Short answers are read as they come. */
-const UNRESTED_BYTES = 4 << 20;
+const UNRESTED_BYTES = 256 << 10;
 
 /**
  * A socket that reads into one large buffer of its own instead of a new one for each read, and of bulk rows much at a time: a server
