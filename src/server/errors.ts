@@ -46,10 +46,13 @@ export function fromFormatted({ message, locations, path, extensions }: Formatte
   return error;
 }
 
-/** The error as the client sees it. */
+/** The error as the client sees it. `extensions.http` is what resolvers tell Apollo; the status is decided here. */
 export function formatted(error: GraphQLError, requestId: string, format: ErrorFormat): GraphQLFormattedError {
   const { formatError, ...report } = format;
-  return formatError(error, { ...report, requestId });
+  const answer = formatError(error, { ...report, requestId });
+  if (typeof answer.extensions?.http !== 'object') return answer;
+  const { http: _, ...extensions } = answer.extensions;
+  return { ...answer, extensions };
 }
 
 export function isRetryable(code: string): boolean {

@@ -20,7 +20,7 @@ export class BufferPool {
 
   /**
    * @param bytes size of each buffer
-   * @param most buffers that are kept; whoever takes more of them gets new ones
+   * @param most buffers that are kept; whoever takes more gets new ones
    */
   constructor(bytes: number, most: number) {
     this.#bytes = bytes;
@@ -33,15 +33,26 @@ export class BufferPool {
     return this.#spare.pop() ?? Buffer.allocUnsafeSlow(this.#bytes);
   }
 
-  /** Gives back a buffer that nobody will read or write any more. One that is not of this pool is left to the garbage collector. */
+  /**
+   * Gives back a buffer that nobody will read or write any more, once. One of another size is left to the garbage collector, as are those
+   * of which there are enough; not those at a page, which are taken first.
+   */
   give(buffer: Buffer): void {
+    if (buffer.length !== this.#bytes) return;
     if (buffer.buffer === this.#memory) this.#spare.push(buffer);
+    else if (this.#spare.length < this.#most) this.#spare.unshift(buffer);
   }
 
   /** Pages that were never written to take no memory. */
   #reserve(): void {
     const pages = Math.ceil((this.#bytes * this.#most) / WASM_PAGE_BYTES);
-    this.#memory = new WebAssembly.Memory({ initial: pages, maximum: pages }).buffer;
+    try {
+      this.#memory = new WebAssembly.Memory({ initial: pages, maximum: pages }).buffer;
+    } catch {
+      // Not every process may have so many addresses: then buffers begin anywhere.
+      this.#memory = new ArrayBuffer(0);
+      return;
+    }
     poolMemory.add(this.#memory);
     for (let i = this.#most - 1; i >= 0; i--) this.#spare.push(Buffer.from(this.#memory, i * this.#bytes, this.#bytes));
   }

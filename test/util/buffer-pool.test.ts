@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { BufferPool } from '../../src/util/buffer-pool.ts';
+import { BufferPool, beginsAtPage, PAGE_BYTES } from '../../src/util/buffer-pool.ts';
 
 describe('a pool of buffers', () => {
   it('gives out again what was given back, never one buffer twice', () => {
@@ -10,6 +10,18 @@ describe('a pool of buffers', () => {
     pool.give(first);
     expect(pool.take()).toBe(first);
     expect(pool.take()).not.toBe(first);
+  });
+
+  it('gives out first what begins at a page, and never loses it for others', () => {
+    const pool = new BufferPool(PAGE_BYTES, 3);
+    for (let round = 0; round < 3; round++) {
+      const taken = Array.from({ length: 7 }, () => pool.take());
+      expect(taken.filter(beginsAtPage)).toHaveLength(3);
+      for (const buffer of round === 1 ? taken.reverse() : taken) pool.give(buffer);
+    }
+    expect([pool.take(), pool.take()].every(beginsAtPage)).toBe(true);
+    expect(beginsAtPage(Buffer.allocUnsafeSlow(PAGE_BYTES))).toBe(false);
+    expect(beginsAtPage(pool.take().subarray(1))).toBe(false);
   });
 
   it('keeps no more than it may, and none of another size', () => {

@@ -142,10 +142,9 @@ export class ChunkWriter {
     const stored = Promise.all([compressed, before]).then(async ([frame]) => {
       await this.#store(this.#sealer === undefined ? frame : this.#sealer.update(frame));
       if (frame !== bytes) freeMemory(frame);
-      blocks.give(block);
     });
-    // Whoever waits for it sees the error; until then it is no unhandled one.
-    stored.catch(() => undefined);
+    // Whoever waits for it sees an error; until then it is no unhandled one. Nobody reads the block when both have ended.
+    void Promise.allSettled([stored, compressed]).then(() => blocks.give(block));
     this.#onTheirWay.push(stored);
     this.#block = NO_BLOCK;
     this.#filled = 0;

@@ -1,4 +1,4 @@
-import { closeSync, constants, fsync, openSync, read, write, writeSync } from 'node:fs';
+import { closeSync, constants, fstatSync, fsync, openSync, read, write, writeSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { BufferPool, beginsAtPage, PAGE_BYTES } from '../../util/buffer-pool.ts';
 
@@ -64,6 +64,7 @@ export class DirectFile {
   /** To be called once, when no other call is under way. */
   close(): void {
     stages.give(this.#stage);
+    this.#stage = NO_STAGE;
     this.#file.close();
   }
 
@@ -95,26 +96,39 @@ const READ_DIRECT_BYTES = 4 << 20;
 export async function* readDirect(path: string, size: number): AsyncGenerator<Buffer, void, void> {
   const direct = size >= READ_DIRECT_BYTES;
   const file = new PageFile(path, constants.O_RDONLY | constants.O_NOFOLLOW, 0, direct);
+  const end = file.size;
   const buffers = [pieces.take(), pieces.take()];
   const readPiece = async (position: number): Promise<Buffer> => {
     const into = buffers[(position / PIECE_BYTES) % 2]!;
-    const { bytesRead } = await file.attempt((descriptor) => readFile(descriptor, into, 0, PIECE_BYTES, position));
-    return into.subarray(0, bytesRead);
+    let filled = 0;
+    while (filled < PIECE_BYTES && position + filled < end) {
+      const { bytesRead } = await file.attempt((descriptor) =>
+        readFile(descriptor, into, filled, PIECE_BYTES - filled, position + filled),
+      );
+      if (bytesRead === 0) break;
+      filled += bytesRead;
+    }
+    return into.subarray(0, filled);
   };
-  let reading = readPiece(0);
+  const begin = (position: number): Promise<Buffer> => {
+    const piece = readPiece(position);
+    // Whoever asks for it sees the error; until then it is no unhandled one.
+    piece.catch(() => undefined);
+    return piece;
+  };
+  let reading = begin(0);
   try {
     for (let position = PIECE_BYTES; ; position += PIECE_BYTES) {
       const piece = await reading;
-      // A file is short at its end only.
       const isLast = piece.length < PIECE_BYTES;
-      if (!isLast) reading = readPiece(position);
+      if (!isLast) reading = begin(position);
       if (piece.length > 0) yield piece;
       if (isLast) return;
     }
   } finally {
     await reading.catch(() => undefined);
-    file.close();
     for (const buffer of buffers) pieces.give(buffer);
+    file.close();
   }
 }
 
@@ -145,6 +159,10 @@ class PageFile {
     return this.#descriptor;
   }
 
+  get size(): number {
+    return fstatSync(this.#descriptor).size;
+  }
+
   /** Whether bytes must be whole pages in memory that begins at one. */
   get isDirect(): boolean {
     return this.#isDirect;
@@ -153,10 +171,10 @@ class PageFile {
   /** From now on bytes go through the cache. */
   leaveDirect(): void {
     if (!this.#isDirect) return;
-    const descriptor = openSync(this.#path, this.#flags | constants.O_NOFOLLOW);
-    closeSync(this.#descriptor);
-    this.#descriptor = descriptor;
+    const direct = this.#descriptor;
+    this.#descriptor = openSync(this.#path, this.#flags | constants.O_NOFOLLOW);
     this.#isDirect = false;
+    closeSync(direct);
   }
 
   /** `work` with the file, once more through the cache when past it was refused. */

@@ -76,8 +76,9 @@ export class DirectorySink {
   }
 
   #close(): void {
-    this.#file?.close();
+    const file = this.#file;
     this.#file = undefined;
+    file?.close();
   }
 }
 

@@ -80,7 +80,10 @@ export class DirectoryStorage implements ArchiveStorage {
     const path = this.#resolve(name);
     try {
       await this.#assertNoLinks(dirname(path));
-      for await (const piece of readDirect(path, lstatSync(path).size)) {
+      const found = lstatSync(path);
+      // To open something else may wait for ever; a link is refused when it is opened.
+      if (!found.isFile() && !found.isSymbolicLink()) throw foreignError(path);
+      for await (const piece of readDirect(path, found.size)) {
         signal?.throwIfAborted();
         yield piece;
       }
@@ -247,6 +250,10 @@ async function syncPath(path: string): Promise<void> {
   } finally {
     closeSync(file);
   }
+}
+
+function foreignError(path: string): HoldfastError {
+  return new HoldfastError('DR_CHECKSUM_MISMATCH', `${path} is no file, and so no part of an archive`);
 }
 
 function linkError(what: string): HoldfastError {

@@ -6,6 +6,11 @@ export function isLostRaceInMariadb(error: unknown): boolean {
   return /^ER_LOCK_(DEADLOCK|WAIT_TIMEOUT)$/.test(mysqlErrorName(error));
 }
 
+/** A statement that lost a deadlock, also one that an error of ours names. */
+export function isDeadlock(error: unknown): boolean {
+  return mysqlErrorName(isHoldfastError(error) ? error.cause : error) === 'ER_LOCK_DEADLOCK';
+}
+
 /** The user lacks a right. */
 export function isDenied(error: unknown): boolean {
   return /^ER_(SPECIFIC_ACCESS|TABLEACCESS|COLUMNACCESS|PROCACCESS|DBACCESS|ACCESS|KILL)_DENIED(_ERROR|_NO_PASSWORD_ERROR)?$/.test(

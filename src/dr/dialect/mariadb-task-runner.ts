@@ -3,7 +3,7 @@ import type { MysqlSession } from '../../sql/mysql-session.ts';
 import { failpoint } from '../../util/failpoint.ts';
 import type { ManifestTable, SchemaObject } from '../archive/manifest.ts';
 import type { ForeignKey } from '../graph/table-graph.ts';
-import { attempt, isDenied, isLostRaceInMariadb, mariadbError } from './mariadb-errors.ts';
+import { attempt, isDeadlock, isDenied, isLostRaceInMariadb, mariadbError } from './mariadb-errors.ts';
 import type { Flavour } from './mariadb-flavour.ts';
 import { loadChunk } from './mariadb-load.ts';
 import { emptyTable, raiseNextNumbers } from './mariadb-next-numbers.ts';
@@ -50,8 +50,8 @@ export class MariadbTaskRunner {
       } catch (error) {
         await session.run('ROLLBACK').catch(() => undefined);
         if (signal.aborted) throw signal.reason;
-        const isRetried = isLostRaceInMariadb(error) && tries < TRIES;
-        if (!isRetried) throw mariadbError(`restore into ${this.#context.location}`, error);
+        const isLost = tasks.every(isRows) ? isLostRaceInMariadb(error) : isDeadlock(error);
+        if (!isLost || tries === TRIES) throw mariadbError(`restore into ${this.#context.location}`, error);
       }
     }
   }
@@ -107,7 +107,6 @@ export class MariadbTaskRunner {
       await runStatements(session, object.statements, this.#flavour.database);
       failpoint('restore.afterObject');
     } catch (error) {
-      if (isLostRaceInMariadb(error)) throw error;
       if (!isDenied(error)) throw mariadbError(what, error);
       if (object.kind === 'DATABASE PROPERTIES') {
         return this.#order.events.onNotice(`${what}: ${(error as Error).message}; left as it is`);

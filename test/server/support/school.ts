@@ -100,7 +100,7 @@ export function schoolSchema() {
           throw new Error('secret internals');
         },
         coded: async () => {
-          throw new GraphQLError('own code', { extensions: { code: 'OWN', hint: 'h' } });
+          throw new GraphQLError('own code', { extensions: { code: 'OWN', hint: 'h', http: { status: 401 } } });
         },
         echo: (_source, args) => JSON.stringify(args),
         later: () => ({
