@@ -25,7 +25,7 @@ describeWith('mariadb', 'a restore of MariaDB that is killed', ({ killable }) =>
     live: { schema: SCHEMA, rows: ROWS, trigger: TRIGGER },
     killable,
     failpoints: [
-      ['full', 'restore.afterObject', [1, 4, 18, 22, 26]],
+      ['full', 'restore.afterObject', [1, 4, 16, 20, 24]],
       ['data', 'restore.afterObject', [1]],
       ['full', 'restore.beforeCommit', [1, 3, 7, 10]],
       ['full', 'restore.afterCommit', [1, 3, 8]],
