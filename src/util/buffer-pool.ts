@@ -3,6 +3,12 @@
  * disk asks for more.
  */
 export const PAGE_BYTES = 4096;
+/** The types of Node leave it out. */
+const { WebAssembly } = globalThis as unknown as {
+  WebAssembly: {
+    readonly Memory: new (pages: { initial: number; maximum: number }) => { readonly buffer: ArrayBuffer };
+  };
+};
 const WASM_PAGE_BYTES = 64 << 10;
 
 const poolMemory = new WeakSet<ArrayBufferLike>();
@@ -46,15 +52,17 @@ export class BufferPool {
   /** Pages that were never written to take no memory. */
   #reserve(): void {
     const pages = Math.ceil((this.#bytes * this.#most) / WASM_PAGE_BYTES);
+    let memory: ArrayBuffer;
     try {
-      this.#memory = new WebAssembly.Memory({ initial: pages, maximum: pages }).buffer;
+      memory = new WebAssembly.Memory({ initial: pages, maximum: pages }).buffer;
     } catch {
       // Not every process may have so many addresses: then buffers begin anywhere.
       this.#memory = new ArrayBuffer(0);
       return;
     }
-    poolMemory.add(this.#memory);
-    for (let i = this.#most - 1; i >= 0; i--) this.#spare.push(Buffer.from(this.#memory, i * this.#bytes, this.#bytes));
+    this.#memory = memory;
+    poolMemory.add(memory);
+    for (let i = this.#most - 1; i >= 0; i--) this.#spare.push(Buffer.from(memory, i * this.#bytes, this.#bytes));
   }
 }
 
