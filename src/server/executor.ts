@@ -189,7 +189,7 @@ export interface Presented {
   readonly answers: readonly GraphQLFormattedError[] | undefined;
 }
 
-/** An answer as it is sent: errors formatted, provenance in the extensions. */
+/** Formats errors, and puts provenance into the extensions. */
 export function present({ result, provenance }: Answer, requestId: string, format: ErrorFormat): Presented {
   const { errors, ...rest } = result;
   if (provenance !== undefined) rest.extensions = { ...rest.extensions, holdfast: provenance };

@@ -53,7 +53,7 @@ export class DirectFile {
     await this.#putStaged(wholePages(this.#staged));
     if (this.#staged > 0) {
       this.#file.leaveDirect();
-      // Into the cache, as fast as any function.
+      // Less than a page into the cache takes no longer than any function.
       for (let at = 0; at < this.#staged; ) {
         at += writeSync(this.#file.descriptor, this.#stage, at, this.#staged - at, this.#position + at);
       }

@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { renameSync, write, writeFileSync } from 'node:fs';
+import { renameSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import { promisify } from 'node:util';
 import { DirectFile } from './direct-file.ts';
 
 /**
@@ -9,8 +8,6 @@ import { DirectFile } from './direct-file.ts';
  * function. Each step that another thread does costs more than the bytes, and a database may have thousands of tables.
  */
 const AT_ONCE_BYTES = 64 << 10;
-
-const writeFile = promisify(write);
 
 /**
  * A file that is written under another name until it is whole. Only what waits for the disk is left to another thread: to open, close
@@ -90,13 +87,4 @@ let unfinishedFiles = 0;
 export function unfinishedName(path: string): string {
   unfinishedFiles = (unfinishedFiles + 1) % 0x10000;
   return `${path}.${OURS}${unfinishedFiles.toString(16).padStart(4, '0')}.tmp`;
-}
-
-/** Writes all bytes to a descriptor, however many the operating system takes at a time. */
-export async function writeAll(file: number, bytes: Uint8Array): Promise<void> {
-  let offset = 0;
-  while (offset < bytes.length) {
-    const { bytesWritten } = await writeFile(file, bytes, offset, bytes.length - offset);
-    offset += bytesWritten;
-  }
 }

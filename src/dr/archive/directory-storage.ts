@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import { HoldfastError } from '../../errors.ts';
 import { ensureDirectory } from '../../util/directory.ts';
 import { readDirect } from './direct-file.ts';
-import { DirectorySink, unfinishedName, writeAll } from './directory-sink.ts';
+import { DirectorySink, unfinishedName } from './directory-sink.ts';
 import { assertFileName } from './file-name.ts';
 import type { ArchiveStorage, FileSink, StoredFile } from './storage.ts';
 
@@ -156,7 +156,7 @@ export class DirectoryStorage implements ArchiveStorage {
       try {
         const handle = await open(unfinished, 'wx', 0o600);
         try {
-          await writeAll(handle.fd, bytes);
+          await handle.writeFile(bytes);
         } finally {
           await syncAndClose(handle);
         }

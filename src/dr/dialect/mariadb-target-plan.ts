@@ -44,10 +44,11 @@ export function isTransactional({ engine }: ManifestTable): boolean {
 }
 
 /**
- * The tasks of a restore. Into an empty database: tables, rows, each table's large indexes as soon as its rows are in, its foreign
- * keys when both tables have theirs (where none has any, with the table: each statement that alters one costs milliseconds), a look whether every key finds its row, then routines, views, triggers, values of sequences,
- * and events at the very end. Nothing that could fire exists while rows are loaded. Into live tables: rows, the look, sequences,
- * next numbers, and the triggers that were taken away. The same manifest gives the same ids.
+ * The tasks of a restore. Into an empty database: tables, rows, each table's large indexes as soon as its rows are in, foreign keys
+ * when both tables have their indexes, a look whether every key finds its row, then routines, views, triggers, values of sequences,
+ * and events at the very end. A foreign key between tables without large indexes is created with its table: each statement that alters
+ * one costs milliseconds. Nothing that could fire exists while rows are loaded. Into live tables: rows, the look, sequences, next
+ * numbers, and the triggers that were taken away. The same manifest gives the same ids.
  */
 export function planMariadbRestore(manifest: Manifest, mode: RestoreMode): MariadbTask[] {
   return new Plan(manifest, mode).tasks;
