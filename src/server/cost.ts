@@ -211,7 +211,7 @@ class Sum {
   #resolve({ given, variables, otherwise }: Length): number {
     let greatest = given;
     for (const { name, preset } of variables) {
-      const value = name in this.#variables ? this.#variables[name] : preset;
+      const value = Object.hasOwn(this.#variables, name) ? this.#variables[name] : preset;
       if (typeof value === 'number') greatest = Math.max(greatest ?? 0, value);
     }
     return greatest ?? otherwise;

@@ -74,6 +74,12 @@ test('cost: lists by their length, variables and weights resolved', async () => 
   ).toBe(5200);
 });
 
+test.each(['toString', 'constructor', 'valueOf'])('cost: the default of a variable named %s counts', async (name) => {
+  const { url } = await serve();
+  const query = `query ($${name}: Int = 1000000) { teachers(limit: $${name}) { name } }`;
+  expect(code(await post(url, { query }))).toBe('QUERY_TOO_COMPLEX');
+});
+
 test('cost of a connection: its length is that of the lists in it', async () => {
   const { url } = await serve({ limits: { cost: 60 } });
   const query = (n: number) => `{ teachersConnection(first: ${n}) { edges { node { name } } nodes { id } } }`;
