@@ -171,7 +171,9 @@ class FallbackCollection implements Collection {
   }
 
   deleteOne(filter: Filter, options: WriteOptions = {}): Promise<WriteResult> {
-    return this.#writeOne('deleteOne', [filter], options, (collection) => collection.deleteOne(filter, options));
+    return this.#writeOne('deleteOne', [filter], options, (collection, signal) =>
+      collection.deleteOne(filter, { ...options, signal }),
+    );
   }
 
   deleteMany(filter: Filter, options: BulkOptions = {}): Promise<BulkResult> {

@@ -18,6 +18,8 @@ class Database implements Store {
   /** What befalls calls of a collection; undefined: nothing. */
   fault: (collection: string) => Promise<never> | undefined = () => undefined;
   calls = 0;
+  /** Of the last write. */
+  options: unknown;
 
   constructor(inner: Store) {
     this.#inner = inner;
@@ -33,6 +35,10 @@ class Database implements Store {
       this.calls += 1;
       return this.fault(name) ?? run();
     };
+    const write = <T>(args: readonly unknown[], run: () => Promise<T>): Promise<T> => {
+      this.options = args.at(-1);
+      return call(run);
+    };
     return {
       name,
       findOne: (...args) => call(() => inner.findOne(...args)),
@@ -42,13 +48,13 @@ class Database implements Store {
       }),
       findGrouped: (...args) => call(() => inner.findGrouped(...args)),
       countDocuments: (...args) => call(() => inner.countDocuments(...args)),
-      insertOne: (...args) => call(() => inner.insertOne(...args)),
-      insertMany: (...args) => call(() => inner.insertMany(...args)),
-      updateOne: (...args) => call(() => inner.updateOne(...args)),
-      updateMany: (...args) => call(() => inner.updateMany(...args)),
-      replaceOne: (...args) => call(() => inner.replaceOne(...args)),
-      deleteOne: (...args) => call(() => inner.deleteOne(...args)),
-      deleteMany: (...args) => call(() => inner.deleteMany(...args)),
+      insertOne: (...args) => write(args, () => inner.insertOne(...args)),
+      insertMany: (...args) => write(args, () => inner.insertMany(...args)),
+      updateOne: (...args) => write(args, () => inner.updateOne(...args)),
+      updateMany: (...args) => write(args, () => inner.updateMany(...args)),
+      replaceOne: (...args) => write(args, () => inner.replaceOne(...args)),
+      deleteOne: (...args) => write(args, () => inner.deleteOne(...args)),
+      deleteMany: (...args) => write(args, () => inner.deleteMany(...args)),
     };
   }
 
@@ -285,6 +291,21 @@ describe('FallbackStore', () => {
     expect(write.done).toBe(false);
     await bench.clock.advance(20);
     expect(write.error).toMatchObject({ code: 'WRITE_OUTCOME_UNKNOWN' });
+  });
+
+  it.each<[string, (things: Collection) => Promise<unknown>]>([
+    ['insertOne', (things) => things.insertOne({ _id: 'b' })],
+    ['insertMany', (things) => things.insertMany([{ _id: 'b' }])],
+    ['updateOne', (things) => things.updateOne({ _id: 'a' }, { $set: { n: 2 } })],
+    ['updateMany', (things) => things.updateMany({}, { $set: { n: 2 } })],
+    ['replaceOne', (things) => things.replaceOne({ _id: 'a' }, { n: 2 })],
+    ['deleteOne', (things) => things.deleteOne({ _id: 'a' })],
+    ['deleteMany', (things) => things.deleteMany({})],
+  ])('gives the store of %s the means to give up', async (_method, write) => {
+    await using bench = await setUp();
+    bench.fallback.attach(bench.watched);
+    await write(bench.things());
+    expect(bench.database.options).toMatchObject({ signal: expect.any(AbortSignal) });
   });
 
   it('adds to a refusal of the store when to come again', async () => {
