@@ -29,6 +29,11 @@ export interface WhereScope {
   readonly strict?: boolean;
 }
 
+/** As {@link WhereScope}, for one `where`. */
+interface Scope extends WhereScope {
+  readonly lookUps: { asked: number };
+}
+
 /** A filter, or how to find it out: nothing is looked up before the whole `where` was found to be without mistake. */
 type Condition = Filter | LookUp;
 type LookUp = () => Promise<Filter>;
@@ -37,6 +42,8 @@ type LookUp = () => Promise<Filter>;
 const MAX_PARTS = 10_000;
 /** Deepest nesting of one `where`. */
 const MAX_NESTING = 100;
+/** Most conditions on relations in one `where`: for each, as many documents may be looked through as a condition may concern. */
+const MAX_LOOK_UPS = 20;
 
 const EVERYTHING: Filter = {};
 const NOTHING: Filter = { _id: { $in: [] } };
@@ -52,7 +59,7 @@ export function filterOf(
 ): Filter | Promise<Filter> {
   if (where === null || where === undefined) return EVERYTHING;
   requireBounded(where, { parts: 0 }, 0);
-  return settled(conditionsOf(scope, entity.name, where, '', ''));
+  return settled(conditionsOf({ ...scope, lookUps: { asked: 0 } }, entity.name, where, '', ''));
 }
 
 function requireBounded(value: unknown, seen: { parts: number }, depth: number): void {
@@ -67,7 +74,7 @@ function tooMuch(what: string, max: number): never {
 }
 
 /** All conditions of `where` on the object at `prefix` (`''` or `address.`); `at` is its place for messages. */
-function conditionsOf(scope: WhereScope, name: string, where: WhereInput, prefix: string, at: string): Condition {
+function conditionsOf(scope: Scope, name: string, where: WhereInput, prefix: string, at: string): Condition {
   const { byName } = scope.shapes.shape(name);
   const conditions: Condition[] = [];
   for (const [key, value] of Object.entries(where)) {
@@ -81,13 +88,13 @@ function conditionsOf(scope: WhereScope, name: string, where: WhereInput, prefix
 }
 
 /** {@link conditionsOf}, where to say nothing is a mistake in a strict scope. */
-function someConditionsOf(scope: WhereScope, name: string, where: WhereInput, prefix: string, at: string): Condition {
+function someConditionsOf(scope: Scope, name: string, where: WhereInput, prefix: string, at: string): Condition {
   if (scope.strict === true && Object.values(where).every((value) => value === undefined)) saysNothing(at);
   return conditionsOf(scope, name, where, prefix, at);
 }
 
 function combination(
-  scope: WhereScope,
+  scope: Scope,
   name: string,
   key: string,
   value: unknown,
@@ -109,35 +116,35 @@ function combination(
       return then(nested(value, place), negated);
     case 'isNull':
       // At '' it is an element of a list: whether that is null is not a question MongoDB's filters can put.
-      if (prefix !== '') return nullCondition(prefix.slice(0, -1), value);
+      if (prefix !== '') return nullCondition(prefix.slice(0, -1), value, false);
       throw badInput(`${place}: there is no such condition on the elements of a list`);
     default:
       throw badInput(`${place}: there is no such field`);
   }
 }
 
-function fieldCondition(scope: WhereScope, field: Field, value: unknown, prefix: string, place: string): Condition {
+function fieldCondition(scope: Scope, field: Field, value: unknown, prefix: string, place: string): Condition {
   const path = prefix + field.storedName;
   if (typeof value !== 'object') throw badInput(`${place} takes operators, e.g. {eq: …}`);
   if (field.kind === FieldKind.RELATION) return relationCondition(scope, field, value as WhereInput, prefix, place);
-  if (field.kind !== FieldKind.OBJECT) return valueCondition(scope, value as WhereInput, path, place);
+  if (field.kind !== FieldKind.OBJECT) return valueCondition(scope, field, value as WhereInput, path, place);
   if (!field.list) return someConditionsOf(scope, field.type, value as WhereInput, `${path}.`, place);
   return elementsCondition(scope, field, value as WhereInput, path, place);
 }
 
 /** Operators on a value or a list of values. */
-function valueCondition(scope: WhereScope, operators: WhereInput, path: string, place: string): Filter {
+function valueCondition(scope: Scope, field: Field, operators: WhereInput, path: string, place: string): Filter {
   const conditions: Filter[] = [];
   for (const [operator, value] of Object.entries(operators)) {
     if (value === undefined) continue;
     if (value === null && operator !== 'eq' && operator !== 'ne') notNull(`${place}.${operator}`);
-    conditions.push(operatorCondition(path, operator, value, place));
+    conditions.push(operatorCondition(field, path, operator, value, place));
   }
   if (conditions.length === 0 && scope.strict === true) saysNothing(place);
   return allFilters(conditions);
 }
 
-function operatorCondition(path: string, operator: string, value: unknown, place: string): Filter {
+function operatorCondition(field: Field, path: string, operator: string, value: unknown, place: string): Filter {
   switch (operator) {
     case 'eq':
     case 'has':
@@ -162,14 +169,17 @@ function operatorCondition(path: string, operator: string, value: unknown, place
     case 'hasEvery':
       return (value as unknown[]).length === 0 ? EVERYTHING : { [path]: { $all: value } };
     case 'isNull':
-      return nullCondition(path, value);
+      return nullCondition(path, value, field.list);
     default:
       throw badInput(`${place}.${operator}: there is no such operator`);
   }
 }
 
-function nullCondition(path: string, isNull: unknown): Filter {
-  return { [path]: isNull === true ? { $eq: null } : { $ne: null } };
+/** A list that has a null among its elements is found by `$eq: null` as well, and is none. */
+function nullCondition(path: string, isNull: unknown, isList: boolean): Filter {
+  if (!isList) return { [path]: isNull === true ? { $eq: null } : { $ne: null } };
+  if (isNull === true) return { [path]: { $eq: null, $not: { $type: 'array' } } };
+  return { $or: [{ [path]: { $ne: null } }, { [path]: { $type: 'array' } }] };
 }
 
 /** The text as a regular expression that finds just this text, to MongoDB's engine and to JavaScript's. */
@@ -178,17 +188,11 @@ function literally(text: string): string {
 }
 
 /** Conditions on the objects of a stored list. */
-function elementsCondition(
-  scope: WhereScope,
-  field: Field,
-  operators: WhereInput,
-  path: string,
-  place: string,
-): Condition {
+function elementsCondition(scope: Scope, field: Field, operators: WhereInput, path: string, place: string): Condition {
   const conditions = Object.entries(operators).flatMap(([operator, value]): Condition[] => {
     if (value === undefined) return [];
     const at = `${place}.${operator}`;
-    if (operator === 'isNull') return [nullCondition(path, given(value, at))];
+    if (operator === 'isNull') return [nullCondition(path, given(value, at), true)];
     const element = conditionsOf(scope, field.type, given(value, at) as WhereInput, '', at);
     return [then(element, (filter) => ({ [path]: quantified(operator, filter) }))];
   });
@@ -209,7 +213,7 @@ function quantified(operator: string, element: Filter): Document {
 
 /** Conditions on the documents a relation leads to: they are looked up first, and their keys are the condition. */
 function relationCondition(
-  scope: WhereScope,
+  scope: Scope,
   field: Field,
   operators: WhereInput,
   prefix: string,
@@ -221,6 +225,9 @@ function relationCondition(
   const conditions = Object.entries(operators).flatMap(([operator, value]): Condition[] => {
     if (value === undefined) return [];
     const at = `${place}.${operator}`;
+    if (++scope.lookUps.asked > MAX_LOOK_UPS) {
+      tooMuch(`has more than ${MAX_LOOK_UPS} conditions on relations`, MAX_LOOK_UPS);
+    }
     const where = conditionsOf(scope, target.name, given(value, at) as WhereInput, '', at);
     const wanted = then(where, operator === 'every' ? negated : (filter) => filter);
     const comparison = operator === 'some' || operator === 'is' ? '$in' : '$nin';

@@ -233,6 +233,29 @@ test('conditions on the elements of a list and on what they hold', () => {
   expect(() => ids({ places: { some: { isNull: true } } })).toThrow(/elements/);
 });
 
+test('a list with a null among its elements is no null', () => {
+  const documents: Document[] = [
+    { _id: 1, tags: ['a', null] },
+    { _id: 2, tags: [] },
+    { _id: 3, tags: null },
+    { _id: 4 },
+  ];
+  const ids = (where: WhereInput) => documents.filter(compileFilter(filter(where))).map((document) => document._id);
+  expect(ids({ tags: { isNull: true } })).toEqual([3, 4]);
+  expect(ids({ tags: { isNull: false } })).toEqual([1, 2]);
+});
+
+test('conditions on relations are counted before anything is looked up', async () => {
+  let asked = 0;
+  const relatedKeys = async () => [`key ${asked++}`];
+  const compiled = async (count: number) =>
+    filterOf({ shapes, relatedKeys }, teacher, { or: Array.from({ length: count }, () => ({ school: { is: {} } })) });
+  await compiled(20);
+  expect(asked).toBe(20);
+  await expect(compiled(21)).rejects.toMatchObject({ code: 'QUERY_TOO_COMPLEX', details: { max: 20 } });
+  expect(asked).toBe(20);
+});
+
 test('a value of any BSON type is compared as it is', () => {
   const id = new ObjectId();
   expect(filter({ id: { eq: id } })).toEqual({ _id: { $eq: id } });
