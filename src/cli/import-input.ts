@@ -72,7 +72,7 @@ export class InputWriter {
       if (!isPlainObject(value)) throw new Unfit(`${field.name} must be an object`);
       return this.#fields(value, object.fields, object.name);
     }
-    const plain = value instanceof Date ? SCALARS.get(field.type)?.type.serialize(value) : plainValue(value);
+    const plain = value instanceof Date ? dateFor(field, value) : plainValue(value);
     if (!isAllFinite(plain)) throw new Unfit(`${field.name} holds a number that JSON does not have (NaN, Infinity)`);
     return plain;
   }
@@ -92,6 +92,13 @@ export class InputWriter {
         throw new Unfit(`${name} is missing: an id of type ${type} is not derived`);
     }
   }
+}
+
+/** @throws {Unfit} in a field that holds no dates: its scalar would store the milliseconds, or nothing */
+function dateFor({ name, type }: Field, value: Date): unknown {
+  const scalar = SCALARS.get(type);
+  if (scalar?.form === 'DATE' || scalar?.form === 'ANY') return scalar.type.serialize(value);
+  throw new Unfit(`${name} is a date, which is no ${type}`);
 }
 
 const byName = (field: Field): [string, Field] => [field.name, field];

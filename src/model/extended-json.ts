@@ -124,11 +124,10 @@ function untag(fields: Document, tag: string, depth: number): unknown {
 
 function untagDate(value: unknown): Date {
   const long = (value as { readonly $numberLong?: unknown } | null)?.$numberLong;
-  const date = new Date(
-    typeof long === 'string' && /^-?\d{1,16}$/.test(long) ? Number(long) : (value as string | number),
-  );
-  const accepted = typeof value === 'string' || typeof value === 'number' || typeof long === 'string';
-  if (!accepted || Number.isNaN(date.getTime())) throw invalid('$date', value);
+  const given = typeof long === 'string' && /^-?\d{1,16}$/.test(long) ? Number(long) : value;
+  if (typeof given !== 'string' && typeof given !== 'number') throw invalid('$date', value);
+  const date = new Date(given);
+  if (Number.isNaN(date.getTime())) throw invalid('$date', value);
   return date;
 }
 
@@ -153,7 +152,10 @@ function isWellFormed(value: unknown): boolean {
 }
 
 function invalid(tag: string, value: unknown, cause?: unknown): HoldfastError {
-  return refusal(`${JSON.stringify(value)?.slice(0, 60)} is not a value of ${tag}`, cause);
+  // Objects may be nested too deep to be shown.
+  const isObject = typeof value === 'object' && value !== null;
+  const shown = Array.isArray(value) ? 'a list' : isObject ? 'an object' : JSON.stringify(value)?.slice(0, 60);
+  return refusal(`${shown} is not a value of ${tag}`, cause);
 }
 
 function refusal(message: string, cause?: unknown): HoldfastError {

@@ -1,5 +1,5 @@
 import { Binary, Decimal128, Long } from 'bson';
-import { type Document, isInt32 } from './document.ts';
+import { type Document, encodeValue, isInt32 } from './document.ts';
 import { storableKey } from './fields.ts';
 import { SCALARS } from './scalars.ts';
 
@@ -140,7 +140,7 @@ class DistinctValues {
 
   add(value: unknown): void {
     if (this.#hashes === undefined) return;
-    const hash = hashOf(String(value));
+    const hash = hashOf(typeof value === 'string' ? value : encodeValue(value));
     this.repeated = this.#hashes.has(hash);
     this.#hashes.add(hash);
     this.count++;

@@ -19,6 +19,7 @@ type Thing @entity {
   photo: Byte
   ownerId: ObjectID
   extra: JSON
+  kind: Kind
   tags: [String!]
   place: Place
   places: [Place!]
@@ -27,6 +28,7 @@ type Thing @entity {
   boxId: ObjectID
   box: Box @relation(field: "boxId")
 }
+enum Kind { ONE TWO }
 type Place { city: String!  zip: String @field(name: "post code") }
 type Box @entity { id: ObjectID! @id  n: Int }
 type Counted @entity { id: Int! @id  n: Int }
@@ -39,6 +41,17 @@ function write(document: Document, { entity = 'Thing', index = 0, digest = 'd' }
   if (found === undefined) throw new Error(entity);
   return new InputWriter({ model, schema, entity: found, digest }).write(document, index);
 }
+
+describe('a date in a field that holds none', () => {
+  it.each(['size', 'big', 'exact', 'weight', 'name', 'photo', 'ownerId'])('%s: the document is unfit', (field) => {
+    expect(() => write({ _id: 'a', name: 'a', [field]: new Date(0) })).toThrow(Unfit);
+  });
+
+  it('also as an element, and as an enum', () => {
+    expect(() => write({ _id: 'a', name: 'a', tags: [new Date(0)] })).toThrow('tags is a date, which is no String');
+    expect(() => write({ _id: 'a', name: 'a', kind: new Date(0) })).toThrow(Unfit);
+  });
+});
 
 describe('the input of a document', () => {
   it('has the names and scalars of the API', () => {

@@ -49,6 +49,16 @@ describe('parseExtendedJson', () => {
     expect(encodeDocument(decodeDocument(text))).toBe(text);
   });
 
+  it.each([
+    '{"$date":{"toString":1,"valueOf":1}}',
+    '{"$date":{"$numberLong":"soon"}}',
+    `{"$date":${'['.repeat(5000)}${']'.repeat(5000)}}`,
+    `{"$oid":${'['.repeat(5000)}${']'.repeat(5000)}}`,
+    `{"$numberInt":${'{"a":'.repeat(5000)}1${'}'.repeat(5000)}}`,
+  ])('refuses what is none of a type, whatever it is: %.40s', (text) => {
+    expect(() => readValue(text)).toThrow(expect.objectContaining({ code: 'VALIDATION_FAILED' }));
+  });
+
   it('keeps a key named __proto__ a key', () => {
     const document = parseExtendedJson('{"__proto__":{"$numberInt":"1"},"a":2}');
     expect(Object.entries(document)).toEqual([

@@ -154,6 +154,10 @@ type SchoolAddressGeo {
 });
 
 describe('the id', () => {
+  it('is found whatever the values are', () => {
+    expect(() => infer('things', [{ id: { toString: 1 } }, { id: 'a', n: 1 }])).not.toThrow();
+  });
+
   it('is _id, whatever its type', () => {
     expect(fieldsOf(infer('a', [{ _id: new ObjectId(), id: 5 }]))).toEqual({
       id: 'ObjectID! @id',
