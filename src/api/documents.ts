@@ -1,3 +1,4 @@
+import { Double } from 'bson';
 import { HoldfastError } from '../errors.ts';
 import type { Document } from '../model/document.ts';
 import { type Entity, type Field, FieldKind } from '../model/entity.ts';
@@ -101,10 +102,11 @@ function writtenFields(shapes: Shapes, entity: Entity, changes: ChangesInput, no
   for (const [name, value] of Object.entries(changes.inc ?? {})) {
     if (value === undefined) continue;
     if (value === null) throw badInput(`inc.${name} must be a number, not null`);
-    const { storedName } = shape.byName.get(name) as Field;
+    const { storedName, type } = shape.byName.get(name) as Field;
     if (storedName in set || storedName in unset)
       throw badInput(`${name} is in set and in inc; give it in one of them`);
-    increments[storedName] = value;
+    // A sum of whole doubles is a double, not an int64 when it is large.
+    increments[storedName] = type === 'Float' ? new Double(value as number) : value;
   }
   if (Object.keys(increments).length + given.length === 0) return undefined;
   for (const field of shape.all) if (field.timestamp?.includes('UPDATE') === true) set[field.storedName] = now;

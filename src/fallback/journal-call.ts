@@ -38,13 +38,14 @@ export function idsOf(method: WriteMethod, first: unknown): readonly unknown[] |
 export function changing(
   method: 'updateOne' | 'replaceOne' | 'deleteOne',
   argument: unknown,
+  accept?: WriteOptions['accept'],
 ): (base: Document) => Made {
   if (method === 'deleteOne') return () => ({ method, argument: null, image: null });
   const text = encodeDocument(argument as Document);
   if (method === 'replaceOne') {
     return ({ _id }) => ({ method, argument: text, image: encodeDocument({ _id, ...(argument as Document) }) });
   }
-  const change = compileUpdate(argument as Update);
+  const change = compileUpdate(argument as Update, { accept });
   return (base) => ({ method, argument: text, image: encodeDocument(change(base).document) });
 }
 

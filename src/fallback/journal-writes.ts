@@ -113,7 +113,12 @@ export class JournalWrites implements WriteFallback {
       case 'updateOne':
       case 'replaceOne':
       case 'deleteOne':
-        return this.#changeOne(write, args[0] as Filter, changing(method, args[1]), principal);
+        return this.#changeOne(
+          write,
+          args[0] as Filter,
+          changing(method, args[1], (write.options as WriteOptions).accept),
+          principal,
+        );
       case 'updateMany':
         return this.#changeMany(write, args[0] as Filter, changing('updateOne', args[1]), principal);
       case 'deleteMany':

@@ -43,6 +43,7 @@ export interface LateWrite {
   readonly id: unknown;
   readonly ifVersion: number;
   readonly idempotency: IdempotencyKey | undefined;
+  readonly accept?: WriteOptions['accept'];
   /** The store's CONFLICT, with `current` and `currentVersion`. */
   readonly error: HoldfastError;
 }
@@ -69,10 +70,10 @@ export class ConflictPolicies {
    * @throws CONFLICT (`current`, `currentVersion`; `conflict`, its id, when it was listed); what the store throws
    */
   async update(late: LateWrite, update: Update): Promise<WriteResult> {
-    const { entity, collection, id, idempotency } = late;
+    const { entity, collection, id, idempotency, accept } = late;
     const free = freeFields(entity);
     return this.#settle(late, async ({ base, current, currentVersion, error }) => {
-      const options: WriteOptions = { ifVersion: currentVersion, idempotency };
+      const options: WriteOptions = { ifVersion: currentVersion, idempotency, accept };
       const sides = { base, current, proposed: applyUpdate(base, update).document };
       const record = (outcome: ConflictOutcome): NewConflict => recordOf(late, sides, currentVersion, outcome);
       const merged = merge({ update, base, current, free });

@@ -26,6 +26,7 @@ import {
 import type { Fence } from './fence.ts';
 import { idempotencyOf, newId, newKey } from './identity.ts';
 import { StoreReader } from './reader.ts';
+import { sumsFit } from './sums.ts';
 
 /** How long a read waits for a position that has not come yet before it is STALE_READ, in ms. */
 const POSITION_WAIT_MS = 200;
@@ -103,11 +104,12 @@ export class PrimaryService extends StoreReader implements DataService {
   ): Promise<Written> {
     const collection = this.#collection(entity, context);
     const idempotency = idempotencyOf(context, 0);
+    const accept = sumsFit(entity, update);
     const result = await collection
-      .updateOne({ _id: id }, update, { ifVersion, idempotency })
+      .updateOne({ _id: id }, update, { ifVersion, idempotency, accept })
       .catch((error: unknown) => {
         if (ifVersion === undefined || this.#policies === undefined || !isHoldfastError(error, 'CONFLICT')) throw error;
-        return this.#policies.update({ entity, collection, id, ifVersion, idempotency, error }, update);
+        return this.#policies.update({ entity, collection, id, ifVersion, idempotency, accept, error }, update);
       });
     return this.#written(found(result, entity, id), entity, context);
   }

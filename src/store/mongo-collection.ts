@@ -88,7 +88,7 @@ export class MongoCollection implements Collection {
   }
 
   async updateOne(filter: Filter, update: Update, options: WriteOptions = {}): Promise<WriteResult> {
-    return this.#writeOne(filter, options, this.#updating(update));
+    return this.#writeOne(filter, options, this.#updating(update, options.accept));
   }
 
   async updateMany(filter: Filter, update: Update, options: BulkOptions = {}): Promise<BulkResult> {
@@ -125,9 +125,9 @@ export class MongoCollection implements Collection {
     };
   }
 
-  #updating(update: Update): Change {
+  #updating(update: Update, accept?: WriteOptions['accept']): Change {
     refuseMetadataUpdate(update);
-    const change = compileUpdate(update);
+    const change = compileUpdate(update, { accept });
     return (stored) => {
       const { document, modified } = change(stored.document);
       return modified ? this.#changed(stored, document) : { unchanged: stored };

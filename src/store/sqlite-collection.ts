@@ -83,7 +83,7 @@ export class SqliteCollection implements Collection {
   }
 
   async updateOne(filter: Filter, update: Update, options: WriteOptions = {}): Promise<WriteResult> {
-    return this.#writeOne(filter, options, this.#updating(update));
+    return this.#writeOne(filter, options, this.#updating(update, options.accept));
   }
 
   async updateMany(filter: Filter, update: Update, options: BulkOptions = {}): Promise<BulkResult> {
@@ -105,9 +105,9 @@ export class SqliteCollection implements Collection {
     return this.#writeMany(filter, options, this.#removing());
   }
 
-  #updating(update: Update): WriteFound {
+  #updating(update: Update, accept?: WriteOptions['accept']): WriteFound {
     const { writer, table } = this.#parts;
-    const change = compileUpdate(update);
+    const change = compileUpdate(update, { accept });
     return (transaction, stored, current, mark) =>
       writer.update(transaction, table, stored, current, (before) => change(before).document, mark);
   }

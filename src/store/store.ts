@@ -65,6 +65,8 @@ export interface WriteOptions {
   readonly idempotency?: IdempotencyKey | undefined;
   /** Only when the document has this version, else CONFLICT with `current` and `currentVersion`. */
   readonly ifVersion?: number | undefined;
+  /** Of an updateOne: throws when the document must not become this one. Nothing is written then. */
+  readonly accept?: ((document: Document) => void) | undefined;
   /**
    * Nobody waits for the write any more: it ends with the signal's reason unless it was sent already. Whoever was told that its outcome
    * is not known may have been refused elsewhere since, so that it must not be decided anew.

@@ -10,6 +10,8 @@ import { isDocument } from './value.ts';
 export interface UpdateOptions {
   /** The document is about to be inserted (an upsert): `$setOnInsert` applies, and `_id` may be set. Default false. */
   readonly insert?: boolean | undefined;
+  /** Throws when the changed document must not be. */
+  readonly accept?: ((document: Document) => void) | undefined;
 }
 
 export interface UpdateResult {
@@ -42,6 +44,7 @@ export function compileUpdate(update: Document, options: UpdateOptions = {}): (d
     const id = fieldOf(document, '_id');
     const mayBeSet = options.insert === true && id === undefined;
     if (!mayBeSet && !identical(id, fieldOf(result, '_id'))) throw invalid('the update would change _id');
+    options.accept?.(result);
     return { document: result, modified: true };
   };
 }

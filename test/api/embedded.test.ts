@@ -17,6 +17,7 @@ type Teacher @entity {
   name: String @index
   years: Int @index
   pay: Decimal
+  score: Float
   born: Date @index(with: ["name"])
   kind: Kind
   active: Boolean
@@ -167,6 +168,18 @@ describe('over the embedded store', () => {
     }
     teachersConnection(where: $where, orderBy: $orderBy, first: $first, after: $after) { nodes { id } pageInfo { endCursor hasNextPage } totalCount }
   }`;
+
+  test('adds up Floats beyond 32 bits, and no further than a Float goes', async () => {
+    await seed('Teacher', [{ ...teacher(seededRandom(1), 1), score: 2_000_000_000 }]);
+    const { teachers } = await ask('{ teachers { id } }', {});
+    const add = (by: number) =>
+      ask('mutation($id: ID!, $by: Float!) { updateTeacher(id: $id, inc: { score: $by }) { teacher { score } } }', {
+        ...{ id: (teachers as { id: string }[])[0]?.id, by },
+      });
+    expect(await add(2_000_000_000)).toEqual({ updateTeacher: { teacher: { score: 4_000_000_000 } } });
+    expect(await add(1.7e308)).toEqual({ updateTeacher: { teacher: { score: 1.7e308 } } });
+    await expect(add(1.7e308)).rejects.toMatchObject({ code: 'VALIDATION_FAILED' });
+  });
 
   test.each([1, 2, 3])('answers random queries as the filters themselves do (seed %i)', async (seedNumber) => {
     const random = seededRandom(seedNumber);

@@ -64,6 +64,21 @@ it('answers a repeated key with the first outcome, and refuses it with other arg
   expect((await remove()).version).toBe((await remove()).version);
 });
 
+it('refuses a sum that its field cannot hold, and keeps the document', async () => {
+  await using harness = await primaryHarness();
+  const { service, log } = harness;
+  const thing = harness.entity('Thing');
+  const { document } = await service.create(thing, { n: 2 ** 31 - 1 }, writing('createThing'));
+  const add = (n: number) => service.update(thing, document?._id, { $inc: { n } }, undefined, writing('updateThing'));
+  await expect(add(1)).rejects.toMatchObject({
+    code: 'VALIDATION_FAILED',
+    message: 'Thing.n would become 2147483648, which is no Int',
+    details: { fields: ['n'] },
+  });
+  expect(log.head().sequence).toBe(1);
+  expect((await add(-1)).document).toMatchObject({ n: 2 ** 31 - 2 });
+});
+
 it('repeats a bulk create without doubling any document', async () => {
   await using harness = await primaryHarness();
   const { service, store } = harness;
