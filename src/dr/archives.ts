@@ -1,6 +1,7 @@
 import { basename } from 'node:path';
 import { HoldfastError, isHoldfastError } from '../errors.ts';
 import { findProblems } from './archive/archive-check.ts';
+import { canonicalJson } from './archive/canonical-json.ts';
 import type { EncryptionKey } from './archive/encryption-key.ts';
 import { type ConsistencyGrade, type Dialect, MANIFEST_FILE, type Manifest } from './archive/manifest.ts';
 import { readManifest } from './archive/manifest-file.ts';
@@ -10,6 +11,8 @@ import { readReports, type VerifyReports } from './verified-file.ts';
 
 /** Directory beside the archives of a gateway that holds its jobs; it is none of them. */
 export const JOBS_DIRECTORY = 'jobs';
+
+const NAMELESS = 'its server did not tell its identity: remove it by hand when it is no longer needed';
 
 /** What a list tells about an archive. */
 export interface ArchiveSummary {
@@ -29,8 +32,10 @@ export interface ArchiveSummary {
   /** Bytes of rows before compression, and of the files of rows. */
   readonly bytes: number;
   readonly storedBytes: number;
-  /** Only selected rows. */
+  /** Only selected rows or tables. */
   readonly subset: boolean;
+  /** What was selected, as text: the same for the same; empty for everything. */
+  readonly selection: string;
   readonly encrypted: boolean;
   /** The newest report of each level. */
   readonly verified: VerifyReports;
@@ -94,8 +99,9 @@ export async function listArchives(place: string, options: ArchiveOptions = {}):
 }
 
 /**
- * Removes old archives directly below a place: of each database the newest `keep` stay. What is not recognised is never touched, nor is an
- * archive with a file in it that is not its own. The manifest goes first, so that a removal that breaks off leaves no archive that looks whole.
+ * Removes old archives directly below a place: of each database, and of each selection of its rows and tables, the newest `keep` stay. What
+ * is not recognised is never touched, nor is an archive with a file in it that is not its own, or of a server without an identity: nobody
+ * can tell whose database of that name it is. The manifest goes first, so that a removal that breaks off leaves no archive that looks whole.
  */
 export async function pruneArchives(place: string, options: PruneOptions): Promise<PruneSummary> {
   const { keep, dryRun = false, signal } = options;
@@ -109,10 +115,11 @@ export async function pruneArchives(place: string, options: PruneOptions): Promi
   const counts = new Map<string, number>();
   for (const archive of archives) {
     signal?.throwIfAborted();
-    const database = `${archive.dialect} ${archive.server} ${archive.database}`;
+    const database = JSON.stringify([archive.dialect, archive.server, archive.database, archive.selection]);
     const newer = counts.get(database) ?? 0;
     counts.set(database, newer + 1);
-    const reason = newer < keep ? undefined : await strangers(archive.location, options);
+    const reason =
+      newer < keep ? undefined : archive.server === '' ? NAMELESS : await strangers(archive.location, options);
     if (newer < keep) kept.push(archive);
     else if (reason !== undefined) left.push({ location: archive.location, reason });
     else {
@@ -164,7 +171,8 @@ async function readPlace(location: string, options: ArchiveOptions): Promise<Arc
 }
 
 function summaryOf(location: string, manifest: Manifest, verified: VerifyReports): ArchiveSummary {
-  const { id, dialect, server, startedAt, endedAt, consistency, tables, closure, suffixes, encryption } = manifest;
+  const { id, dialect, server, startedAt, endedAt, consistency, tables, encryption } = manifest;
+  const selection = selectionOf(manifest);
   const chunks = tables.flatMap((table) => table.chunks);
   const sum = (of: 'rows' | 'bytes'): number => tables.reduce((total, table) => total + table[of], 0);
   return {
@@ -180,10 +188,15 @@ function summaryOf(location: string, manifest: Manifest, verified: VerifyReports
     },
     ...{ tables: tables.length, rows: sum('rows'), bytes: sum('bytes') },
     storedBytes: chunks.reduce((total, { storedBytes }) => total + storedBytes, 0),
-    subset: closure || Object.keys(suffixes).length > 0,
+    ...{ selection, subset: selection !== '' },
     encrypted: encryption !== null,
     verified,
   };
+}
+
+function selectionOf({ suffixes, closure, chosen }: Manifest): string {
+  const isWhole = !closure && Object.keys(suffixes).length === 0 && chosen === undefined;
+  return isWhole ? '' : canonicalJson({ suffixes, closure, chosen: chosen?.toSorted() ?? null });
 }
 
 function newestFirst(a: ArchiveSummary, b: ArchiveSummary): number {

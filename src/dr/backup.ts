@@ -277,6 +277,7 @@ function manifestOf(
       ...source.facts,
       suffixes: options.suffixes ?? {},
       closure: options.closure ?? false,
+      ...(options.tables === undefined ? {} : { chosen: options.tables }),
       compression: options.compression === 'none' ? 'none' : 'zstd',
       encryption: options.key === undefined ? null : { algorithm: 'aes-256-gcm', keyId: options.key.id },
       tables: source.tables.map((table) => {

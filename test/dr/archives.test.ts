@@ -72,6 +72,36 @@ describe('pruning', () => {
     expect(unknown.map(({ reason }) => reason)).toContain('diary.txt is no part of the backup');
   });
 
+  it('lets an archive of selected rows or tables push out none but those of the same selection', async () => {
+    await using directory = await place();
+    const at = (name: string): string => join(directory.path, name);
+    const suffixes = { orders: 'WHERE tenant = 1' };
+    await writeArchive(at('rows-4'), { endedAt: '2026-02-04T00:00:00.000Z', suffixes });
+    await writeArchive(at('rows-5'), { endedAt: '2026-02-05T00:00:00.000Z', suffixes });
+    await writeArchive(at('tables-6'), { endedAt: '2026-02-06T00:00:00.000Z', chosen: ['users', 'orders'] });
+    await writeArchive(at('tables-7'), { endedAt: '2026-02-07T00:00:00.000Z', chosen: ['orders', 'users'] });
+    const { kept, removed } = await pruneArchives(directory.path, { keep: 1 });
+    const names = (of: typeof kept): string[] => of.map(({ location }) => location.slice(directory.path.length + 1));
+    expect(names(kept)).toEqual(['tables-7', 'rows-5', 'shop-3', 'crm']);
+    expect(names(removed)).toEqual(['tables-6', 'rows-4', 'shop-2', 'shop-1']);
+    expect(kept.map(({ subset }) => subset)).toEqual([true, true, false, false]);
+  });
+
+  it('leaves those alone whose server cannot be told from another', async () => {
+    await using directory = await temporaryDirectory();
+    for (const day of [1, 2]) {
+      await writeArchive(join(directory.path, `day-${day}`), {
+        endedAt: `2026-01-0${day}T00:00:00.000Z`,
+        identity: '',
+      });
+    }
+    const { kept, removed, unknown } = await pruneArchives(directory.path, { keep: 1 });
+    expect([kept.length, removed.length]).toEqual([1, 0]);
+    expect(unknown).toEqual([
+      { location: join(directory.path, 'day-1'), reason: expect.stringContaining('did not tell its identity') },
+    ]);
+  });
+
   it('removes a damaged archive only when its manifest is whole', async () => {
     await using directory = await place();
     await rm(join(directory.path, 'shop-1/data'), { recursive: true });

@@ -13,6 +13,10 @@ export interface ArchiveContents {
   readonly compression?: Compression;
   readonly endedAt?: string;
   readonly database?: string;
+  /** Of the server. */
+  readonly identity?: string;
+  readonly suffixes?: Readonly<Record<string, string>>;
+  readonly chosen?: readonly string[];
 }
 
 const TWO_TABLES = { orders: ['1\tone\n2\ttwo\n', '3\tthree\n'], users: ['1\tAda\n'] };
@@ -25,6 +29,9 @@ export async function writeArchive(location: string, contents: ArchiveContents =
     compression = { zstd: 1 },
     endedAt = '2026-01-02T03:04:05.000Z',
     database = 'shop',
+    identity = '7',
+    suffixes = {},
+    chosen,
   } = contents;
   const storage = await openStorage(location);
   const written: ManifestTable[] = [];
@@ -46,8 +53,9 @@ export async function writeArchive(location: string, contents: ArchiveContents =
   const manifest = sealManifest(
     {
       ...{ version: MANIFEST_VERSION, id: '0123456789abcdef0123456789abcdef', tool: '0.1.0' },
-      ...{ startedAt: endedAt, endedAt, dialect: 'postgres', position: {}, suffixes: {}, closure: false },
-      server: { version: '15', identity: '7', database, encoding: 'UTF8' },
+      ...{ startedAt: endedAt, endedAt, dialect: 'postgres', position: {}, suffixes, closure: false },
+      server: { version: '15', identity, database, encoding: 'UTF8' },
+      ...(chosen === undefined ? {} : { chosen }),
       consistency: { grade: 'A', notes: [] },
       compression: compression === 'none' ? 'none' : 'zstd',
       encryption: key === undefined ? null : { algorithm: 'aes-256-gcm', keyId: key.id },

@@ -86,6 +86,7 @@ export const MANIFEST_SCHEMA: z.ZodType<Manifest> = z
     consistency: z.strictObject({ grade: z.enum(['A', 'B', 'C']), notes: strings }),
     suffixes: z.record(z.string(), z.string()),
     closure: z.boolean(),
+    chosen: strings.optional(),
     compression: z.enum(['none', 'zstd']),
     encryption: z.strictObject({ algorithm: z.literal('aes-256-gcm'), keyId: hex(16) }).nullable(),
     graph: GRAPH,

@@ -125,6 +125,8 @@ export interface Manifest {
   /** Suffix by table name, as given. */
   readonly suffixes: Readonly<Record<string, string>>;
   readonly closure: boolean;
+  /** The tables that were asked for, as given; absent for all. */
+  readonly chosen?: readonly string[] | undefined;
   readonly compression: 'none' | 'zstd';
   /** How the files are encrypted; null when they are not. The key itself is never here. */
   readonly encryption: { readonly algorithm: 'aes-256-gcm'; readonly keyId: string } | null;
