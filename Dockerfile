@@ -25,6 +25,8 @@ ENV NODE_ENV=production \
     HOLDFAST_SERVER_HOST=0.0.0.0 \
     HOLDFAST_AUTH_MODE=token \
     HOLDFAST_STORE_DATA=/data \
+    HOLDFAST_DR_DIR=/data/backups \
+    HOLDFAST_FALLBACK_DATASETS_DIR=/data/datasets \
     HOLDFAST_REPLICA_DATA=/data
 # A holdfast.config.yaml mounted here is read.
 WORKDIR /srv/holdfast

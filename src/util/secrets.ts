@@ -1,16 +1,18 @@
 import { readFileSync } from 'node:fs';
 import { HoldfastError } from '../errors.ts';
 
-const SECRET = /token|secret|password/i;
+/** Names of settings, and of options of TLS: `key` and `pfx` hold a private key. */
+const SECRET = /token|secret|pass(word|phrase)|credential|^(key|pfx)$/i;
 
-/** The value of a setting as it may be shown: passwords and tokens, also those inside URLs, are replaced by `***`. */
+/** The value of a setting as it may be shown: passwords, tokens and private keys, also those inside URLs, are replaced by `***`. */
 export function maskSecrets(name: string, value: unknown): string {
   if (SECRET.test(name)) return '***';
   const text =
     typeof value === 'string' ? value : JSON.stringify(value, (key, item) => (SECRET.test(key) ? '***' : item));
   return text
     .replace(/(\/\/[^/@:\s]*:)[^\s"]+@/g, '$1***@')
-    .replace(/([?&][^=&\s]*(?:token|secret|password)[^=&\s]*=)[^&\s"]+/gi, '$1***');
+    .replace(/([?&][^=&\s]*(?:token|secret|password|authMechanismProperties)[^=&\s]*=)[^&\s"]+/gi, '$1***')
+    .replace(/-----BEGIN [\s\S]*?(-----END [^-]*-----|$)/g, '***');
 }
 
 /**

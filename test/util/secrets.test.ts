@@ -11,6 +11,22 @@ it.each([
   ['replica.primary', 'wss://host/graphql?token=abc&x=1', 'wss://host/graphql?token=***&x=1'],
   ['replica.token', 'abc', '***'],
   ['store.url', 'sqlite:./data', 'sqlite:./data'],
+  [
+    'store.url',
+    'mongodb+srv://host/?authMechanism=MONGODB-AWS&authMechanismProperties=AWS_SESSION_TOKEN:abc&w=1',
+    'mongodb+srv://host/?authMechanism=MONGODB-AWS&authMechanismProperties=***&w=1',
+  ],
+  [
+    'dr.sources',
+    { a: { ssl: { key: 'k', passphrase: 'p', pfx: 'x', ca: 'c' } } },
+    '{"a":{"ssl":{"key":"***","passphrase":"***","pfx":"***","ca":"c"}}}',
+  ],
+  [
+    'dr.sources',
+    { a: { ssl: ['-----BEGIN PRIVATE KEY-----\nabc\n-----END PRIVATE KEY-----\n'] } },
+    '{"a":{"ssl":["***\\n"]}}',
+  ],
+  ['dr.keyFile', '/etc/holdfast/key', '/etc/holdfast/key'],
 ])('masks the secrets of %s %s', (path, value, shown) => {
   expect(maskSecrets(path, value)).toBe(shown);
 });
