@@ -194,6 +194,13 @@ describe('Dockerfile', () => {
     expect(set).toMatchObject({ HOLDFAST_SERVER_HOST: '0.0.0.0', HOLDFAST_AUTH_MODE: 'token', NODE_ENV: 'production' });
   });
 
+  it('keeps everything that it writes in its volume', () => {
+    // The journal lies in the data directory unless it is told where.
+    for (const name of ['STORE_DATA', 'REPLICA_DATA', 'DR_DIR', 'FALLBACK_DATASETS_DIR']) {
+      expect(imageEnvironment()[`HOLDFAST_${name}`]).toMatch(/^\/data(\/|$)/);
+    }
+  });
+
   it('copies everything that the package is made of, and no secrets', () => {
     const sent = lines(textOf('.dockerignore')).filter((line) => line.startsWith('!'));
     const paths = sent.map((line) => line.slice(1));
