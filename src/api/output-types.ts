@@ -13,6 +13,7 @@ import { objectType } from './make-type.ts';
 import type { Operation } from './operation.ts';
 import { relationResolver } from './relation.ts';
 import { aliasesOf } from './shapes.ts';
+import { asNumber, storedNumber } from './stored-number.ts';
 import type { Types } from './types.ts';
 
 /** A field of a generated type. */
@@ -71,7 +72,7 @@ function innerType(types: Types, field: Field): GraphQLScalarType | GraphQLEnumT
 }
 
 /**
- * Scalars write stored values themselves, so a field needs a resolver only when its source has it under another name.
+ * Scalars of ours write stored values themselves, so a field needs a resolver only when its source has it under another name.
  */
 function resolution(types: Types, field: Field, aliased: boolean): Pick<ApiField, 'args' | 'resolve'> {
   if (field.kind === FieldKind.RELATION) {
@@ -81,9 +82,14 @@ function resolution(types: Types, field: Field, aliased: boolean): Pick<ApiField
       resolve: relationResolver(types.shapes, field),
     };
   }
-  return aliased || field.storedName === field.name ? {} : { resolve: storedAs(field.storedName) };
+  const isNumber = field.type === 'Int' || field.type === 'Float';
+  if (!aliased && field.storedName !== field.name) return { resolve: storedAs(field.storedName, isNumber) };
+  return isNumber ? { resolve: storedNumber } : {};
 }
 
-function storedAs(name: string): GraphQLFieldResolver<unknown, Operation> {
-  return (source) => (Object.hasOwn(source as Document, name) ? (source as Document)[name] : undefined);
+function storedAs(name: string, isNumber: boolean): GraphQLFieldResolver<unknown, Operation> {
+  return (source) => {
+    const value = Object.hasOwn(source as Document, name) ? (source as Document)[name] : undefined;
+    return isNumber ? asNumber(value) : value;
+  };
 }

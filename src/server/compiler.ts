@@ -4,7 +4,9 @@ import {
   type FragmentDefinitionNode,
   GraphQLBoolean,
   type GraphQLError,
+  GraphQLFloat,
   GraphQLID,
+  GraphQLInt,
   type GraphQLLeafType,
   type GraphQLSchema,
   GraphQLString,
@@ -12,6 +14,7 @@ import {
   type OperationDefinitionNode,
 } from 'graphql';
 import { type CompiledQuery, compileQuery, isCompiledQuery } from 'graphql-jit';
+import { asNumber } from '../api/stored-number.ts';
 import { Lru } from '../util/lru.ts';
 import { conditionVariables, flatten } from './flatten.ts';
 import { isPromise, type Run, Shadow } from './shadow.ts';
@@ -179,13 +182,14 @@ const PLAIN = new Map<GraphQLLeafType, 'string' | 'boolean'>([
 /** Serializes like graphql-js, and notices what compiled code took for a value although it was none. */
 function serializer(type: GraphQLLeafType, markImpure: () => void): (value: unknown) => unknown {
   const plain = PLAIN.get(type);
+  const isNumber = type === GraphQLInt || type === GraphQLFloat;
   return (value) => {
     if (typeof value === plain) return value;
     if (typeof value === 'function' || (typeof value === 'object' && isPromise(value))) {
       markImpure();
       return null;
     }
-    const serialized = type.serialize(value);
+    const serialized = type.serialize(isNumber ? asNumber(value) : value);
     if (serialized == null) {
       throw new Error(`Expected \`${type.name}.serialize\` to return a value, but it returned ${String(serialized)}.`);
     }

@@ -18,6 +18,7 @@ import {
   isObjectType,
   type OperationDefinitionNode,
 } from 'graphql';
+import { storedNumber } from '../api/stored-number.ts';
 
 /** What resolvers of a compiled query get in place of their context; the wrapper around each takes it apart. */
 export interface Run {
@@ -69,7 +70,8 @@ export class Shadow {
   }
 
   #field(parent: GraphQLObjectType, field: Field): Field {
-    const plain = field.resolve === undefined && isLeafType(getNullableType(field.type));
+    const isRead = field.resolve === undefined || field.resolve === storedNumber;
+    const plain = isRead && isLeafType(getNullableType(field.type));
     const shadow = { ...field, args: [], type: this.#output(field.type) };
     if (plain) return shadow;
     return { ...shadow, resolve: this.#resolver(parent, field) as GraphQLFieldResolver<unknown, unknown> };
