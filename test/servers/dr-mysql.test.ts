@@ -83,6 +83,19 @@ describeWith('mysql', 'backing up and restoring MySQL', ({ what }) => {
     await expect(verify({ from: out, level: 'DRILL', target })).resolves.toMatchObject({ result: 'PASSED' });
   });
 
+  it('makes each view after those that it reads, so that it takes the same changes', async () => {
+    const source = await databases.create(
+      `CREATE TABLE t (x int); CREATE VIEW c AS SELECT * FROM t; CREATE VIEW b AS SELECT * FROM c a;
+      CREATE VIEW a AS SELECT * FROM b WHERE x > 1 WITH CHECK OPTION`,
+    );
+    const target = await moved({ source });
+    await expectEqual(source, target);
+    const question = 'SELECT table_name, is_updatable FROM information_schema.views WHERE table_schema = DATABASE()';
+    expect(await databases.query(target, question)).toEqual(await databases.query(source, question));
+    await databases.query(target, 'INSERT INTO a VALUES (2)');
+    expect(await databases.query(target, 'SELECT x FROM t')).toEqual([{ x: '2' }]);
+  });
+
   it('inserts rows where the server takes no files, which is how it is delivered', async () => {
     const everything = await databases.create(EVERYTHING);
     await withSetting('local_infile', 0, async () => expectEqual(everything, await moved({ source: everything })));

@@ -6,6 +6,7 @@ import type { MariadbCatalog, MariadbTable } from './mariadb-catalog.ts';
 import { BETWEEN_CLAUSES } from './mariadb-comparable.ts';
 import { splitCreateTable } from './mariadb-create-table.ts';
 import type { Flavour } from './mariadb-flavour.ts';
+import { inReadingOrder } from './mariadb-view-order.ts';
 
 /** Indexes of a smaller table are created with it: there is nothing to win by building them afterwards. */
 const BUILT_LATER_BYTES = 8 << 20;
@@ -15,7 +16,7 @@ const OTHER_VIEW = /^CREATE OR REPLACE (?:ALGORITHM=\w+ )?(?:DEFINER=\S+ SQL SEC
 
 /**
  * Every object of the sessions' database as the server prints it, in an order in which they can be created: tables without their
- * large indexes and without foreign keys; views first as placeholders, so that they may refer to each other; events last.
+ * large indexes and without foreign keys; views first as placeholders, so that routines may stand between them; events last.
  * @throws DR_PRIVILEGE_MISSING for a routine whose body is hidden
  */
 export async function readMariadbObjects(
@@ -149,7 +150,7 @@ async function viewObjects(
   const placeholders: SchemaObject[] = [];
   const special: SchemaObject[] = [];
   const plain: SchemaObject[] = [];
-  for (const view of views) {
+  for (const view of await readReadingOrder(session, views, database)) {
     const [row] = await session.query(`SHOW CREATE VIEW ${quoteMysql(view)}`);
     const statement = unqualified(printed(row), database, names).replace(/^CREATE /, 'CREATE OR REPLACE ');
     const real = object('VIEW', view, 'POST_DATA', [contextOf(row), statement]);
@@ -164,6 +165,21 @@ async function viewObjects(
   }
   const dependsOn = placeholders.map(({ id }) => id);
   return [...placeholders, ...[...special, ...plain].map((view) => ({ ...view, dependsOn }))];
+}
+
+async function readReadingOrder(
+  session: MysqlSession,
+  views: readonly string[],
+  database: string,
+): Promise<readonly string[]> {
+  const rows = await session.query(
+    'SELECT table_name AS name, view_definition AS text FROM information_schema.views WHERE table_schema = DATABASE()',
+  );
+  const definitions = new Map(rows.map(({ name, text }) => [name, text ?? '']));
+  return inReadingOrder(
+    views.map((name) => ({ name, definition: definitions.get(name) ?? '' })),
+    database,
+  );
 }
 
 async function triggerObjects(session: MysqlSession, { tables }: MariadbCatalog): Promise<SchemaObject[]> {
