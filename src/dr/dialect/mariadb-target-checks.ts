@@ -1,7 +1,7 @@
 import { HoldfastError } from '../../errors.ts';
 import { literalMysql, quoteMysql } from '../../sql/identifiers.ts';
 import type { MysqlRow, MysqlSession } from '../../sql/mysql-session.ts';
-import type { Manifest, ManifestTable } from '../archive/manifest.ts';
+import type { Manifest, ManifestTable, SchemaObject } from '../archive/manifest.ts';
 import { PROGRESS_PREFIX, readMariadbCatalog } from './mariadb-catalog.ts';
 import type { Flavour } from './mariadb-flavour.ts';
 import { readTriggers } from './mariadb-objects.ts';
@@ -13,16 +13,36 @@ import type { RestoreMode } from './restore-target.ts';
 const LISTED = 5;
 /** Tables asked about in one statement. */
 const TOGETHER = 100;
+/** Where TIMESTAMP ends in 2106 instead of 2038 (MDEV-32188), and with it the rows that are not history: 11.5. */
+const LONG_TIMESTAMPS = 1105;
 
-/** @throws DR_INCOMPATIBLE for the other kind of server, or one that is older than the source's */
-export function assertMariadbVersion(flavour: Flavour, { dialect, server }: Manifest): void {
+/** @throws DR_INCOMPATIBLE for the other kind of server, one that is older than the source's, or one that ends time elsewhere */
+export function assertMariadbVersion(
+  flavour: Pick<Flavour, 'dialect' | 'version' | 'versionText'>,
+  { dialect, server, objects }: Manifest,
+): void {
   const [, major, minor] = /(\d+)\.(\d+)\.\d+/.exec(server.version.replace(/^5\.5\.5-/, '')) ?? [];
   const source = Number(major) * 100 + Number(minor);
-  if (flavour.dialect === dialect && Math.floor(flavour.version / 100) >= source) return;
+  const target = Math.floor(flavour.version / 100);
+  if (flavour.dialect !== dialect || target < source) {
+    throw new HoldfastError(
+      'DR_INCOMPATIBLE',
+      `The backup is of ${dialect} ${server.version} and the target runs ${flavour.dialect} ${flavour.versionText}: it has to be the same kind, at least as new.`,
+    );
+  }
+  const tables = objects.filter(keepsHistory).map(({ name }) => name);
+  if (dialect !== 'mariadb' || source >= LONG_TIMESTAMPS || target < LONG_TIMESTAMPS || tables.length === 0) return;
   throw new HoldfastError(
     'DR_INCOMPATIBLE',
-    `The backup is of ${dialect} ${server.version} and the target runs ${flavour.dialect} ${flavour.versionText}: it has to be the same kind, at least as new.`,
+    `All rows of ${tables.join(', ')} would be history in MariaDB ${flavour.versionText}: before 11.5 current rows of tables WITH SYSTEM VERSIONING end in 2038, since then in 2106. Restore into a server before 11.5 and upgrade that, or without these tables.`,
+    { details: { tables } },
   );
+}
+
+/** Whether a table is system-versioned. */
+function keepsHistory({ kind, statements }: Pick<SchemaObject, 'kind' | 'statements'>): boolean {
+  const words = (statements[0] ?? '').replace(/'(?:[^'\\]|\\[\s\S]|'')*'|`(?:[^`]|``)*`/g, '');
+  return kind === 'TABLE' && / WITH SYSTEM VERSIONING\b/.test(words);
 }
 
 /** @throws DR_PRIVILEGE_MISSING, DR_INCOMPATIBLE when the user or the server cannot create what the backup holds */
@@ -116,9 +136,7 @@ export async function findMariadbDifferences(session: MysqlSession, manifest: Ma
   const differing = await findMariadbTableDifferences(session, manifest);
   if (differing.length > 0) return differing;
   const counted = await ask(session, manifest.tables, (table) => {
-    const history = manifest.objects.some(({ kind, name, statements }) => {
-      return kind === 'TABLE' && name === table.name && / WITH SYSTEM VERSIONING\b/.test(statements[0] ?? '');
-    });
+    const history = manifest.objects.some((object) => object.name === table.name && keepsHistory(object));
     const name = quoteMysql(table.name);
     return `SELECT ${literalMysql(table.name)} AS name, COUNT(*) AS n FROM ${name}${history ? ' FOR SYSTEM_TIME ALL' : ''} HAVING n <> ${table.rows}`;
   });
