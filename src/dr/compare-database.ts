@@ -153,8 +153,8 @@ function objectName({ kind, schema, name }: SchemaObject): string {
   return `${kind.toLowerCase()} ${schema === null ? '' : `${schema}.`}${name}`;
 }
 
-function sequenceText({ schema, name, lastValue, isCalled }: SequenceValue): string {
-  return JSON.stringify([schema, name, lastValue, isCalled]);
+function sequenceText({ schema, name, lastValue, isCalled, round }: SequenceValue): string {
+  return JSON.stringify([schema, name, lastValue, isCalled, round]);
 }
 
 /** Names may hold dots. */

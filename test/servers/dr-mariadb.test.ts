@@ -43,6 +43,24 @@ CREATE VIEW c AS SELECT * FROM t;
 CREATE VIEW b AS SELECT * FROM c a;
 CREATE VIEW a AS SELECT * FROM b WHERE x > 1 WITH CHECK OPTION;`;
 
+const SEQUENCES = ['before', 'wrapped', 'ended', 'downwards', 'down_before', 'down_ended', 'lowest', 'never'];
+/** Before their start, in another round, at the end of what they give, in both directions. */
+const STANDING_SEQUENCES = `CREATE SEQUENCE \`before\` START WITH 100 MINVALUE 1;
+ALTER SEQUENCE \`before\` RESTART 5;
+CREATE SEQUENCE wrapped START WITH 100 MINVALUE 1 MAXVALUE 101 CACHE 1 CYCLE;
+SELECT NEXTVAL(wrapped), NEXTVAL(wrapped), NEXTVAL(wrapped);
+CREATE SEQUENCE ended START WITH 2 INCREMENT BY 10 MAXVALUE 15;
+SELECT NEXTVAL(ended), NEXTVAL(ended);
+CREATE SEQUENCE downwards START WITH -5 INCREMENT BY -3 MINVALUE -100 MAXVALUE 0 CACHE 2;
+SELECT NEXTVAL(downwards);
+CREATE SEQUENCE down_before START WITH -5 INCREMENT BY -3 MINVALUE -100 MAXVALUE 0;
+ALTER SEQUENCE down_before RESTART -1;
+CREATE SEQUENCE down_ended START WITH -5 INCREMENT BY -3 MINVALUE -10 MAXVALUE 0;
+SELECT NEXTVAL(down_ended), NEXTVAL(down_ended);
+CREATE SEQUENCE lowest INCREMENT BY -1 MAXVALUE 10;
+SELECT SETVAL(lowest, -9223372036854775807);
+CREATE SEQUENCE never START WITH 7;`;
+
 describeWith('mariadb', 'backing up and restoring MariaDB', () => {
   let databases: MariadbDatabases;
   let shop: string;
@@ -108,6 +126,42 @@ describeWith('mariadb', 'backing up and restoring MariaDB', () => {
     await databases.query(target, 'INSERT INTO a VALUES (2); UPDATE a SET x = 3 WHERE x = 2');
     await expect(databases.query(target, 'INSERT INTO a VALUES (1)')).rejects.toThrow(/CHECK OPTION/);
     expect(await ids(target, 't')).toBe('3');
+  });
+
+  it('keeps where each sequence stands and how often it began again', async () => {
+    const source = await databases.create(STANDING_SEQUENCES);
+    await using directory = await temporaryDirectory();
+    const out = join(directory.path, 'archive');
+    await backup({ source, out });
+    const target = await databases.create();
+    await expect(restore({ from: out, target })).resolves.toMatchObject({ notices: [] });
+    await expectEqual(source, target);
+    for (const name of SEQUENCES) {
+      const question = `SELECT * FROM \`${name}\``;
+      expect({ name, rows: await databases.query(target, question) }).toEqual({
+        name,
+        rows: await databases.query(source, question),
+      });
+    }
+    await expect(verify({ from: out, level: 'DRILL', target })).resolves.toMatchObject({ result: 'PASSED' });
+  });
+
+  it('sets sequences of live tables no lower, and tells which stood beyond those of the backup', async () => {
+    const schema =
+      'CREATE SEQUENCE beyond; CREATE SEQUENCE behind; CREATE SEQUENCE same; CREATE SEQUENCE wrapped MAXVALUE 9 CYCLE;';
+    const source = await databases.create(
+      `${schema} SELECT SETVAL(beyond, 5), SETVAL(behind, 5), SETVAL(same, 5), SETVAL(wrapped, 2, 1, 1);`,
+    );
+    await using directory = await temporaryDirectory();
+    const out = join(directory.path, 'archive');
+    await backup({ source, out });
+    const target = await databases.create(
+      `${schema} SELECT SETVAL(beyond, 50), SETVAL(behind, 3), SETVAL(same, 5), SETVAL(wrapped, 7);`,
+    );
+    const { notices } = await restore({ from: out, target, mode: 'data' });
+    expect(notices).toEqual(['sequence beyond stands beyond 6, where the backup has it, and is left there']);
+    const question = 'SELECT NEXTVAL(beyond) AS a, NEXTVAL(behind) AS b, NEXTVAL(same) AS c, NEXTVAL(wrapped) AS d';
+    expect(await databases.query(target, question)).toEqual([{ a: '51', b: '6', c: '6', d: '3' }]);
   });
 
   it.each(['MyISAM', 'Aria', 'MEMORY', 'InnoDB'])('keeps the next number of a table of %s', async (engine) => {
@@ -372,8 +426,8 @@ describeWith('mariadb', 'backing up and restoring MariaDB', () => {
     });
 
     it.each([
-      ['of another version', 'UPDATE _holdfast_dr_restore SET plan = plan + 1', /plan 3, this one has 2/],
-      ['from before there were versions', 'ALTER TABLE _holdfast_dr_restore DROP plan', /plan 0, this one has 2/],
+      ['of another version', 'UPDATE _holdfast_dr_restore SET plan = plan + 1', /plan 4, this one has 3/],
+      ['from before there were versions', 'ALTER TABLE _holdfast_dr_restore DROP plan', /plan 0, this one has 3/],
     ])('refuses marks %s before it writes anything', async (_, statement, message) => {
       const target = await interrupted();
       await databases.query(target, statement);

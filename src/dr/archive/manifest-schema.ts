@@ -98,6 +98,7 @@ export const MANIFEST_SCHEMA: z.ZodType<Manifest> = z
         name: z.string(),
         lastValue: z.string().regex(/^-?\d+$/),
         isCalled: z.boolean(),
+        round: z.string().regex(/^\d+$/).optional(),
       }),
     ),
     unsupported: strings,

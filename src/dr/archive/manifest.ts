@@ -100,6 +100,8 @@ export interface SequenceValue {
   /** Decimal text: it may not fit a number. */
   readonly lastValue: string;
   readonly isCalled: boolean;
+  /** How often a sequence of MariaDB began again, as decimal text; absent for never. */
+  readonly round?: string | undefined;
 }
 
 /** Everything about a backup but its rows: `metadata.json`. */

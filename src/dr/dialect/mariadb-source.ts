@@ -1,6 +1,5 @@
 import { HoldfastError } from '../../errors.ts';
 import type { SqlConnections } from '../../sql/connect.ts';
-import { quoteMysql } from '../../sql/identifiers.ts';
 import { MysqlSession } from '../../sql/mysql-session.ts';
 import type { ConsistencyGrade, SchemaObject, SequenceValue } from '../archive/manifest.ts';
 import { ancestors, type ForeignKey, tableGraph } from '../graph/table-graph.ts';
@@ -12,6 +11,7 @@ import { mariadbError } from './mariadb-errors.ts';
 import { type Flavour, readFlavour } from './mariadb-flavour.ts';
 import { readMariadbObjects } from './mariadb-objects.ts';
 import { BACKUP_NEEDS, missingRights } from './mariadb-rights.ts';
+import { readSequence } from './mariadb-sequences.ts';
 import { type MariadbSnapshot, takeMariadbSnapshot } from './mariadb-snapshot.ts';
 import {
   closeSubset,
@@ -217,8 +217,7 @@ function consistencyOf(
 async function readSequences(session: MysqlSession, objects: readonly SchemaObject[]): Promise<SequenceValue[]> {
   const values: SequenceValue[] = [];
   for (const { name } of objects.filter(({ kind }) => kind === 'SEQUENCE')) {
-    const [row] = await session.query(`SELECT CAST(next_not_cached_value AS CHAR) AS next FROM ${quoteMysql(name)}`);
-    values.push({ schema: '', name, lastValue: row?.next ?? '', isCalled: false });
+    values.push(await readSequence(session, name));
   }
   return values;
 }

@@ -21,7 +21,7 @@ export interface RowsOf {
 export type MariadbTask = RestoreTask<MariadbWork>;
 
 /** Of the plan: raised when the same id stands for other work than before, so that no restore goes on with marks that mean something else. */
-export const PLAN_VERSION = 2;
+export const PLAN_VERSION = 3;
 
 /** The task that makes routines, views and triggers, and the one that puts triggers back into live tables and raises their next numbers. */
 export const FINISH_TASK = 'finish';

@@ -1,17 +1,18 @@
 import { quoteMysql } from '../../sql/identifiers.ts';
 import type { MysqlSession } from '../../sql/mysql-session.ts';
 import { failpoint } from '../../util/failpoint.ts';
-import type { ManifestTable, SchemaObject } from '../archive/manifest.ts';
+import type { ManifestTable, SchemaObject, SequenceValue } from '../archive/manifest.ts';
 import type { ForeignKey } from '../graph/table-graph.ts';
 import { attempt, isDeadlock, isDenied, isLostRaceInMariadb, mariadbError } from './mariadb-errors.ts';
 import type { Flavour } from './mariadb-flavour.ts';
 import { loadChunk } from './mariadb-load.ts';
 import { emptyTable, raiseNextNumbers } from './mariadb-next-numbers.ts';
 import { markMariadbDone, readMariadbJournal } from './mariadb-progress.ts';
+import { setSequence } from './mariadb-sequences.ts';
 import { runStatements, withoutDefiner } from './mariadb-statements.ts';
 import { isThere } from './mariadb-target-checks.ts';
 import type { MariadbTask, MariadbWork, RowsOf } from './mariadb-target-plan.ts';
-import type { RestoreOrder } from './restore-target.ts';
+import { RestoreMode, type RestoreOrder } from './restore-target.ts';
 
 /** Times that a transaction is tried which loses a deadlock; meanwhile the other one has finished. */
 const TRIES = 5;
@@ -69,11 +70,7 @@ export class MariadbTaskRunner {
         for (const key of work.keys) await this.#checkKey(key, session);
         break;
       case 'sequences':
-        for (const { name, lastValue } of this.#order.manifest.sequences) {
-          await attempt(`set sequence ${name}`, () =>
-            session.query(`SELECT SETVAL(${quoteMysql(name)}, ${BigInt(lastValue)}, 0) AS value`),
-          );
-        }
+        for (const sequence of this.#order.manifest.sequences) await this.#setSequence(sequence, session);
         break;
       case 'journal':
         await attempt('set the next numbers', () => raiseNextNumbers(session, this.#order.manifest));
@@ -168,6 +165,14 @@ export class MariadbTaskRunner {
     if (found !== undefined) {
       this.#order.events.onNotice(`rows of ${child} refer by ${key.name} to rows that ${parent} does not have`);
     }
+  }
+
+  /** One of a live table that has given what the backup would give again goes on from there. */
+  async #setSequence(sequence: SequenceValue, session: MysqlSession): Promise<void> {
+    const { mode, events } = this.#order;
+    const { name, lastValue } = sequence;
+    if (await attempt(`set sequence ${name}`, () => setSequence(session, sequence, mode === RestoreMode.FULL))) return;
+    events.onNotice(`sequence ${name} stands beyond ${lastValue}, where the backup has it, and is left there`);
   }
 
   #table(id: number): ManifestTable {

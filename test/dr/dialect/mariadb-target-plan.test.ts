@@ -78,7 +78,7 @@ it.each([
     return work.kind === 'check' ? listed(work.keys.map(({ name }) => name)) : '';
   };
   const planned = planMariadbRestore(MANIFEST, mode).map((task) => `${task.id} ${work(task)}`);
-  expect({ version: PLAN_VERSION, tasks: planned }).toEqual({ version: 2, tasks });
+  expect({ version: PLAN_VERSION, tasks: planned }).toEqual({ version: 3, tasks });
 });
 
 /** What creates a table of the plan into an empty database. */
