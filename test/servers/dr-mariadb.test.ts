@@ -164,6 +164,23 @@ describeWith('mariadb', 'backing up and restoring MariaDB', () => {
     expect(await databases.query(target, question)).toEqual([{ a: '51', b: '6', c: '6', d: '3' }]);
   });
 
+  it('keeps character set, collation and comment of the database', async () => {
+    const source = await databases.create(
+      "ALTER DATABASE CHARACTER SET latin2 COLLATE latin2_bin COMMENT 'it''s \\\\ é'",
+    );
+    await using directory = await temporaryDirectory();
+    const out = join(directory.path, 'archive');
+    await backup({ source, out });
+    const target = await databases.create();
+    await restore({ from: out, target });
+    const question = `SELECT default_character_set_name, default_collation_name, schema_comment
+      FROM information_schema.schemata WHERE schema_name = DATABASE()`;
+    const properties = await databases.query(source, question);
+    expect(Object.values(properties[0] ?? {})).toEqual(['latin2', 'latin2_bin', "it's \\ é"]);
+    expect(await databases.query(target, question)).toEqual(properties);
+    await expect(verify({ from: out, level: 'DRILL', target })).resolves.toMatchObject({ result: 'PASSED' });
+  });
+
   it.each(['MyISAM', 'Aria', 'MEMORY', 'InnoDB'])('keeps the next number of a table of %s', async (engine) => {
     const source =
       await databases.create(`CREATE TABLE t (id int AUTO_INCREMENT PRIMARY KEY) ENGINE = ${engine} AUTO_INCREMENT = 9;

@@ -1,7 +1,7 @@
 import { HoldfastError } from '../../errors.ts';
 import { literalMysql, quoteMysql } from '../../sql/identifiers.ts';
 import type { MysqlRow, MysqlSession } from '../../sql/mysql-session.ts';
-import type { SchemaObject, Section } from '../archive/manifest.ts';
+import { Dialect, type SchemaObject, type Section } from '../archive/manifest.ts';
 import type { MariadbCatalog, MariadbTable } from './mariadb-catalog.ts';
 import { BETWEEN_CLAUSES } from './mariadb-comparable.ts';
 import { splitCreateTable } from './mariadb-create-table.ts';
@@ -28,7 +28,7 @@ export async function readMariadbObjects(
   const { database } = flavour;
   const objects: SchemaObject[] = [
     object('DATABASE PROPERTIES', 'database', 'PRE_DATA', [
-      `ALTER DATABASE CHARACTER SET ${flavour.encoding} COLLATE ${flavour.collation}`,
+      `ALTER DATABASE CHARACTER SET ${flavour.encoding} COLLATE ${flavour.collation}${await commentClause(session, flavour)}`,
     ]),
   ];
   for (const name of catalog.sequences) {
@@ -50,6 +50,15 @@ export async function readMariadbObjects(
     ...(await triggerObjects(session, catalog)),
     ...(await eventObjects(session)),
   ];
+}
+
+/** The comment that a database of MariaDB may have, as ALTER DATABASE is told of it; empty for none. */
+async function commentClause(session: MysqlSession, { dialect, version }: Flavour): Promise<string> {
+  if (dialect !== Dialect.MARIADB || version < 100_500) return '';
+  const [row] = await session.query(
+    'SELECT schema_comment AS comment FROM information_schema.schemata WHERE schema_name = DATABASE()',
+  );
+  return row?.comment ? ` COMMENT ${literalMysql(row.comment)}` : '';
 }
 
 /** Asks about many things on several sessions at once; answers in the order of the things. */
