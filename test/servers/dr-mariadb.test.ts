@@ -283,6 +283,19 @@ describeWith('mariadb', 'backing up and restoring MariaDB', () => {
       const tables = await databases.query(target, 'SHOW TABLES');
       expect(tables.flatMap((row) => Object.values(row))).toEqual(['person', 'place', 'sale', 'tenant']);
     });
+
+    it('keeps the properties of their database, so that a drill finds it as it was', async () => {
+      const source = await databases.create(
+        'ALTER DATABASE COLLATE latin1_bin; CREATE TABLE t (x int); CREATE TABLE u (x int); CREATE VIEW v AS SELECT * FROM u',
+      );
+      await using directory = await temporaryDirectory();
+      const out = join(directory.path, 'archive');
+      await backup({ source, out, tables: ['t'] });
+      await expect(verify({ from: out, level: 'DRILL', target: source })).resolves.toMatchObject({ result: 'PASSED' });
+      const target = await databases.create();
+      await restore({ from: out, target, tables: ['t'] });
+      expect(await databases.query(target, 'SELECT @@collation_database AS c')).toEqual([{ c: 'latin1_bin' }]);
+    });
   });
 
   it('sees one moment in every table while money moves', async () => {

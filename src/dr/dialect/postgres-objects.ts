@@ -144,6 +144,8 @@ export function objectsOf(objects: readonly SchemaObject[], tables: ReadonlySet<
   const isKeptTable = (id: string): boolean => kept.has(id) && byId.get(id)?.kind === 'TABLE';
   // What is attached to a kept object without belonging to a table: its comments, its grants.
   for (const object of objects) {
+    // Of MariaDB and MySQL: what tables and triggers leave open is taken from their database.
+    if (object.kind === 'DATABASE PROPERTIES') keep(object.id);
     const attached = object.kind === 'COMMENT' || object.kind === 'ACL' || object.kind === 'SEQUENCE OWNED BY';
     if (attached && object.dependsOn.length > 0 && object.dependsOn.every((id) => kept.has(id))) kept.add(object.id);
     // A sequence depends on a table only as its own: the table, in turn, says nothing of what numbers an identity column.
