@@ -181,6 +181,33 @@ describeWith('mariadb', 'backing up and restoring MariaDB', () => {
     await expect(verify({ from: out, level: 'DRILL', target })).resolves.toMatchObject({ result: 'PASSED' });
   });
 
+  it('keeps the collation that the database had when routines, triggers and events were created', async () => {
+    const source = await databases.create(`ALTER DATABASE COLLATE latin1_swedish_ci;
+      CREATE TABLE t (v text CHARACTER SET utf8mb4);
+      CREATE FUNCTION f(x varchar(10)) RETURNS text DETERMINISTIC RETURN CHARSET(x);
+      CREATE PROCEDURE p(x varchar(10)) SET @c = COLLATION(x);
+      CREATE TRIGGER r BEFORE INSERT ON t FOR EACH ROW BEGIN DECLARE x varchar(10); SET NEW.v = COLLATION(x); END;
+      CREATE EVENT e ON SCHEDULE EVERY 1 DAY STARTS '2020-01-01 03:00:00' DO INSERT INTO t VALUES ('e');
+      ALTER DATABASE COLLATE utf8mb4_bin; CREATE FUNCTION g(x varchar(10)) RETURNS text DETERMINISTIC RETURN CHARSET(x)`);
+    await using directory = await temporaryDirectory();
+    const out = join(directory.path, 'archive');
+    await backup({ source, out });
+    const target = await databases.create();
+    await expect(restore({ from: out, target })).resolves.toMatchObject({ notices: [] });
+    await expectEqual(source, target);
+    const answers = "SELECT f('a') AS f, g('a') AS g, v, @@collation_database AS c FROM t";
+    for (const url of [source, target]) {
+      await databases.query(url, 'INSERT INTO t VALUES (1)');
+      expect(await databases.query(url, answers)).toEqual([
+        { f: 'latin1', g: 'utf8mb4', v: 'latin1_swedish_ci', c: 'utf8mb4_bin' },
+      ]);
+      expect(await databases.query(url, "CALL p('a');\nSELECT @c AS c")).toEqual([{ c: 'latin1_swedish_ci' }]);
+      const [event] = await databases.query(url, 'SHOW CREATE EVENT e');
+      expect(event?.['Database Collation']).toBe('latin1_swedish_ci');
+    }
+    await expect(verify({ from: out, level: 'DRILL', target })).resolves.toMatchObject({ result: 'PASSED' });
+  });
+
   it.each(['MyISAM', 'Aria', 'MEMORY', 'InnoDB'])('keeps the next number of a table of %s', async (engine) => {
     const source =
       await databases.create(`CREATE TABLE t (id int AUTO_INCREMENT PRIMARY KEY) ENGINE = ${engine} AUTO_INCREMENT = 9;
@@ -475,6 +502,14 @@ describeWith('mariadb', 'backing up and restoring MariaDB', () => {
       await expect(restore({ from: archive, target, mode, resume: true })).resolves.toMatchObject({
         state: 'complete',
       });
+    });
+
+    it('gives the database its collation again that a crash left with that of a routine', async () => {
+      const target = await interrupted();
+      await databases.query(target, 'ALTER DATABASE COLLATE latin1_bin');
+      await restore({ from: archive, target, resume: true });
+      const question = 'SELECT @@collation_database AS c';
+      expect(await databases.query(target, question)).toEqual(await databases.query(shop, question));
     });
 
     it('tells of rows whose key refers to nothing, as in the source', async () => {

@@ -96,6 +96,20 @@ describeWith('mysql', 'backing up and restoring MySQL', ({ what }) => {
     expect(await databases.query(target, 'SELECT x FROM t')).toEqual([{ x: '2' }]);
   });
 
+  it('keeps the collation that the database had when routines and triggers were created', async () => {
+    const source = await databases.create(`ALTER DATABASE COLLATE latin1_swedish_ci;
+      CREATE TABLE t (v text CHARACTER SET utf8mb4);
+      CREATE FUNCTION f(x varchar(10)) RETURNS text DETERMINISTIC RETURN CHARSET(x);
+      CREATE TRIGGER r BEFORE INSERT ON t FOR EACH ROW BEGIN DECLARE x varchar(10) DEFAULT ''; SET NEW.v = COLLATION(x); END;
+      ALTER DATABASE COLLATE utf8mb4_bin;`);
+    const target = await moved({ source });
+    await expectEqual(source, target);
+    await databases.query(target, 'INSERT INTO t VALUES (1)');
+    expect(await databases.query(target, "SELECT f('a') AS f, v, @@collation_database AS c FROM t")).toEqual([
+      { f: 'latin1', v: 'latin1_swedish_ci', c: 'utf8mb4_bin' },
+    ]);
+  });
+
   it('inserts rows where the server takes no files, which is how it is delivered', async () => {
     const everything = await databases.create(EVERYTHING);
     await withSetting('local_infile', 0, async () => expectEqual(everything, await moved({ source: everything })));

@@ -35,7 +35,7 @@ export async function readMariadbObjects(
     const [row] = await session.query(`SHOW CREATE SEQUENCE ${quoteMysql(name)}`);
     objects.push(object('SEQUENCE', name, 'PRE_DATA', [printed(row)]));
   }
-  const routines = await routineObjects(session);
+  const routines = await routineObjects(session, flavour);
   const known = [...catalog.tables.map(({ name }) => name), ...catalog.sequences, ...catalog.views];
   const names = new Set([...known, ...routines.map(({ name }) => name)].map(quoteMysql));
   const ofTable = await readSideBySide(sessions, catalog.tables, (one, table) =>
@@ -44,11 +44,11 @@ export async function readMariadbObjects(
   objects.push(...ofTable.flat());
   return [
     ...objects,
-    ...(flavour.hasLibraries ? await libraryObjects(session) : []),
+    ...(flavour.hasLibraries ? await libraryObjects(session, flavour) : []),
     ...routines,
     ...(await viewObjects(session, catalog.views, database, names)),
-    ...(await triggerObjects(session, catalog)),
-    ...(await eventObjects(session)),
+    ...(await triggerObjects(session, catalog, flavour)),
+    ...(await eventObjects(session, flavour)),
   ];
 }
 
@@ -114,7 +114,7 @@ async function tableObjects(
   return [created, ...built, ...keys.map((key) => ({ ...key, id: `FK CONSTRAINT:${table.name}.${key.name}` }))];
 }
 
-async function routineObjects(session: MysqlSession): Promise<SchemaObject[]> {
+async function routineObjects(session: MysqlSession, flavour: Flavour): Promise<SchemaObject[]> {
   const rows = await session.query(
     `SELECT routine_type AS type, routine_name AS name FROM information_schema.routines
      WHERE routine_schema = DATABASE() ORDER BY routine_type, routine_name`,
@@ -127,7 +127,7 @@ async function routineObjects(session: MysqlSession): Promise<SchemaObject[]> {
       hidden.push(`${type?.toLowerCase()} ${name}`);
       continue;
     }
-    objects.push(object(type ?? '', name ?? '', 'POST_DATA', [contextOf(row), printed(row)]));
+    objects.push(object(type ?? '', name ?? '', 'POST_DATA', createdAgain(row, flavour)));
   }
   if (hidden.length === 0) return objects;
   throw new HoldfastError(
@@ -137,10 +137,10 @@ async function routineObjects(session: MysqlSession): Promise<SchemaObject[]> {
   );
 }
 
-function libraryObjects(session: MysqlSession): Promise<SchemaObject[]> {
+function libraryObjects(session: MysqlSession, flavour: Flavour): Promise<SchemaObject[]> {
   const names =
     'SELECT library_name AS name FROM information_schema.libraries WHERE library_schema = DATABASE() ORDER BY library_name';
-  return printedObjects(session, 'LIBRARY', names);
+  return printedObjects(session, 'LIBRARY', names, flavour);
 }
 
 async function viewObjects(
@@ -191,7 +191,11 @@ async function readReadingOrder(
   );
 }
 
-async function triggerObjects(session: MysqlSession, { tables }: MariadbCatalog): Promise<SchemaObject[]> {
+async function triggerObjects(
+  session: MysqlSession,
+  { tables }: MariadbCatalog,
+  flavour: Flavour,
+): Promise<SchemaObject[]> {
   const ids = new Map(tables.map(({ name, id }) => [name, id]));
   const objects: SchemaObject[] = [];
   for (const { name, t } of await readTriggers(session)) {
@@ -200,7 +204,7 @@ async function triggerObjects(session: MysqlSession, { tables }: MariadbCatalog)
     if (table === undefined) continue;
     const [row] = await session.query(`SHOW CREATE TRIGGER ${quoteMysql(name)}`);
     const dependsOn = [`TABLE:${t}`];
-    objects.push(object('TRIGGER', name, 'POST_DATA', [contextOf(row), printed(row)], { table, dependsOn }));
+    objects.push(object('TRIGGER', name, 'POST_DATA', createdAgain(row, flavour), { table, dependsOn }));
   }
   return objects;
 }
@@ -214,20 +218,36 @@ export async function readTriggers(session: MysqlSession): Promise<{ readonly na
   return rows.map(({ name, t }) => ({ name: name ?? '', t: t ?? '' }));
 }
 
-function eventObjects(session: MysqlSession): Promise<SchemaObject[]> {
+function eventObjects(session: MysqlSession, flavour: Flavour): Promise<SchemaObject[]> {
   const names =
     'SELECT event_name AS name FROM information_schema.events WHERE event_schema = DATABASE() ORDER BY event_name';
-  return printedObjects(session, 'EVENT', names);
+  return printedObjects(session, 'EVENT', names, flavour);
 }
 
 /** Objects of a kind as SHOW CREATE prints them; `names` selects their names. */
-async function printedObjects(session: MysqlSession, kind: string, names: string): Promise<SchemaObject[]> {
+async function printedObjects(
+  session: MysqlSession,
+  kind: string,
+  names: string,
+  flavour: Flavour,
+): Promise<SchemaObject[]> {
   const objects: SchemaObject[] = [];
   for (const { name } of await session.query(names)) {
     const [row] = await session.query(`SHOW CREATE ${kind} ${quoteMysql(name ?? '')}`);
-    objects.push(object(kind, name ?? '', 'POST_DATA', [contextOf(row), printed(row)]));
+    objects.push(object(kind, name ?? '', 'POST_DATA', createdAgain(row, flavour)));
   }
   return objects;
+}
+
+/**
+ * What creates a routine, trigger or event as it was. The database's collation of that moment goes for what its text leaves open, and no
+ * statement can say it: the database has to have it for that moment again.
+ */
+function createdAgain(row: MysqlRow | undefined, { collation }: Flavour): string[] {
+  const created = [contextOf(row), printed(row)] as const;
+  const then = row?.['Database Collation'];
+  if (then == null || then === collation) return [...created];
+  return [created[0], `ALTER DATABASE COLLATE ${then}`, created[1], `ALTER DATABASE COLLATE ${collation}`];
 }
 
 /** The settings that a routine, view, trigger or event was created under, and is to be created under again. */

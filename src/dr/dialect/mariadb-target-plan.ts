@@ -102,11 +102,13 @@ class Plan {
     const next = (id: string, work: MariadbWork): void => {
       last = [this.#add({ id, phase: RestorePhase.FINISH, work, cost: BASE_COST, dependsOn: last })];
     };
-    if (mode === 'full' && rest.length > 0) next(FINISH_TASK, { kind: 'objects', objects: rest });
+    // A run that ended while one of them was made may have left the database with the collation that this one needs.
+    const properties = ofKind('DATABASE PROPERTIES');
+    if (mode === 'full' && rest.length > 0) next(FINISH_TASK, { kind: 'objects', objects: [...properties, ...rest] });
     if (sequences.length > 0) next('sequences', { kind: 'sequences' });
     if (mode === 'data') next(JOURNAL_TASK, { kind: 'journal' });
     const events = ofKind('EVENT');
-    if (mode === 'full' && events.length > 0) next('events', { kind: 'objects', objects: events });
+    if (mode === 'full' && events.length > 0) next('events', { kind: 'objects', objects: [...properties, ...events] });
   }
 
   #createTables(first: readonly SchemaObject[], created: readonly SchemaObject[]): void {

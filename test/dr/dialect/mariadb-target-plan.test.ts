@@ -51,9 +51,9 @@ it.each([
       'check:1 of 1',
       'check:small:0 of 3 to of 18 (16)',
       'check:small:1 of 19 of 20 of 21 of 22',
-      'finish VIEW FUNCTION TRIGGER',
+      'finish DATABASE PROPERTIES VIEW FUNCTION TRIGGER',
       'sequences ',
-      'events EVENT',
+      'events DATABASE PROPERTIES EVENT',
     ],
   ],
   [

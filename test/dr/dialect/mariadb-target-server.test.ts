@@ -46,6 +46,8 @@ describe('what a server takes of a backup', () => {
     expect(takes({ kind: 'TRIGGER', name: 'r', statements: [] }, false)).toThrow(/Trigger r/);
     expect(takes(unsafe, true)).toThrow(/Function f.*log_bin_trust_function_creators = 1\./);
     expect(takes(safe, true)).not.toThrow();
+    const ofAnotherCollation = [...safe.statements, 'ALTER DATABASE COLLATE latin1_bin'];
+    expect(takes({ ...safe, statements: ofAnotherCollation }, true)).not.toThrow();
     expect(takes(unsafe, false, { ...LOGGED, log_bin_trust_function_creators: 'ON' })).not.toThrow();
     expect(takes(unsafe, false, { ...LOGGED, log_bin: 'OFF' })).not.toThrow();
     expect(takes({ kind: 'PROCEDURE', name: 'p', statements: [] }, false)).not.toThrow();
