@@ -41,7 +41,7 @@ export async function drill(
   const name = options.scratch ?? `holdfast_drill_${randomBytes(6).toString('hex')}`;
   return inScratch(target, name, manifest, async (scratch) => {
     const { durationMs, notices } = await restore({
-      ...{ from, target: scratch, workers, key, signal },
+      ...{ from, target: scratch, workers, key, signal, isDrill: true },
       onProgress: scaled(onProgress, 0, 50),
     }).catch((error: unknown) => {
       // Nobody goes on with it: what it has done is dropped.

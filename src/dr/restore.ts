@@ -39,6 +39,11 @@ export interface RestoreOptions {
   readonly confirm?: string | undefined;
   /** Goes on where an interrupted restore of the same backup, mode and tables stopped. */
   readonly resume?: boolean | undefined;
+  /**
+   * Of a database that is compared with the backup and dropped: events of MariaDB and MySQL are created so that none runs, in it or in
+   * other databases that it names.
+   */
+  readonly isDrill?: boolean | undefined;
   /** Of an encrypted archive. */
   readonly key?: EncryptionKey | undefined;
   readonly onProgress?: OnProgress | undefined;
@@ -152,6 +157,7 @@ function orderOf(
     isSelection: tables !== undefined,
     append: options.confirm !== undefined,
     resume: options.resume ?? false,
+    isDrill: options.isDrill ?? false,
   };
 }
 

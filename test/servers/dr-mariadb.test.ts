@@ -208,6 +208,35 @@ describeWith('mariadb', 'backing up and restoring MariaDB', () => {
     await expect(verify({ from: out, level: 'DRILL', target })).resolves.toMatchObject({ result: 'PASSED' });
   });
 
+  it('lets no event run in the database of a drill, and tells of those whose moment has passed', async () => {
+    const source = await databases.create(`CREATE TABLE t (x int); SET timestamp = 1000000000;
+      CREATE EVENT passed ON SCHEDULE AT '2001-09-10 00:00:00' COMMENT 'ON COMPLETION NOT PRESERVE ENABLE' DO INSERT INTO t VALUES (1);
+      CREATE EVENT kept ON SCHEDULE AT '2001-09-10 00:00:00' ON COMPLETION PRESERVE DO INSERT INTO t VALUES (2);
+      CREATE EVENT often ON SCHEDULE EVERY 1 SECOND DO INSERT INTO t VALUES (3);`);
+    await using directory = await temporaryDirectory();
+    const out = join(directory.path, 'archive');
+    await backup({ source, out });
+    const question =
+      'SELECT event_name AS e, status AS s, event_comment AS c FROM information_schema.events WHERE event_schema = DATABASE()';
+    const comment = 'ON COMPLETION NOT PRESERVE ENABLE';
+    const drilled = await databases.create();
+    await expect(restore({ from: out, target: drilled, isDrill: true })).resolves.toMatchObject({ notices: [] });
+    expect(await databases.query(drilled, question)).toEqual([
+      { e: 'kept', s: 'DISABLED', c: '' },
+      { e: 'often', s: 'DISABLED', c: '' },
+      { e: 'passed', s: 'DISABLED', c: comment },
+    ]);
+    await expect(verify({ from: out, level: 'DRILL', target: source })).resolves.toMatchObject({ result: 'PASSED' });
+    const target = await databases.create();
+    await expect(restore({ from: out, target })).resolves.toMatchObject({
+      notices: ['event passed is not there: its last moment has passed'],
+    });
+    expect(await databases.query(target, question)).toEqual([
+      { e: 'kept', s: 'DISABLED', c: '' },
+      { e: 'often', s: 'ENABLED', c: '' },
+    ]);
+  });
+
   it.each(['MyISAM', 'Aria', 'MEMORY', 'InnoDB'])('keeps the next number of a table of %s', async (engine) => {
     const source =
       await databases.create(`CREATE TABLE t (id int AUTO_INCREMENT PRIMARY KEY) ENGINE = ${engine} AUTO_INCREMENT = 9;

@@ -1,9 +1,10 @@
 import type { SchemaObject } from '../archive/manifest.ts';
 import { splitCreateTable } from './mariadb-create-table.ts';
+import { withoutRuns } from './mariadb-statements.ts';
 
 /**
  * Objects in a form in which two databases with the same tables have the same: a table is one object with all of its indexes and keys,
- * whichever of them a backup has taken out, without the next number of its counter.
+ * whichever of them a backup has taken out, without the next number of its counter; an event is one that never runs.
  */
 export function comparableObjects(objects: readonly SchemaObject[]): SchemaObject[] {
   const parts = Map.groupBy(
@@ -13,6 +14,7 @@ export function comparableObjects(objects: readonly SchemaObject[]): SchemaObjec
   return objects
     .filter(({ kind }) => kind !== 'INDEX' && kind !== 'FK CONSTRAINT')
     .map((object) => {
+      if (object.kind === 'EVENT') return { ...object, statements: object.statements.map(withoutRuns) };
       if (object.kind !== 'TABLE') return object;
       const { statement, indexes, foreignKeys } = splitCreateTable(object.statements[0] ?? '', false);
       const inside = [...indexes, ...foreignKeys].map(({ clause }) => clause);

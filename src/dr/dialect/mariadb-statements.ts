@@ -39,6 +39,14 @@ async function encode(session: MysqlSession, text: string, charset: string): Pro
   return Buffer.from(row?.bytes ?? '', 'hex');
 }
 
+const WHEN_EVENT_RUNS =
+  /^(CREATE (?:[^'`]|'(?:[^'\\]|\\[\s\S]|'')*'|`(?:[^`]|``)*`)*? ON COMPLETION )(?:NOT )?PRESERVE (?:ENABLE|DISABLE(?: ON (?:SLAVE|REPLICA))?)(?= )/;
+
+/** A statement that creates an event, for one that never runs and that the server keeps when its last moment has passed. */
+export function withoutRuns(statement: string): string {
+  return statement.replace(WHEN_EVENT_RUNS, '$1PRESERVE DISABLE');
+}
+
 /** A statement that creates what runs in the name of another, for what is to run in the name of whoever creates it. */
 export function withoutDefiner(statement: string): string {
   return statement.replace(/^(CREATE (?:OR REPLACE )?(?:ALGORITHM=\w+ )?)DEFINER=\S+@\S+ /, '$1');

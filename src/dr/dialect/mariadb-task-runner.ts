@@ -9,7 +9,7 @@ import { loadChunk } from './mariadb-load.ts';
 import { emptyTable, raiseNextNumbers } from './mariadb-next-numbers.ts';
 import { markMariadbDone, readMariadbJournal } from './mariadb-progress.ts';
 import { setSequence } from './mariadb-sequences.ts';
-import { runStatements, withoutDefiner } from './mariadb-statements.ts';
+import { runStatements, withoutDefiner, withoutRuns } from './mariadb-statements.ts';
 import { isThere } from './mariadb-target-checks.ts';
 import type { MariadbTask, MariadbWork, RowsOf } from './mariadb-target-plan.ts';
 import { RestoreMode, type RestoreOrder } from './restore-target.ts';
@@ -61,7 +61,12 @@ export class MariadbTaskRunner {
   async #work({ id, work }: MariadbTask, session: MysqlSession, signal: AbortSignal, again: boolean): Promise<void> {
     switch (work.kind) {
       case 'objects':
-        for (const object of work.objects) await this.#create(object, session, again || this.#context.mayBeThere());
+        for (const object of work.objects) {
+          const looks = again || this.#context.mayBeThere();
+          await (object.kind === 'EVENT'
+            ? this.#createEvent(object, session, looks)
+            : this.#create(object, session, looks));
+        }
         break;
       case 'rows':
         await attempt('load rows', () => this.#load(id, work, session, signal));
@@ -114,6 +119,14 @@ export class MariadbTaskRunner {
       await attempt(what, () => runStatements(session, plain, this.#flavour.database));
       this.#order.events.onNotice(`${object.kind.toLowerCase()} ${object.name} belongs to you, not to its definer`);
     }
+  }
+
+  async #createEvent(object: SchemaObject, session: MysqlSession, looks: boolean): Promise<void> {
+    const { isDrill, events } = this.#order;
+    const statements = isDrill ? object.statements.map(withoutRuns) : object.statements;
+    await this.#create({ ...object, statements }, session, looks);
+    if (await attempt(`look for event ${object.name}`, () => isThere(session, object))) return;
+    events.onNotice(`event ${object.name} is not there: its last moment has passed`);
   }
 
   async #load(

@@ -40,6 +40,8 @@ export interface RestoreOrder {
   /** The database's name, given as consent to append to tables that have rows; only in mode `data`. */
   readonly append: boolean;
   readonly resume: boolean;
+  /** Whether what would run by itself is created so that it does not. */
+  readonly isDrill: boolean;
   readonly signal?: AbortSignal | undefined;
   readonly events: RestoreEvents;
 }
