@@ -180,8 +180,8 @@ describeWith('postgres', 'restoring PostgreSQL', () => {
       });
 
       it.each([
-        ['of another version', 'UPDATE holdfast_dr.restore SET plan = plan + 1', /plan 3, this one has 2/],
-        ['from before there were versions', 'ALTER TABLE holdfast_dr.restore DROP plan', /plan 0, this one has 2/],
+        ['of another version', 'UPDATE holdfast_dr.restore SET plan = plan + 1', /plan 4, this one has 3/],
+        ['from before there were versions', 'ALTER TABLE holdfast_dr.restore DROP plan', /plan 0, this one has 3/],
       ])('refuses marks %s before it writes anything', async (_, statement, message) => {
         const target = await interrupted();
         await databases.query(target, statement);

@@ -79,7 +79,16 @@ class FullPlan {
     const loaded = [...created, ...[...this.#loads.values()].flat()];
 
     const later = objects.filter((object) => !isEarly(object));
-    for (const object of later.filter(({ kind }) => INDEX_KINDS.test(kind))) this.#buildIndex(object, created);
+    const isOther = ({ kind }: SchemaObject): boolean =>
+      !INDEX_KINDS.test(kind) && kind !== FOREIGN_KEY && kind !== REFRESH && kind !== LAST;
+    const others = later.filter(isOther);
+    // A materialized view that needs a key is created after keys, and has its own indexes after that.
+    const madeLate = others.filter(({ kind }) => !LATE.test(kind));
+    const [onLate, indexes] = apart(
+      later.filter(({ kind }) => INDEX_KINDS.test(kind)),
+      needing(objects, madeLate),
+    );
+    for (const object of indexes) this.#buildIndex(object, created);
     const indexed = [...new Set(this.#taskOf.values()), ...loaded];
     const keys = later.filter(({ kind }) => kind === FOREIGN_KEY);
     for (const object of keys) {
@@ -88,15 +97,20 @@ class FullPlan {
     }
     const built = [...new Set([...this.#taskOf.values(), ...indexed])];
 
-    const isOther = ({ kind }: SchemaObject): boolean =>
-      !INDEX_KINDS.test(kind) && kind !== FOREIGN_KEY && kind !== REFRESH && kind !== LAST;
-    const others = later.filter(isOther);
-    const ordered = [...others.filter(({ kind }) => !LATE.test(kind)), ...others.filter(({ kind }) => LATE.test(kind))];
+    const last = later.filter(({ kind }) => kind === LAST);
+    const [ofLast, rest] = apart(
+      others.filter(({ kind }) => LATE.test(kind)),
+      needing(objects, last),
+    );
+    const [ofIndexes, attached] = apart(rest, needing(objects, onLate));
     if (sequences.length > 0) {
       const work = { kind: 'sequences' } as const;
       this.#add({ id: 'sequences', phase: RestorePhase.FINISH, work, cost: BASE_COST, dependsOn: created });
     }
-    const finished = this.#batches('finish', RestorePhase.FINISH, ordered, built);
+    const made = this.#batches('finish', RestorePhase.FINISH, [...madeLate, ...attached], built);
+    for (const object of onLate) this.#buildIndex(object, made);
+    const whole = [...made, ...this.#tasksOf(onLate.map(({ id }) => id))];
+    const finished = this.#batches('attach', RestorePhase.FINISH, ofIndexes, whole);
     this.#analyze(tables, finished);
     const refreshed = later.filter(({ kind }) => kind === REFRESH);
     // They come in no particular order: which others one reads is known by what it depends on.
@@ -105,11 +119,10 @@ class FullPlan {
       const dependsOn = [...finished, ...this.#tasksOf(object.dependsOn)];
       this.#add({ ...this.#oneObject(object), phase: RestorePhase.FINISH, cost: BASE_COST, dependsOn });
     }
-    const last = later.filter(({ kind }) => kind === LAST);
     this.#batches(
       'last',
       RestorePhase.FINISH,
-      last,
+      [...last, ...ofLast],
       this.tasks.map(({ id }) => id),
     );
   }
@@ -275,6 +288,22 @@ class FullPlan {
   #tasksOf(objects: readonly string[]): string[] {
     return objects.flatMap((id) => this.#taskOf.get(id) ?? []);
   }
+}
+
+/** Ids of the objects that need one of `some`, also through others. */
+function needing(objects: readonly SchemaObject[], some: readonly SchemaObject[]): ReadonlySet<string> {
+  const found = new Set(some.map(({ id }) => id));
+  if (found.size === 0) return found;
+  for (let before = 0; before < found.size; ) {
+    before = found.size;
+    for (const { id, dependsOn } of objects) if (dependsOn.some((other) => found.has(other))) found.add(id);
+  }
+  return found;
+}
+
+/** Those whose ids are in `ids`, and the others. */
+function apart(objects: readonly SchemaObject[], ids: ReadonlySet<string>): [SchemaObject[], SchemaObject[]] {
+  return [objects.filter(({ id }) => ids.has(id)), objects.filter(({ id }) => !ids.has(id))];
 }
 
 function nameOf({ schema, name }: SchemaObject): string {

@@ -5,7 +5,7 @@ import type { RestoreTask } from './restore-target.ts';
  * Of the plans into an empty database and into live tables: raised when the same id stands for other work than before, so that no
  * restore goes on with marks that mean something else.
  */
-export const PLAN_VERSION = 2;
+export const PLAN_VERSION = 3;
 
 /** What one task does in its transaction. */
 export type TargetWork =

@@ -119,6 +119,26 @@ describe('planFullRestore', () => {
     expect(earlierThan(tasks, 'last:0').size).toBe(tasks.size - 1);
   });
 
+  it('gives what is created late its indexes and comments after that, and fills it then', () => {
+    const late = [
+      object('summary', 'MATERIALIZED VIEW', { dependsOn: ['t1', 'pk1'] }),
+      object('summaryIndex', 'INDEX', { dependsOn: ['summary'] }),
+      object('indexNote', 'COMMENT', { section: 'PRE_DATA', dependsOn: ['summaryIndex'] }),
+      object('ddlNote', 'COMMENT', { section: 'PRE_DATA', dependsOn: ['ddl'] }),
+    ];
+    const tasks = plan([CHILD, PARENT], [...OBJECTS, ...late], [KEY]);
+    const objectsOf = (id: string): unknown => {
+      const work = tasks.get(id)?.work;
+      return work?.kind === 'objects' ? work.objects.map((object) => object.id) : undefined;
+    };
+    expect(objectsOf('finish:0')).toEqual(['fires', 'summary', 'note']);
+    expect(earlierThan(tasks, 'object:summaryIndex')).toContain('finish:0');
+    expect(objectsOf('attach:0')).toEqual(['indexNote']);
+    expect(earlierThan(tasks, 'attach:0')).toContain('object:summaryIndex');
+    expect(earlierThan(tasks, 'object:fills')).toContain('attach:0');
+    expect(objectsOf('last:0')).toEqual(['ddl', 'ddlNote']);
+  });
+
   it('has another version when an id stands for other work', () => {
     const many = (kind: string): SchemaObject[] => Array.from({ length: 210 }, (_, n) => object(`${kind}${n}`, kind));
     const tables = [CHILD, PARENT, table(3, 'small', [1, 1])];
@@ -129,7 +149,7 @@ describe('planFullRestore', () => {
       return work.kind === 'statements' ? listed(work.statements) : '';
     };
     expect({ version: PLAN_VERSION, tasks: [...planned.values()].map((task) => `${task.id} ${work(task)}`) }).toEqual({
-      version: 2,
+      version: 3,
       tasks: [
         'create:0 t1 to TYPE47 (50)',
         'create:1 TYPE48 to TYPE97 (50)',

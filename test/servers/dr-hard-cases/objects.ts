@@ -101,6 +101,11 @@ $outer$`,
     'SELECT n = 5 FROM aa',
   ),
   hard(
+    'a materialized view that needs the key of its table, with an index',
+    "CREATE TABLE a (id int PRIMARY KEY, t text); INSERT INTO a VALUES (1, 't'); CREATE MATERIALIZED VIEW m AS SELECT id, t, count(*) FROM a GROUP BY id; CREATE UNIQUE INDEX m_id ON m (id); COMMENT ON INDEX m_id IS 'late'; ALTER MATERIALIZED VIEW m CLUSTER ON m_id",
+    'SELECT count(*) = 1 FROM m',
+  ),
+  hard(
     'a materialized view by a function that reads a table',
     `CREATE TABLE a (x int); INSERT INTO a VALUES (3); CREATE FUNCTION f() RETURNS int LANGUAGE sql SET search_path FROM CURRENT AS 'SELECT max(x) FROM a'; CREATE MATERIALIZED VIEW m AS SELECT f() AS x`,
     'SELECT x = 3 FROM m',
@@ -127,7 +132,7 @@ $outer$`,
   ),
   hard(
     'event triggers',
-    `CREATE FUNCTION f() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''fired''; END'; CREATE EVENT TRIGGER hard_one ON ddl_command_start WHEN TAG IN ('CREATE CAST', 'DROP CAST') EXECUTE FUNCTION f(); CREATE EVENT TRIGGER hard_two ON sql_drop EXECUTE FUNCTION f(); ALTER EVENT TRIGGER hard_two DISABLE`,
+    `CREATE FUNCTION f() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''fired''; END'; CREATE EVENT TRIGGER hard_one ON ddl_command_start WHEN TAG IN ('CREATE CAST', 'DROP CAST') EXECUTE FUNCTION f(); CREATE EVENT TRIGGER hard_two ON sql_drop EXECUTE FUNCTION f(); ALTER EVENT TRIGGER hard_two DISABLE; COMMENT ON EVENT TRIGGER hard_two IS 'off'`,
   ),
   hard(
     'policies',
