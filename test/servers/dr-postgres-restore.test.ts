@@ -313,6 +313,50 @@ describeWith('postgres', 'restoring PostgreSQL', () => {
         expect(await databases.query(target, 'SELECT count(*)::text AS rows FROM pet')).toEqual([{ rows: '2001' }]);
       });
 
+      it.each(['full', 'data'] as const)(
+        'tells of a right on a large object for a role that is not there (%s)',
+        async (mode) => {
+          const source = await databases.create(
+            `CREATE ROLE passing; SELECT lo_from_bytea(7001, 'x'); GRANT SELECT ON LARGE OBJECT 7001 TO passing; CREATE TABLE t (id int)`,
+          );
+          await using directory = await temporaryDirectory();
+          const out = join(directory.path, 'archive');
+          await backup({ source, out });
+          await databases.query(source, 'DROP OWNED BY passing; DROP ROLE passing');
+          const target = await databases.create(mode === 'full' ? '' : 'CREATE TABLE t (id int)');
+          const { notices } = await restore({ from: out, target, mode });
+          expect(notices).toEqual([expect.stringContaining('role "passing" does not exist')]);
+          expect(await databases.query(target, 'SELECT lo_get(7001)::text AS bytes')).toEqual([{ bytes: '\\x78' }]);
+        },
+      );
+
+      it('lets no sequence go back where rows are added, and moves on those that are behind', async () => {
+        const made = `CREATE TABLE t (id int); CREATE SEQUENCE ahead; CREATE SEQUENCE behind; CREATE SEQUENCE same;
+          CREATE SEQUENCE down INCREMENT -1 START -1; CREATE SEQUENCE "Deep" INCREMENT -1 START -1;`;
+        const source = await databases.create(
+          `${made} INSERT INTO t VALUES (1); SELECT setval('ahead', 3000), setval('behind', 3000), setval('same', 7), setval('down', -9), setval('"Deep"', -9)`,
+        );
+        await using directory = await temporaryDirectory();
+        const out = join(directory.path, 'archive');
+        await backup({ source, out });
+        const target = await databases.create(
+          `${made} INSERT INTO t VALUES (2); SELECT setval('ahead', 5000), setval('behind', 20), setval('same', 7, false), setval('down', -5), setval('"Deep"', -50)`,
+        );
+        await restore({ from: out, target, mode: 'data', confirm: new URL(target).pathname.slice(1) });
+        const next = `SELECT nextval('ahead')::int a, nextval('behind')::int b, nextval('same')::int s, nextval('down')::int d, nextval('"Deep"')::int e`;
+        expect(await databases.query(target, next)).toEqual([{ a: '5001', b: '3001', s: '8', d: '-10', e: '-51' }]);
+      });
+
+      it('refuses a database without a sequence of the backup, before anything is written', async () => {
+        const source = await databases.create('CREATE TABLE t (id serial); INSERT INTO t DEFAULT VALUES');
+        await using directory = await temporaryDirectory();
+        const out = join(directory.path, 'archive');
+        await backup({ source, out });
+        const target = await databases.create('CREATE TABLE t (id int)');
+        const missing = /sequence public\.t_id_seq does not exist/;
+        await expectRefused({ from: out, target, mode: 'data' }, 'DR_INCOMPATIBLE', missing);
+      });
+
       it('refuses tables with other columns, naming one', async () => {
         const target = await databases.create(`${FAMILY} ALTER TABLE pet ADD extra int;`);
         await expectRefused({ target, mode: 'data' }, 'DR_INCOMPATIBLE', /"pet" differs in column "extra"/);

@@ -109,9 +109,12 @@ export function refreshObjects(views: readonly CatalogView[], objects: readonly 
   });
 }
 
-/** What creates the large objects, empty, with owner, grants and comment; their bytes are rows of `pg_largeobject`. */
+/** Begins the ids of what grants rights on large objects. */
+const BLOB_ACL = 'blob-acl:';
+
+/** What creates the large objects, empty, with owner, comment and grants; their bytes are rows of `pg_largeobject`. */
 export function largeObjects(found: readonly CatalogLargeObject[]): SchemaObject[] {
-  return found.map(({ oid, owner, comment, grants }) => ({
+  const made = found.map(({ oid, owner, comment }) => ({
     id: `blob:${oid}`,
     kind: 'BLOB',
     schema: null,
@@ -120,13 +123,32 @@ export function largeObjects(found: readonly CatalogLargeObject[]): SchemaObject
     statements: [
       `SELECT pg_catalog.lo_create(${oid})`,
       ...(comment === null ? [] : [`COMMENT ON LARGE OBJECT ${oid} IS ${literalPostgres(comment)}`]),
-      ...grants,
     ],
     dependsOn: [],
     table: null,
     owner,
     ownedAs: `LARGE OBJECT ${oid}`,
   }));
+  const granted = found
+    .filter(({ grants }) => grants.length > 0)
+    .map(({ oid, grants }) => ({
+      id: `${BLOB_ACL}${oid}`,
+      kind: 'ACL',
+      schema: null,
+      name: `LARGE OBJECT ${oid}`,
+      section: Section.POST_DATA,
+      statements: grants,
+      dependsOn: [`blob:${oid}`],
+      table: null,
+      owner: null,
+      ownedAs: null,
+    }));
+  return [...made, ...granted];
+}
+
+/** What creates large objects: they are contents, and so are made in a schema that is there, too. */
+export function largeObjectsOf(objects: readonly SchemaObject[]): SchemaObject[] {
+  return objects.filter(({ id, kind }) => kind === 'BLOB' || (kind === 'ACL' && id.startsWith(BLOB_ACL)));
 }
 
 /** The objects that `tables` need: their own, and what those depend on; the others belong to tables that are left out. */

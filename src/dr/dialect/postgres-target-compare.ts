@@ -49,18 +49,7 @@ export async function findDifferences(session: PostgresSession, manifest: Manife
     const from = table.scattered ? name : `ONLY ${name}`;
     return `SELECT ${index} AS index, ${literalPostgres(name)} AS name, count(*)::text AS rows FROM ${from} HAVING count(*) <> ${table.rows}`;
   });
-  const known = new Set(
-    (await session.query(`SELECT format('%I.%I', schemaname, sequencename) AS name FROM pg_sequences`)).map(
-      ({ name }) => name,
-    ),
-  );
-  const names = await session.query(
-    `SELECT format('%I.%I', s->>0, s->>1) AS name FROM json_array_elements($1::json) s`,
-    [JSON.stringify(manifest.sequences.map(({ schema, name }) => [schema, name]))],
-  );
-  const missing = names
-    .filter(({ name }) => !known.has(name ?? null))
-    .map(({ name }) => `sequence ${name} does not exist`);
+  const missing = await findMissingSequences(session, manifest);
   if (missing.length > 0) return missing;
   const moved = await ask(session, manifest.sequences, (sequence, index) => {
     const name = qualifiedPostgres(sequence);
@@ -71,6 +60,20 @@ export async function findDifferences(session: PostgresSession, manifest: Manife
     ...counted.map(({ name, rows }) => `${name} has ${rows} rows`),
     ...moved.map(({ name }) => `sequence ${name} stands elsewhere`),
   ];
+}
+
+/** Sequences of the backup that the target lacks, in words. */
+export async function findMissingSequences(
+  session: PostgresSession,
+  { sequences }: Pick<Manifest, 'sequences'>,
+): Promise<readonly string[]> {
+  const missing = await session.query(
+    `SELECT format('sequence %I.%I does not exist', s->>0, s->>1) AS what FROM json_array_elements($1::json) s
+     WHERE NOT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+       WHERE c.relkind = 'S' AND n.nspname = s->>0 AND c.relname = s->>1)`,
+    [JSON.stringify(sequences.map(({ schema, name }) => [schema, name]))],
+  );
+  return missing.map(({ what }) => what ?? '');
 }
 
 /** Partitions whose rows are counted with those of the whole. */

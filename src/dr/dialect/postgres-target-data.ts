@@ -2,7 +2,8 @@ import { HoldfastError } from '../../errors.ts';
 import { qualifiedPostgres } from '../../sql/identifiers.ts';
 import type { PostgresSession } from '../../sql/postgres-session.ts';
 import type { Manifest, ManifestTable } from '../archive/manifest.ts';
-import { findTableDifferences } from './postgres-target-compare.ts';
+import { largeObjectsOf } from './postgres-objects.ts';
+import { findMissingSequences, findTableDifferences } from './postgres-target-compare.ts';
 import type { CycleOrder } from './postgres-target-cycles.ts';
 import { putBack, readJournal, takeAway } from './postgres-target-journal.ts';
 import { componentsOf, liveTables, nameOf, readCycles } from './postgres-target-live.ts';
@@ -14,9 +15,12 @@ const BATCH = 200;
 /** Differences that a message lists. */
 const LISTED = 5;
 
-/** @throws DR_INCOMPATIBLE when a table is missing or has other columns */
+/** @throws DR_INCOMPATIBLE when a table is missing or has other columns, or a sequence is missing */
 export async function assertTablesMatch(session: PostgresSession, manifest: Manifest): Promise<void> {
-  const differences = await findTableDifferences(session, manifest);
+  const differences = [
+    ...(await findTableDifferences(session, manifest)),
+    ...(await findMissingSequences(session, manifest)),
+  ];
   if (differences.length === 0) return;
   const listed = differences.slice(0, LISTED).join('; ');
   const more = differences.length > LISTED ? `; and ${differences.length - LISTED} more` : '';
@@ -113,9 +117,9 @@ export async function planDataRestore(
   ];
 }
 
-/** Large objects are contents: what holds their pages must exist before these are loaded. */
+/** What holds their pages must exist before these are loaded. */
 function createLargeObjects({ objects }: Manifest): TargetTask[] {
-  const blobs = objects.filter(({ kind }) => kind === 'BLOB');
+  const blobs = largeObjectsOf(objects);
   return Array.from({ length: Math.ceil(blobs.length / BATCH) }, (_, batch) => {
     const work = { kind: 'objects', objects: blobs.slice(batch * BATCH, (batch + 1) * BATCH) } as const;
     return task(`create:${batch}`, RestorePhase.CREATE, work, 0, []);

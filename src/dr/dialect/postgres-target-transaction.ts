@@ -197,10 +197,17 @@ class Transaction {
   }
 
   async #setSequences(): Promise<void> {
-    for (const sequence of this.#context.order.manifest.sequences) {
+    const { manifest, append } = this.#context.order;
+    for (const sequence of manifest.sequences) {
       const name = qualifiedPostgres(sequence);
-      const value = `${literalPostgres(sequence.lastValue)}::bigint, ${sequence.isCalled}`;
-      await this.#add(`set sequence ${name}`, [`SELECT setval(${literalPostgres(name)}::regclass, ${value})`]);
+      const object = `${literalPostgres(name)}::regclass`;
+      const value = `${literalPostgres(sequence.lastValue)}::bigint`;
+      const set = `SELECT setval(${object}, ${value}, ${sequence.isCalled})`;
+      // Where rows are added, a sequence that stands further on has given its numbers to others.
+      const isFurther = `CASE WHEN q.seqincrement > 0 THEN ${value} > s.last_value ELSE ${value} < s.last_value END
+        OR ${value} = s.last_value AND ${sequence.isCalled} AND NOT s.is_called`;
+      const onward = `FROM ${name} s, pg_catalog.pg_sequence q WHERE q.seqrelid = ${object} AND (${isFurther})`;
+      await this.#add(`set sequence ${name}`, [append ? `${set} ${onward}` : set]);
     }
   }
 }
