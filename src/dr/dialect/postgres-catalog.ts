@@ -65,6 +65,8 @@ export interface CatalogSequence {
   readonly readable: boolean;
   /** Table of the column that owns it; null for none. */
   readonly table: number | null;
+  /** An extension made it, and has said that where it stands is the user's. */
+  readonly configures: boolean;
 }
 
 /** A materialized view that holds rows. */
@@ -117,11 +119,14 @@ export const ENFORCES_KEY = (trigger: string): string =>
 const READABLE = (privilege: string): string =>
   `coalesce(${privilege}(c.oid, 'SELECT') AND has_schema_privilege(n.oid, 'USAGE'), true)`;
 
+/** An extension made the object, and has said that its contents are the user's. */
+const CONFIGURES = 'EXISTS (SELECT FROM pg_extension x WHERE c.oid = ANY (x.extconfig))';
+
 /** The tables that hold rows of users. */
 const HELD = `
   SELECT c.* FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
   WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND ${USER_SCHEMA}
-    AND (${NOT_OF_EXTENSION('pg_class', 'c.oid')} OR EXISTS (SELECT FROM pg_extension x WHERE c.oid = ANY (x.extconfig)))`;
+    AND (${NOT_OF_EXTENSION('pg_class', 'c.oid')} OR ${CONFIGURES})`;
 
 /** The topmost partitioned table of `c`, or itself. */
 const ROOT = `coalesce((SELECT relid::oid::int8 FROM pg_partition_ancestors(c.oid) WITH ORDINALITY a(relid, i) ORDER BY i DESC LIMIT 1), c.oid::int8)`;
@@ -187,9 +192,10 @@ const SEQUENCES = `
 SELECT coalesce(json_agg(x ORDER BY x.schema COLLATE "C", x.name COLLATE "C"), '[]')::text AS json FROM (
   SELECT n.nspname AS schema, c.relname AS name,
     ${READABLE('has_sequence_privilege')} AS readable,
-    (SELECT d.refobjid::int8 FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i') LIMIT 1) AS table
+    (SELECT d.refobjid::int8 FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i') LIMIT 1) AS table,
+    ${CONFIGURES} AS configures
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-  WHERE c.relkind = 'S' AND c.relpersistence <> 't' AND ${USER_SCHEMA} AND ${NOT_OF_EXTENSION('pg_class', 'c.oid')}
+  WHERE c.relkind = 'S' AND c.relpersistence <> 't' AND ${USER_SCHEMA} AND (${NOT_OF_EXTENSION('pg_class', 'c.oid')} OR ${CONFIGURES})
 ) x`;
 
 const VIEWS = `

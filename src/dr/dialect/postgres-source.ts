@@ -177,8 +177,12 @@ function sourceOf(
     options.tables === null
       ? [...all, ...refreshObjects(catalog.views, all), ...(withLargeObjects ? largeObjects(catalog.largeObjects) : [])]
       : objectsOf(all, chosen);
+  // With chosen tables, what an extension made is left as it makes it, unless it is one of them.
+  const configuring = options.tables === null ? catalog.sequences.filter(({ configures }) => configures) : [];
   const named = new Set(
-    objects.filter(({ kind }) => kind === 'SEQUENCE').map(({ schema, name }) => JSON.stringify([schema, name])),
+    [...objects.filter(({ kind }) => kind === 'SEQUENCE'), ...configuring].map(({ schema, name }) =>
+      JSON.stringify([schema, name]),
+    ),
   );
   const rootOf = new Map(catalog.tables.map(({ oid, root }) => [ids.get(oid)!, ids.get(root) ?? ids.get(oid)!]));
   const facts: SourceFacts = {

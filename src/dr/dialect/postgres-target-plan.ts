@@ -75,7 +75,16 @@ class FullPlan {
       : new Map<number, string[]>();
     const allBytes = tables.reduce((sum, { bytes }) => sum + bytes, 0);
     const wholeBytes = Math.min(WHOLE_BYTES, allBytes * WHOLE_SHARE);
-    for (const table of tables) this.#loadRows(table, wholeBytes, ready.get(table.id) ?? created);
+    const ofArchive = new Set(objects.filter(({ kind }) => kind === 'TABLE').map(({ table }) => table));
+    const load = (table: ManifestTable, isEmpty: boolean, after: readonly string[]): void =>
+      this.#loadRows(table, { wholeBytes, isEmpty, after });
+    for (const table of tables.filter(({ id }) => ofArchive.has(id))) load(table, true, ready.get(table.id) ?? created);
+    // The others are there with an extension, its rows and keys in them; or hold the large objects.
+    const given = tables.filter(({ id }) => !ofArchive.has(id));
+    for (const table of given.toSorted((a, b) => graph.order.indexOf(a.id) - graph.order.indexOf(b.id))) {
+      const parents = graph.keys.filter(({ child }) => child === table.id).map(({ parent }) => parent);
+      load(table, false, [...created, ...parents.flatMap((parent) => this.#loads.get(parent) ?? [])]);
+    }
     const loaded = [...created, ...[...this.#loads.values()].flat()];
 
     const later = objects.filter((object) => !isEarly(object));
@@ -169,7 +178,11 @@ class FullPlan {
     return last;
   }
 
-  #loadRows(table: ManifestTable, wholeBytes: number, created: readonly string[]): void {
+  /** @param isEmpty no rows are there before */
+  #loadRows(
+    table: ManifestTable,
+    { wholeBytes, isEmpty, after }: { wholeBytes: number; isEmpty: boolean; after: readonly string[] },
+  ): void {
     const { id, chunks, bytes } = table;
     const isWhole = table.scattered === undefined && (chunks.length === 1 || bytes <= wholeBytes);
     const parts = isWhole && chunks.length > 0 ? [chunks] : chunks.map((chunk) => [chunk]);
@@ -177,10 +190,14 @@ class FullPlan {
       this.#add({
         id: `rows:${id}:${isWhole ? 'all' : index}`,
         phase: RestorePhase.LOAD,
-        work: { kind: 'rows', loads: part.map((chunk) => ({ table, chunk, whole: isWhole })), deferred: false },
+        work: {
+          kind: 'rows',
+          loads: part.map((chunk) => ({ table, chunk, whole: isWhole && isEmpty })),
+          deferred: false,
+        },
         cost: part.reduce((sum, chunk) => sum + chunk.bytes, BASE_COST),
         shared: [`${id}`],
-        dependsOn: created,
+        dependsOn: after,
       }),
     );
     this.#loads.set(id, tasks);

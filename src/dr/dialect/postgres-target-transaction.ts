@@ -174,7 +174,7 @@ class Transaction {
     events.onChunkStart(table, number);
     try {
       // Rows of a table emptied in the same transaction need no visibility check later, and their pages are not read again for it.
-      const freeze = whole && table.bytes >= FREEZE_BYTES && table.schema !== 'pg_catalog';
+      const freeze = whole && table.bytes >= FREEZE_BYTES;
       if (freeze && chunk === table.chunks[0]) await this.#add(`empty table ${name}`, [`TRUNCATE ONLY ${name}`]);
       await this.#send();
       const options = `(FORMAT ${format}${freeze ? ', FREEZE' : ''})`;

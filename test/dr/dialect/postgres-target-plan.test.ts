@@ -10,8 +10,9 @@ function plan(
   tables: readonly ManifestTable[],
   objects: readonly SchemaObject[],
   keys: Manifest['graph']['keys'] = [],
+  order: readonly number[] = [],
 ) {
-  const manifest = { tables, objects, sequences: [], graph: { keys, inDegree: {}, order: [], cycles: [] } };
+  const manifest = { tables, objects, sequences: [], graph: { keys, inDegree: {}, order, cycles: [] } };
   const tasks = planFullRestore(manifest as unknown as Manifest, 15);
   return new Map(tasks.map((task) => [task.id, task]));
 }
@@ -65,8 +66,17 @@ describe('planFullRestore', () => {
   it('splits a table that holds most of the bytes, and loads others at once', () => {
     const loads = [...tasks.values()].filter(({ work }) => work.kind === 'rows');
     expect(loads.map(({ id }) => id)).toEqual(['rows:1:0', 'rows:1:1', 'rows:2:all']);
-    const many = plan([table(1, 'a', [1, 1]), table(2, 'b', [5]), table(3, 'c', [5])], []);
+    const made = object('a', 'TABLE', { table: 1 });
+    const many = plan([table(1, 'a', [1, 1]), table(2, 'b', [5]), table(3, 'c', [5])], [made]);
     expect(many.get('rows:1:all')?.work).toMatchObject({ loads: [{ whole: true }, { whole: true }] });
+  });
+
+  it('adds to the rows of tables that an extension made, parents before children', () => {
+    const key = { ...KEY, child: 3, parent: 4 };
+    const tasks = plan([table(3, 'config', [1]), table(4, 'kinds', [1])], [], [key], [4, 3]);
+    for (const id of ['rows:3:all', 'rows:4:all'])
+      expect(tasks.get(id)?.work).toMatchObject({ loads: [{ whole: false }] });
+    expect(tasks.get('rows:3:all')?.dependsOn).toEqual(['rows:4:all']);
   });
 
   it('fills a table while others are created, but none that is still being changed', () => {
