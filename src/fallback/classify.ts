@@ -74,12 +74,13 @@ const BY_NAME: Readonly<Record<string, Fault>> = {
   MongoClientClosedError: DOWN,
   MongoPoolClosedError: DOWN,
   MongoPoolClearedError: DOWN,
-  MongoPoolClearedOnNetworkError: DOWN,
   MongoWaitQueueTimeoutError: CROWDED,
 
   MongoNetworkTimeoutError: SILENT,
   MongoOperationTimeoutError: SILENT,
   MongoNetworkError: CUT_OFF,
+  // Connections in use are cut when the server no longer answers its monitor.
+  PoolClearedOnNetworkError: CUT_OFF,
   MongoWriteConcernError: GIVEN_UP,
   MongoUnexpectedServerResponseError: CUT_OFF,
 };
@@ -87,8 +88,10 @@ const BY_NAME: Readonly<Record<string, Fault>> = {
 /** Codes of servers: https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml. Others are the caller's fault. */
 const BY_CODE: ReadonlyMap<unknown, Fault> = new Map<number, Fault>([
   ...codes(CONFIG, [13, 18, 334, 391, 8000]),
-  // Not the primary, on its way out, or not reached: refused before it began.
-  ...codes(DOWN, [6, 7, 89, 91, 133, 134, 189, 9001, 10058, 10107, 11600, 11602, 13435, 13436]),
+  // Not the primary: refused before it began.
+  ...codes(DOWN, [133, 134, 10058, 10107, 13435, 13436]),
+  // Ended by a server that was on its way out, or not reached by the one that passed it on: some of it may have been done.
+  ...codes(CUT_OFF, [6, 7, 89, 91, 189, 9001, 11600, 11602]),
   ...codes(SILENT, [262]),
   // Out of time, interrupted, or a write that may not last.
   ...codes(GIVEN_UP, [50, 64, 79, 100, 11601]),
@@ -166,6 +169,8 @@ function ofForeign(error: unknown, depth: number): Fault | undefined {
       return hasLabel(error, 'HandshakeError') || inner?.class === 'DATABASE_DOWN' ? DOWN : CUT_OFF;
     return DOWN;
   }
+  // The write was done, whatever its code says of the server.
+  if (named === GIVEN_UP) return GIVEN_UP;
   if (typeof code === 'number' && isOfServer(name)) return BY_CODE.get(code) ?? labelled(error) ?? named ?? CALLER;
   if (named !== undefined) return named;
   const system = ofSystem(name, code);

@@ -26,7 +26,8 @@ const system = (code: string): Error => error({ code });
 type Row = readonly [what: string, error: unknown, fault: FaultClass, evidence: Evidence];
 
 const callersCodes = [2, 9, 14, 17, 20, 26, 28, 31, 40, 52, 59, 66, 72, 73, 115, 168, 292, 10334, 11000, 11001, 12582];
-const notPrimary = [6, 7, 89, 91, 133, 134, 189, 9001, 10058, 10107, 11600, 11602, 13435, 13436];
+const notPrimary = [133, 134, 10058, 10107, 13435, 13436];
+const interrupted = [6, 7, 89, 91, 189, 9001, 11600, 11602];
 
 const ROWS: readonly Row[] = [
   ['a duplicate key', server(11000), 'CALLER', 'NONE'],
@@ -92,6 +93,12 @@ const ROWS: readonly Row[] = [
     'AMBIGUOUS',
     'CONNECTION',
   ],
+  [
+    'a connection cut because the server was silent to its monitor',
+    error({ name: 'PoolClearedOnNetworkError', labels: ['PoolRequestedRetry'] }),
+    'AMBIGUOUS',
+    'CONNECTION',
+  ],
   ['a stream that ended under a write', error({ code: 'ERR_STREAM_DESTROYED' }), 'AMBIGUOUS', 'CONNECTION'],
   ['silence on a connection', error({ name: 'MongoNetworkTimeoutError' }), 'AMBIGUOUS', 'OPERATION'],
   ['an operation out of time', error({ name: 'MongoOperationTimeoutError' }), 'AMBIGUOUS', 'OPERATION'],
@@ -118,6 +125,14 @@ describe('classify', () => {
 
   it.each(notPrimary)('code %i of a server says that it is away', (code) => {
     expect(classify(server(code, ['ResetPool']))).toEqual({ class: 'DATABASE_DOWN', evidence: 'CONNECTION' });
+  });
+
+  it.each(interrupted)('code %i of a server says that some of it may have been done', (code) => {
+    expect(classify(server(code, ['ResetPool']))).toEqual({ class: 'AMBIGUOUS', evidence: 'CONNECTION' });
+  });
+
+  it.each([...notPrimary, ...interrupted])('a write that was done, and then code %i, is not known to last', (code) => {
+    expect(classify(error({ name: 'MongoWriteConcernError', code }))).toEqual({ class: 'AMBIGUOUS', evidence: 'NONE' });
   });
 
   it('knows a code that kept its type', () => {

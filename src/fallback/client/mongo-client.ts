@@ -35,6 +35,12 @@ const WAITS = {
   connectTimeoutMS: CONNECT_MS,
 } as const satisfies DriverOptions;
 
+/**
+ * Whatever the caller or the URL says: when the driver sends a write again and finds no server then, it tells that error instead of the
+ * first one, and nobody knows any more that the write was sent before.
+ */
+const ONCE = { retryWrites: false } as const satisfies DriverOptions;
+
 /** Options that say how a server is reached, and as whom. */
 const ACCESS =
   /^(auth|tls|ssl|srv|proxy|replicaSet|directConnection|loadBalanced|compressors|family|lookup|serverApi|ca$|cert$|key$|pfx$|passphrase$|checkServerIdentity|localAddress)/;
@@ -60,7 +66,7 @@ export class MongoClient extends DriverClient {
   constructor(url: string, options: MongoClientOptions = {}) {
     const { fallback, ...given } = options;
     if (fallback !== undefined) checkSettings(fallback);
-    super(url, { ...waits(url), ...given });
+    super(url, { ...waits(url), ...given, ...ONCE });
     this.#url = url;
     this.#access = Object.fromEntries(Object.entries(given).filter(([name]) => ACCESS.test(name)));
     this.#settings = fallback;
