@@ -138,7 +138,9 @@ function readEntries(frame: Frame, text: string): FrameEntry[] {
   let previous = frame.previous;
   for (let line = 0; line < lines.length; line++) {
     const header = readHeader(frame, lines[line] ?? '', frame.from + entries.length);
-    const image = header.carried === Carried.IMAGE ? (lines[++line] ?? null) : null;
+    const image = header.carried === Carried.IMAGE ? lines[++line] : null;
+    // It would be applied as a deletion.
+    if (image === undefined) throw damaged(frame, `the image of change ${header.sequence} is missing`);
     if (image !== null && documentHash(header.collection, header.id, header.version, image) !== header.after) {
       throw damaged(frame, `the image of change ${header.sequence} is not the one that was written`);
     }

@@ -182,6 +182,13 @@ describe('damage', () => {
     }
   });
 
+  test('a text that lacks its last image line is refused: a change without image would be applied as a deletion', () => {
+    const written = chained([change(), change({ version: 2 })]);
+    const lines = textOf(written).split('\n');
+    const forged = `${lines.slice(0, -2).join('\n')}\n`;
+    expect(() => decodeBody(frameOfText(frameOf(written), forged))).toThrow(damaged);
+  });
+
   test.each<[string, Partial<Frame>]>([
     ['from', { from: 2 }],
     ['to', { to: 41 }],
