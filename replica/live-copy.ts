@@ -67,6 +67,11 @@ export class LiveCopy {
     this.#running = this.#run(source);
   }
 
+  /** Whether it ever began to copy its source: what it pages in from then on was read after that. */
+  get isJoined(): boolean {
+    return this.#facts.joined;
+  }
+
   /** Whether it ever held the whole database; from then on it has what it has, through restarts and reloads. */
   get isComplete(): boolean {
     return this.#facts.complete;

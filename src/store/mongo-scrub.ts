@@ -36,7 +36,7 @@ export interface MongoScrubOptions {
   /** The time in ms since 1970. Default `Date.now`. */
   readonly clock?: (() => number) | undefined;
   readonly timers?: Pick<Clock, 'after' | 'every'> | undefined;
-  /** Told of each finished scrub that the timer started. */
+  /** Told of each complete scrub that the timer started. */
   readonly onScrubbed?: ((scrubbed: Scrubbed) => void) | undefined;
   /** Told when a scrub failed; the next one tries again. */
   readonly onTrouble: (error: unknown) => void;
@@ -44,8 +44,10 @@ export interface MongoScrubOptions {
 
 /** What a scrub found and captured; what another primary captured first is not counted. */
 export interface Scrubbed {
-  /** When it began, in ms since 1970: every foreign write before it was seen. */
+  /** When it began, in ms since 1970: every foreign write before it was seen by a complete one. */
   readonly asOf: number;
+  /** Whether everything was compared: it was not stopped before its end, and the baseline could be asked all along. */
+  readonly isComplete: boolean;
   /** Documents looked at. */
   readonly checked: number;
   readonly created: number;
@@ -71,7 +73,9 @@ export class MongoScrub implements AsyncDisposable {
     const { timers = systemClock, everyMs = 60_000, onScrubbed, onTrouble } = options;
     this.#stopTimer = timers.every(everyMs, () => {
       this.#running ??= this.scrub()
-        .then(onScrubbed)
+        .then((scrubbed) => {
+          if (scrubbed.isComplete) onScrubbed?.(scrubbed);
+        })
         .catch(onTrouble)
         .finally(() => {
           this.#running = undefined;
@@ -79,16 +83,16 @@ export class MongoScrub implements AsyncDisposable {
     });
   }
 
-  /** Walks collections once; left out: all. @throws DATABASE_UNAVAILABLE, WRITE_OUTCOME_UNKNOWN */
+  /** Walks collections once; left out: all. Resolves also when it is stopped before its end. @throws DATABASE_UNAVAILABLE, WRITE_OUTCOME_UNKNOWN */
   async scrub(names?: readonly string[]): Promise<Scrubbed> {
     const { store, clock = Date.now } = this.#options;
-    const total = { asOf: clock(), checked: 0, created: 0, updated: 0, deleted: 0 };
+    const total = { asOf: clock(), isComplete: true, checked: 0, created: 0, updated: 0, deleted: 0 };
     for (const name of names ?? store.collections()) {
       const table = store.table(name);
       await this.#walkDocuments(table, total);
       await this.#walkBaseline(table, total);
     }
-    return total;
+    return { ...total, isComplete: total.isComplete && !this.#stop.signal.aborted };
   }
 
   /**
@@ -143,6 +147,8 @@ export class MongoScrub implements AsyncDisposable {
         PAGE_ROWS,
         PAGE_BYTES,
       );
+      // Without it, what nobody touched is not compared.
+      if (this.#baseline() === undefined) total.isComplete = false;
       const drafts = documents.flatMap((stored) => this.#examined(table, stored) ?? []);
       total.checked += documents.length;
       const created = drafts.filter(({ operation }) => operation === 'CREATED');
@@ -184,9 +190,12 @@ export class MongoScrub implements AsyncDisposable {
         PAGE_ROWS,
         PAGE_BYTES,
       );
-      if (page === undefined) return;
-      const ids = page.rows.map(({ id }) => id);
+      const ids = page?.rows.map(({ id }) => id) ?? [];
       const there = ids.length === 0 ? new Set(ids) : await idsThere(table, ids);
+      if (page === undefined || this.#baseline() === undefined) {
+        total.isComplete = false;
+        return;
+      }
       const drafts = ids.filter((id) => !there.has(id)).flatMap((id) => this.#missing(table, id) ?? []);
       total.deleted += await capture(writer, table, drafts);
       after = page.next;

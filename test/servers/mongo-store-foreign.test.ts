@@ -5,6 +5,7 @@ import { type Document, encodeDocument } from '../../src/model/document.ts';
 import { MongoRows } from '../../src/store/mongo-rows.ts';
 import { type Baseline, MongoScrub } from '../../src/store/mongo-scrub.ts';
 import { MongoSweeper } from '../../src/store/mongo-sweeper.ts';
+import { systemClock } from '../../src/util/clock.ts';
 import { entriesOf, indexed, PLAIN, refusalOf } from '../contract/store/fixture.ts';
 import { databaseName, type MongoNode, openMongoNode } from '../support/mongo-store.ts';
 import { describeWith } from '../support/servers/describe-with.ts';
@@ -125,6 +126,49 @@ describeWith('mongodb', 'MongoStore beside other writers', () => {
       new Set((await people(reader).find({}).toArray()).map((document) => encodeDocument(document))),
     );
     await reader.connection.database.dropDatabase();
+  });
+
+  it('does not call a scrub complete that was stopped, or whose baseline could not be asked all along', async () => {
+    const url = server().urlOf(databaseName());
+    await using node = await openMongoNode(url, PLAIN);
+    const first = Array.from({ length: 250 }, (_, _id) => ({ _id, n: 1 }));
+    await raw(node).insertMany(first as never[]);
+    const baseline = copyOf(first, []);
+    let tick = (): void => {};
+    const told: boolean[] = [];
+    const begin = (isSettled: () => boolean, pauseMs: number) =>
+      new MongoScrub({
+        ...{ store: node.store, baseline, isSettled, pauseMs, onTrouble: (error: unknown) => expect(error).toBeNull() },
+        onScrubbed: ({ isComplete }) => told.push(isComplete),
+        timers: {
+          after: (ms, task) => systemClock.after(ms, task),
+          every: (_, task) => {
+            tick = task;
+            return () => {};
+          },
+        },
+      });
+
+    const stopped = begin(() => true, 60_000);
+    tick();
+    const cut = stopped.scrub();
+    await stopped[Symbol.asyncDispose]();
+    expect(await cut).toMatchObject({ isComplete: false });
+
+    let needed = 0;
+    await using whole = begin(() => ++needed > 0, 0);
+    expect(await whole.scrub()).toMatchObject({ checked: 250, isComplete: true });
+    for (const asks of [0, 1, 100, needed - 2, needed - 1]) {
+      let asked = 0;
+      const isSettled = () => asked++ < asks;
+      await using unsettled = begin(isSettled, 0);
+      expect(await unsettled.scrub(), `${asks}`).toMatchObject({ isComplete: false });
+    }
+    await using without = begin(() => false, 0);
+    tick();
+    await without[Symbol.asyncDispose]();
+    expect(told).toEqual([]);
+    await node.connection.database.dropDatabase();
   });
 
   it('hides its own field, and refuses to be asked about it', async () => {

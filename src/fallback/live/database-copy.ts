@@ -310,8 +310,8 @@ export class DatabaseCopy implements AsyncDisposable {
     const followed = this.#followed;
     if (followed === undefined || !this.#local.copy.isSettled) return undefined;
     const wanted = collections.filter((name) => this.follows(name));
-    const { asOf } = await followed.scrub.scrub(wanted);
-    if (!this.#local.copy.isSettled || this.#followed !== followed) return undefined;
+    const { asOf, isComplete } = await followed.scrub.scrub(wanted);
+    if (!isComplete || this.#followed !== followed) return undefined;
     if (wanted.length === this.#local.collections.length) await this.#local.tier.scrubbed(asOf);
     return asOf;
   }

@@ -37,7 +37,7 @@ export interface FollowDatabaseOptions {
   readonly besides?: ((log: MongoChangeLog) => AsyncDisposable) | undefined;
   /** Deletions leave their tombstone only until they are in the log: for collections that others read. Default false. */
   readonly briefTombstones?: boolean | undefined;
-  /** Told of each finished scrub that the timer started. */
+  /** Told of each complete scrub that the timer started. */
   readonly onScrubbed?: ((asOf: number) => void) | undefined;
 }
 
@@ -112,7 +112,8 @@ export async function followDatabase(options: FollowDatabaseOptions): Promise<Fo
       onError: (error) => troubles.warn('trim', error),
     }),
   );
-  const beganAt = copy.isComplete ? undefined : Date.now();
+  // A copy finds whatever was written before its first page, also one whose paging is taken up again.
+  if (!copy.isJoined) await live.scrubbed(Date.now());
   // Last: what fails before is tried again with the same copy.
   await copy.follow({
     log,
@@ -122,8 +123,6 @@ export async function followDatabase(options: FollowDatabaseOptions): Promise<Fo
   });
   parts.defer(() => copy.stop());
   live.follow(log);
-  // A copy that is paged in anew finds whatever was written before.
-  if (beganAt !== undefined) await live.scrubbed(beganAt);
   const owned = parts.move();
   return { log, store, scrub, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }

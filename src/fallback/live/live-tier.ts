@@ -84,7 +84,7 @@ export class LiveTier implements Tier {
     return Math.max(0, now - Math.min(asOf, captured));
   }
 
-  /** When the last finished look for writers beside the gateway began, in ms since 1970; 0: nobody ever looked. */
+  /** When the last complete look for writers beside the gateway began, in ms since 1970; 0: nobody ever looked. */
   get scrubbedAt(): number {
     return this.#scrubbedAt;
   }
