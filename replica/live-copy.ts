@@ -3,6 +3,7 @@ import type { ChangeLog } from '../src/changelog/change-log.ts';
 import type { SqliteChangeLog } from '../src/changelog/sqlite-change-log.ts';
 import { HoldfastError } from '../src/errors.ts';
 import type { LogEntry } from '../src/model/change.ts';
+import { waitForAdvance } from '../src/service/advance.ts';
 import type { Database, Transaction } from '../src/sqlite/database.ts';
 import type { RowPage } from '../src/store/row-store.ts';
 import { type Clock, systemClock } from '../src/util/clock.ts';
@@ -39,6 +40,8 @@ export class LiveCopy {
   readonly #progress: CopyProgress;
   readonly #told = new ToldEntries();
   #source: CopySource | undefined;
+  /** Of the source's log when the copy was last found to be a part of it. */
+  #generation: number | undefined;
   #endEntries: () => void = () => undefined;
   #running: Promise<void> | undefined;
   /** What was told of last; null while nothing is wrong. */
@@ -83,9 +86,10 @@ export class LiveCopy {
     return complete && (known ?? this.#options.collections).includes(collection);
   }
 
-  /** Whether its rows are exactly those of its log's position. */
+  /** Whether its rows are exactly those of its log's position, which its source has too. */
   get isSettled(): boolean {
     const { complete, loading, settled } = this.#facts;
+    if (this.#source !== undefined && !this.#isPartOf(this.#source.log)) return false;
     return complete && loading.length === 0 && this.#options.log.head().sequence >= settled;
   }
 
@@ -146,14 +150,23 @@ export class LiveCopy {
 
   /** Makes the copied log a part of the source's, from scratch where it has to. */
   async #join(source: CopySource): Promise<void> {
+    const { generation } = source.log;
+    await this.#joinHistory(source);
+    if (this.#generation !== generation) this.#told.clear();
+    this.#generation = generation;
+  }
+
+  async #joinHistory(source: CopySource): Promise<void> {
     const { log } = this.#options;
     const { sequence, chain } = log.head();
     if (!this.#facts.joined) return this.#startOver(source, false);
     if (log.logId !== source.log.logId) {
       throw forked(`it is the history ${source.log.logId}, the copy is of ${log.logId}`);
     }
-    if (sequence > source.log.head().sequence) {
-      throw forked(`its last change is ${source.log.head().sequence}, the copy holds ${sequence}`);
+    // Of what was paged in ahead of the log, too.
+    const held = Math.max(sequence, this.#facts.settled);
+    if (held > source.log.head().sequence) {
+      throw forked(`its last change is ${source.log.head().sequence}, the copy holds ${held}`);
     }
     if (sequence < source.log.floor() - 1) return this.#startOver(source, true);
     const theirs = await chainAt(source.log, sequence);
@@ -262,6 +275,7 @@ export class LiveCopy {
     const isLoading = (): boolean => this.#facts.loading.length > 0;
     while (isLoading() || log.head().sequence < this.#facts.settled) {
       signal.throwIfAborted();
+      this.#requirePartOf(source.log);
       if (log.head().sequence < source.log.head().sequence) await this.#applyNext(source);
       else await this.#nextGroup(20);
     }
@@ -277,7 +291,8 @@ export class LiveCopy {
     const { database, log } = this.#options;
     const after = log.head().sequence;
     const entries = this.#told.take(after, READ_LIMITS.maxChanges) ?? (await source.log.read(after, READ_LIMITS));
-    if (entries.length === 0) return this.#advanced(source.log, after);
+    this.#requirePartOf(source.log);
+    if (entries.length === 0) return waitForAdvance(source.log, after, this.#end.signal);
     await database.transaction((transaction) => {
       const exact = this.isSettled;
       for (const entry of entries) this.#apply(transaction, entry, exact);
@@ -319,21 +334,13 @@ export class LiveCopy {
     this.#options.onProblem(null);
   }
 
-  /** Resolves when the source's head is past `sequence`, or when stopped. */
-  #advanced(log: ChangeLog, sequence: number): Promise<void> {
-    const { signal } = this.#end;
-    return new Promise((resolve) => {
-      const finish = (): void => {
-        end();
-        signal.removeEventListener('abort', finish);
-        resolve();
-      };
-      const end = log.onAdvance(() => {
-        if (log.head().sequence > sequence) finish();
-      });
-      signal.addEventListener('abort', finish, { once: true });
-      if (signal.aborted || log.head().sequence > sequence) finish();
-    });
+  /** Whether nothing came between the copied log and the source's since the one was found in the other. */
+  #isPartOf(log: ChangeLog): boolean {
+    return log.generation === this.#generation;
+  }
+
+  #requirePartOf(log: ChangeLog): void {
+    if (!this.#isPartOf(log)) throw forked('its change log became another one meanwhile');
   }
 
   /** Resolves at the next applied group, or after `ms`, or when stopped. */

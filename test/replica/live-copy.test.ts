@@ -245,6 +245,47 @@ describe('a live copy', () => {
     await expect((await open(rewritten)).follow()).rejects.toMatchObject({ code: 'FORK' });
   });
 
+  it('stands still and says so when the database is restored to an older state under it, until it has what is here again', async () => {
+    const original = await Original.open();
+    await original.insert('teachers', 0, 5);
+    const { log } = original.fixture;
+    const listeners = new Set<() => void>();
+    let restored = { head: log.head(), generation: 0 };
+    const now = new Proxy(log, {
+      get: (target, name) => {
+        if (name === 'head') return () => restored.head;
+        if (name === 'generation') return restored.generation;
+        if (name === 'onAdvance') {
+          return (listener: () => void) => {
+            listeners.add(listener);
+            return () => listeners.delete(listener);
+          };
+        }
+        const value: unknown = Reflect.get(target, name, target);
+        return typeof value === 'function' ? value.bind(target) : value;
+      },
+    });
+    const become = (next: typeof restored): void => {
+      restored = next;
+      for (const listener of [...listeners]) listener();
+    };
+    const { open, problems } = await place();
+    const { copy, follow } = await open({ ...original.source, log: now, onEntries: () => () => {} });
+    await follow();
+    await eventually('the copy is settled', () => copy.isSettled);
+
+    const whole = log.head();
+    become({ head: { ...whole, sequence: 3 }, generation: 1 });
+    expect(copy.isSettled).toBe(false);
+    const told = expect.objectContaining({ code: 'FORK', message: expect.stringContaining('last change is 3') });
+    await eventually('it is told', () => problems.length > 0 && told.asymmetricMatch(problems.at(-1)));
+    expect(copy.isSettled).toBe(false);
+
+    become({ head: whole, generation: 2 });
+    await eventually('it goes on', () => problems.at(-1) === null);
+    expect(copy.isSettled).toBe(true);
+  });
+
   it('counts changes that were made on another document than the one it holds', async () => {
     const original = await Original.open();
     await original.insert('teachers', 0, 2);
