@@ -27,8 +27,8 @@ export interface FollowingOptions {
   readonly machine: Machine;
   readonly reporter: Reporter;
   readonly clock: Clock;
-  /** Frames are applied again. */
-  readonly recovered: () => void;
+  /** Told of each group that was applied. */
+  readonly applied: () => void;
 }
 
 /** The stream of frames: applies what comes, and tells the machine, the source and the log how far it is. */
@@ -113,9 +113,9 @@ export class Following {
 
   /** A group was applied. */
   #advanced(session: Session, head: number): void {
-    const { copy, machine, clock, recovered } = this.#options;
+    const { copy, machine, clock, applied } = this.#options;
     const { sequence } = copy.position();
-    recovered();
+    applied();
     this.lookForHead(session);
     if (machine.state.name === 'LIVE' && head - sequence > BEHIND_CHANGES) machine.post({ type: 'BEHIND' }, session);
     this.#acknowledge(session, sequence);

@@ -77,9 +77,14 @@ export function joinParts(options: ReplicaOptions, copy: LocalCopy, perform: Mac
   });
   const divergence = new Divergence(copy, keepDivergent);
   const loading = new Loading({ copy, lag, divergence, random });
+  let moved = 0;
   const following = new Following({
     ...{ name, url, copy, lag, machine, reporter, clock },
-    recovered: () => {
+    applied: () => {
+      // Frames come also while the calls of a task fail: then only what it moves, or its end, shows that it works.
+      const { rows, repaired } = loading.counts;
+      if (machine.state.task !== null && rows + repaired === moved) return;
+      moved = rows + repaired;
       sessions.recovered();
       reporter.recovered();
     },

@@ -21,6 +21,8 @@ export class Reporter {
   readonly #facts: () => ReportFacts;
   /** Codes of this incident that were logged. */
   readonly #logged = new Set<string>();
+  /** The task that was told of, and not its end. */
+  #task: State['task'] = null;
   #message: string | null = null;
 
   constructor(logger: Logger, facts: () => ReportFacts) {
@@ -39,16 +41,15 @@ export class Reporter {
     const { source } = facts;
     switch (state.name) {
       case 'BOOTSTRAPPING':
-        this.#logger.info(facts, 'copying the source');
-        break;
       case 'RESYNCING':
-        this.#logger.warn(facts, 'starting again from the head of the source: fetching what differs');
-        break;
       case 'REPAIRING':
-        this.#logger.warn({ ...facts, differs: this.#message }, 'the documents differ from the source: repairing them');
+        // A connection that is lost does not begin it anew.
+        if (state.task !== this.#task) this.#began(state.name, facts);
+        this.#task = state.task;
         break;
       case 'CATCHING_UP':
         this.#message = null;
+        this.#task = null;
         if (before.task !== null) this.#logger.info({ ...facts, ...counts }, 'proven equal to the source');
         break;
       case 'FENCED':
@@ -105,12 +106,26 @@ export class Reporter {
     else this.#logger.warn({ ...facts, code, reason }, line);
   }
 
-  /** Frames are applied again. */
+  /** The source is followed again, and a task moves on. */
   recovered(): void {
     if (this.#logged.size === 0) return;
     this.#logged.clear();
     this.#message = null;
     this.#logger.info(this.#facts(), 'following the source again');
+  }
+
+  #began(name: 'BOOTSTRAPPING' | 'RESYNCING' | 'REPAIRING', facts: ReportFacts): void {
+    switch (name) {
+      case 'BOOTSTRAPPING':
+        this.#logger.info(facts, 'copying the source');
+        break;
+      case 'RESYNCING':
+        this.#logger.warn(facts, 'starting again from the head of the source: fetching what differs');
+        break;
+      case 'REPAIRING':
+        this.#logger.warn({ ...facts, differs: this.#message }, 'the documents differ from the source: repairing them');
+        break;
+    }
   }
 
   #stop(facts: ReportFacts, message: string): void {

@@ -4,9 +4,22 @@ import { HoldfastError } from '../../src/errors.ts';
 import type { Frame } from '../../src/protocol/sync-source.ts';
 import { PrimarySource } from '../../src/replication/source.ts';
 import { createLogger } from '../../src/telemetry/logger.ts';
+import type { Clock } from '../../src/util/clock.ts';
 import { eventually } from '../support/eventually.ts';
+import { settle } from '../support/manual-clock.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
 import { contents, Follower, impatientClock, Primary, pair, SCHEMA, Wire } from './support.ts';
+
+/** An impatient clock, and the most that each pause of the replica might have been: of connections, while nothing else pauses. */
+function pausingClock(): { readonly clock: Clock; readonly pauses: number[] } {
+  const pauses: number[] = [];
+  const after: Clock['after'] = (ms, task) => {
+    // Drawn as half of it.
+    pauses.push(ms * 2);
+    return impatientClock.after(ms, task);
+  };
+  return { clock: { ...impatientClock, after }, pauses };
+}
 
 test('copies a source that is written to meanwhile, proves it, and follows', async () => {
   await using directory = await temporaryDirectory();
@@ -90,6 +103,82 @@ test('serves what it has while the source is away, with one line in the log for 
   await primary.write(11);
   await follower.caughtUp(primary);
   expect(lines.filter(({ msg }) => msg === 'following the source again')).toHaveLength(1);
+  await follower.close();
+  await primary.close();
+});
+
+test('backs off, with one line in the log for it, while frames come and the calls of its task are refused', async () => {
+  await using directory = await temporaryDirectory();
+  const lines: { readonly level: number; readonly msg: string; readonly code?: string }[] = [];
+  const destination = { write: (line: string) => void lines.push(JSON.parse(line)) };
+  const { clock, pauses } = pausingClock();
+  const primary = await Primary.open(directory.path);
+  await primary.insert(0, 10);
+  const wire = new Wire(() => primary.source);
+  let frame = Promise.withResolvers<void>();
+  let refuses = true;
+  wire.alter = (call, answer) => {
+    if (call === 'frame') frame.resolve();
+    return answer;
+  };
+  wire.before = async (call) => {
+    if (call !== 'snapshot' || !refuses) return;
+    await frame.promise;
+    frame = Promise.withResolvers();
+    await settle();
+    throw new HoldfastError('NOT_READY', 'not proven equal at the moment');
+  };
+  const logger = createLogger({ pretty: false, destination });
+  const follower = await Follower.open(directory.path, [wire.address], { clock, logger });
+  await eventually('eight tries', () => wire.connects >= 8);
+  expect(pauses.slice(0, 7)).toEqual([200, 400, 800, 1_600, 3_200, 5_000, 5_000]);
+  expect(lines.filter(({ code }) => code === 'NOT_READY')).toHaveLength(1);
+  expect(lines.filter(({ msg }) => msg === 'copying the source')).toHaveLength(1);
+  expect(lines.filter(({ msg }) => msg === 'following the source again')).toHaveLength(0);
+  expect(follower.replica.status().message).toContain('NOT_READY');
+
+  refuses = false;
+  await follower.caughtUp(primary);
+  await eventually('it is told', () => lines.some(({ msg }) => msg === 'following the source again'));
+  expect(follower.replica.status().message).toBeNull();
+  pauses.length = 0;
+  wire.cut();
+  await eventually('it pauses', () => pauses.length > 0);
+  expect(pauses[0]).toBe(200);
+  await follower.close();
+  await primary.close();
+});
+
+test('begins its pauses anew when the task moves on', async () => {
+  await using directory = await temporaryDirectory();
+  const { clock, pauses } = pausingClock();
+  const primary = await Primary.open(directory.path);
+  await primary.insert(0, 100);
+  const wire = new Wire(() => primary.source);
+  wire.pageRows = 10;
+  const opened = Promise.withResolvers<Follower>();
+  let served = { connection: 0, rows: 0 };
+  wire.before = async (call, [collection]) => {
+    if (call !== 'snapshot' || collection !== 'teachers') return;
+    const { replica, log } = await opened.promise;
+    const { rows } = replica.status().loaded;
+    if (wire.connects !== served.connection) {
+      served = { connection: wire.connects, rows };
+      return;
+    }
+    // Each connection brings a page, and a frame after it.
+    await eventually('the page is in', () => replica.status().loaded.rows > served.rows);
+    await primary.write(served.connection);
+    await eventually('it is applied', () => log.head().sequence === primary.log.head().sequence);
+    await settle();
+    throw new HoldfastError('NOT_READY', 'not proven equal at the moment');
+  };
+  const follower = await Follower.open(directory.path, [wire.address], { clock });
+  opened.resolve(follower);
+  await eventually('some tries', () => wire.connects >= 5);
+  expect(new Set(pauses)).toEqual(new Set([200]));
+  wire.before = () => undefined;
+  await follower.caughtUp(primary);
   await follower.close();
   await primary.close();
 });
