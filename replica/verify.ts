@@ -46,15 +46,17 @@ interface Here {
 }
 
 /**
- * Compares the documents here with the source's at one exact position. Quick takes the buckets kept up by each write; deep computes
- * them anew from the stored rows, so that it also finds what was altered behind the store's back.
+ * Compares the documents here with the source's at one exact position, by the buckets kept up by each write. Deep first sets those
+ * right by the stored rows, so that it also finds what was altered behind the store's back.
  * @throws PRIMARY_UNREACHABLE; CURSOR_EXPIRED when the source does not know our position after three tries.
  */
 export async function verify(work: Work, applied: () => Position, deep: boolean): Promise<Verdict> {
+  const altered = deep ? await scrub(work) : [];
   for (let tries = 1; ; tries++) {
     try {
       return await work.lock.run(async () => {
-        const here = deep ? await scrubbed(work, applied()) : kept(work, applied());
+        await recount(work, altered);
+        const here = kept(work, applied());
         const { digests } = await work.source.digests(here.position);
         return verdict(work, here, digests);
       });
@@ -69,21 +71,29 @@ function kept(work: Work, position: Position): Here {
   return { position, buckets: new Map(collections.map((name) => [name, store.buckets(name).clone()])) };
 }
 
-/**
- * The applier stands still meanwhile: every collection is of the same position. Where rows were altered behind the store's back
- * its digests are set right, so that a repair finds them.
- */
-async function scrubbed(work: Work, position: Position): Promise<Here> {
-  const { store, collections } = work.prepared;
-  const buckets = new Map<string, Buckets>();
-  for (const name of collections) {
-    const actual = (await store.scrub(name)).buckets;
-    buckets.set(name, actual);
-    for (const bucket of store.buckets(name).differing(actual)) {
-      await work.database.transaction((transaction) => store.recount(transaction, name, bucket));
-    }
+/** A bucket whose rows were altered behind the store's back. */
+interface Altered {
+  readonly collection: string;
+  readonly bucket: number;
+}
+
+/** Reads every row. Frames are applied meanwhile: a connection that is not read for so long is given up by the source. */
+async function scrub({ prepared: { store, collections } }: Work): Promise<readonly Altered[]> {
+  const altered: Altered[] = [];
+  for (const collection of collections) {
+    // Of the state that is scrubbed: changes that come meanwhile are in neither.
+    const kept = store.buckets(collection).clone();
+    const { buckets } = await store.scrub(collection);
+    altered.push(...kept.differing(buckets).map((bucket) => ({ collection, bucket })));
   }
-  return { position, buckets };
+  return altered;
+}
+
+/** Sets the digests of these buckets right, so that the comparison finds them, and a repair after it. */
+async function recount({ database, prepared: { store } }: Work, altered: readonly Altered[]): Promise<void> {
+  for (const { collection, bucket } of altered) {
+    await database.transaction((transaction) => store.recount(transaction, collection, bucket));
+  }
 }
 
 async function verdict(work: Work, here: Here, digests: readonly CollectionDigest[]): Promise<Verdict> {

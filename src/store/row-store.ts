@@ -23,7 +23,7 @@ export interface RowReader {
   /** The buckets of a collection as of the last durable change; the live object: clone it before you change it. */
   buckets(collection: string): Buckets;
   /**
-   * Buckets computed anew from the stored rows, in slices that let other work go on, at one state of the database.
+   * Buckets computed anew from the stored rows, in slices that let other work go on, at the state of the database at the call.
    * What `buckets` says and what this says differ only when a row was altered behind the store's back.
    */
   scrub(collection: string): Promise<{ readonly position: Position; readonly buckets: Buckets }>;

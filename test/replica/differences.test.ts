@@ -108,6 +108,36 @@ test('rows altered behind the back of the store are found by a deep comparison o
   await primary.close();
 });
 
+test('frames are applied while a deep comparison reads every row', async () => {
+  await using directory = await temporaryDirectory();
+  const { primary, follower } = await pair(directory.path, 100);
+  const { store } = follower;
+  const [begun, applied] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const scrub = store.scrub.bind(store);
+  store.scrub = async (collection) => {
+    const scrubbed = await scrub(collection);
+    begun.resolve();
+    await applied.promise;
+    return scrubbed;
+  };
+  await follower.database.transaction((transaction) => {
+    const number = "SELECT number FROM collections WHERE name = 'teachers'";
+    const table = `d_${transaction.prepare(number).get()?.number}`;
+    transaction.exec(`UPDATE ${table} SET text = replace(text, 'teacher', 'cheater') WHERE id = '30'`);
+  });
+  const verdict = follower.replica.verify({ deep: true });
+  await begun.promise;
+  for (let id = 0; id < 20; id++) await primary.write(id, { touched: true });
+  await follower.caughtUp(primary);
+  applied.resolve();
+  expect((await verdict).differences).toEqual([{ collection: 'teachers', id: '30', kind: 'DIFFERENT' }]);
+  await eventually('repaired', () => follower.replica.status().loaded.repaired === 1);
+  await follower.caughtUp(primary);
+  expect(contents(store)).toEqual(contents(primary.store));
+  await follower.close();
+  await primary.close();
+});
+
 test('a difference that comes back raises the alarm, while the data is served', async () => {
   await using directory = await temporaryDirectory();
   const { primary, wire, follower } = await pair(directory.path, 5);
