@@ -130,7 +130,7 @@ export class LogFollowing implements AppendedLog {
     for (;;) {
       const begunMs = this.#options.clock.now();
       const { sequence } = this.#state.head;
-      const entries = await this.#options.storage.read(sequence, Number.MAX_SAFE_INTEGER, PAGE);
+      const { entries, isCut } = await this.#options.storage.read(sequence, Number.MAX_SAFE_INTEGER, PAGE);
       if (entries.length > 0 && !this.#take(entries, this.#options.claim)) {
         const { generation } = this.#state;
         await this.check();
@@ -142,7 +142,7 @@ export class LogFollowing implements AppendedLog {
         break;
       }
       // Probably all; only that nothing comes proves it.
-      if (entries.length < PAGE.maxChanges && this.fresh) break;
+      if (!isCut && this.fresh) break;
     }
     this.#recovered();
   }

@@ -12,6 +12,13 @@ export interface LogFacts {
   readonly floorChain: Hash;
 }
 
+/** Entries that follow each other. */
+export interface LogPage {
+  readonly entries: readonly LogEntry[];
+  /** Whether more may have been there when they were read: a limit was met, or the next one was being trimmed. */
+  readonly isCut: boolean;
+}
+
 /** The first entry of an append that was not taken; those before it are durable, those after it were not tried. */
 export interface Refusal {
   /** Its place in the append, from 0. */
@@ -32,7 +39,7 @@ export interface LogStorage {
   /** The last `count` entries in order, without their images. */
   newest(count: number): Promise<readonly LogEntry[]>;
   /** Entries with `after < sequence ≤ upTo` in order, as far as they are there. */
-  read(after: number, upTo: number, limits: ReadLimits): Promise<readonly LogEntry[]>;
+  read(after: number, upTo: number, limits: ReadLimits): Promise<LogPage>;
   /** Chain of one entry; undefined when it is not there. */
   chainAt(sequence: number): Promise<Hash | undefined>;
   ofVersion(collection: string, id: string, version: number): Promise<LogEntry | undefined>;

@@ -157,7 +157,7 @@ export class MongoChangeLog implements ChangeLog, LogAppender, AsyncDisposable {
     const recent = this.#following.recent.from(after + 1, limits);
     if (recent !== undefined) return recent;
     return reading('read the change log', async () => {
-      const entries = await this.#storage.read(after, head.sequence, limits);
+      const { entries } = await this.#storage.read(after, head.sequence, limits);
       if (entries.length > 0 && entries.every(({ sequence }, place) => sequence === after + 1 + place)) return entries;
       // Another process trimmed them, or the database was restored.
       await this.#check();
@@ -172,7 +172,10 @@ export class MongoChangeLog implements ChangeLog, LogAppender, AsyncDisposable {
     const one = { maxChanges: 1, maxBytes: 0 };
     const [recent] = this.#following.recent.from(sequence, one) ?? [];
     if (recent !== undefined) return recent;
-    return reading('read the change log', async () => (await this.#storage.read(sequence - 1, sequence, one))[0]);
+    return reading(
+      'read the change log',
+      async () => (await this.#storage.read(sequence - 1, sequence, one)).entries[0],
+    );
   }
 
   /** When what is known here was last known to be the end of the log, by the log's clock; -Infinity: never. */

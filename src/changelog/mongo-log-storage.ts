@@ -5,7 +5,7 @@ import { isDuplicateKey } from '../store/mongo-errors.ts';
 import type { KeyedEntry } from '../store/outbox.ts';
 import { failpoint } from '../util/failpoint.ts';
 import type { EpochStart, ReadLimits } from './change-log.ts';
-import type { LogFacts, LogStorage, Refusal } from './log-storage.ts';
+import type { LogFacts, LogPage, LogStorage, Refusal } from './log-storage.ts';
 import {
   decodeEntry,
   type EntryDocument,
@@ -100,16 +100,20 @@ export class MongoLogStorage implements LogStorage {
     return documents.reverse().map((document) => decodeEntry(document));
   }
 
-  async read(after: number, upTo: number, { maxChanges, maxBytes }: ReadLimits): Promise<readonly LogEntry[]> {
+  async read(after: number, upTo: number, { maxChanges, maxBytes }: ReadLimits): Promise<LogPage> {
     const limit = Math.max(1, maxChanges);
     const options = { ...this.#options(), limit, batchSize: Math.min(limit, 1_000) };
     const entries: LogEntry[] = [];
     let bytes = 0;
+    let isCut = true;
     const cursor = this.#log.find({ _id: { $gt: after, $lte: upTo } }, options).sort({ _id: 1 });
     try {
       for (;;) {
         const document = await this.#inTime(cursor.next());
-        if (document === null) break;
+        if (document === null) {
+          isCut = entries.length === limit;
+          break;
+        }
         const entry = await this.#entry(document);
         // Its image went while we read: it is trimmed.
         if (entry === undefined) break;
@@ -122,7 +126,7 @@ export class MongoLogStorage implements LogStorage {
       cursor.close().catch(() => undefined);
     }
     await this.#settled(entries.at(-1)?.sequence);
-    return entries;
+    return { entries, isCut };
   }
 
   async chainAt(sequence: number): Promise<Hash | undefined> {

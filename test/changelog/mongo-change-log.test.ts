@@ -42,6 +42,14 @@ it('knows the end when it is asked for it, whoever appended and though nobody to
   expect(await writer.end()).toEqual(log.head());
 });
 
+it('knows the end also behind changes that do not fit into one page', async () => {
+  const { writer, log } = await follow(async () => undefined);
+  await log.end();
+  const image = JSON.stringify('x'.repeat(5 * 1024 * 1024));
+  for (const id of ['"a"', '"b"', '"c"']) await writer.append([{ ...change({ id, image }), digest: null }]);
+  expect(await log.end()).toMatchObject({ sequence: 3 });
+});
+
 describe('following by a cache', () => {
   it('takes what the cache has, when the database knows it', async () => {
     const { writer, log, clock, counts, seen } = await follow(async (real) => real);

@@ -1,6 +1,6 @@
 import { MongoNetworkError, MongoNotConnectedError, MongoServerError } from 'mongodb';
 import type { ReadLimits } from '../../src/changelog/change-log.ts';
-import type { LogFacts, LogStorage, Refusal } from '../../src/changelog/log-storage.ts';
+import type { LogFacts, LogPage, LogStorage, Refusal } from '../../src/changelog/log-storage.ts';
 import { GENESIS_CHAIN, type Hash, type LogEntry } from '../../src/model/change.ts';
 import type { KeyedEntry } from '../../src/store/outbox.ts';
 
@@ -58,12 +58,16 @@ export class MemoryLogStorage implements LogStorage {
     return this.#command(() => this.#sorted().slice(-count));
   }
 
-  read(after: number, upTo: number, { maxChanges }: ReadLimits): Promise<readonly LogEntry[]> {
-    return this.#command(() =>
-      this.#sorted()
-        .filter(({ sequence }) => sequence > after && sequence <= upTo)
-        .slice(0, maxChanges),
-    );
+  read(after: number, upTo: number, { maxChanges, maxBytes }: ReadLimits): Promise<LogPage> {
+    return this.#command(() => {
+      const found = this.#sorted().filter(({ sequence }) => sequence > after && sequence <= upTo);
+      let bytes = 0;
+      const over = found.findIndex(({ image }, place) => {
+        bytes += image?.length ?? 0;
+        return place > 0 && (place >= maxChanges || bytes > maxBytes);
+      });
+      return over < 0 ? { entries: found, isCut: false } : { entries: found.slice(0, over), isCut: true };
+    });
   }
 
   chainAt(sequence: number): Promise<Hash | undefined> {
