@@ -60,6 +60,8 @@ export class Fencing {
     const { fence, keep, logger } = this.#options;
     const from = fence.state?.from;
     if (from === undefined || keep === undefined || this.#kept?.from === from) return;
+    // Of what was begun before: it may still be acknowledged.
+    await fence.idle();
     this.#kept = { from, file: await keep(from) };
     if (this.#kept.file !== null)
       logger.warn(this.#kept, 'changes that only this node has were written to a file and listed in conflicts');

@@ -43,6 +43,8 @@ interface Reached extends AsyncDisposable {
   readonly store: MongoStore;
   readonly server: string;
   readonly service: PrimaryService;
+  /** See `FollowedDatabase`. */
+  endCaptures(): Promise<void>;
 }
 
 /** How long the copy may take to hold what a fenced primary has written, in ms. */
@@ -76,6 +78,7 @@ export async function openMongoData(options: MongoDataOptions): Promise<PrimaryD
     ...{ fence, logger },
     onFenced: () => source.endSubscriptions(),
     keep: async (from) => {
+      await reached?.endCaptures();
       // Asked of the database: another primary may have appended what nobody has told us of.
       const head = await reached?.log.end().catch(() => undefined);
       if (head === undefined || !(await copy.reached(head.sequence, KEEP_WAIT_MS))) {
@@ -116,6 +119,7 @@ export async function openMongoData(options: MongoDataOptions): Promise<PrimaryD
   const { ended } = await keepConnecting(
     async () => {
       reached = await reach(options, { copy, log, store, redis, problems, fence, live, fallback });
+      if (fence.state !== undefined) await reached.endCaptures();
     },
     problems,
     end.signal,
@@ -173,7 +177,7 @@ async function reach(options: MongoDataOptions, local: Local): Promise<Reached> 
   const connection = parts.use(await connectMongo(options.url));
   const cache = new LateCache();
   const { redis } = local;
-  const { log, store } = parts.use(
+  const { log, store, endCaptures } = parts.use(
     await followDatabase({
       ...{ connection, cache, copy, baseline: local.store, live: local.live, troubles: problems },
       collections: collectionSpecs(model),
@@ -189,7 +193,7 @@ async function reach(options: MongoDataOptions, local: Local): Promise<Reached> 
   parts.defer(connection.onAway((reason) => local.fallback.lost(reason)));
   const owned = parts.move();
   return {
-    ...{ log, store },
+    ...{ log, store, endCaptures },
     server: connection.capabilities.server,
     service: new PrimaryService({
       ...{ store: local.fallback.store, fallback: local.fallback, log, feed: local.log, fence: local.fence },

@@ -33,6 +33,9 @@ export class Fence {
   #state: Fenced | undefined;
   /** As it is on the disk. */
   #stored: Fenced | undefined;
+  /** Writes under way, and who waits for their end. */
+  #writes = 0;
+  #ended = Promise.withResolvers<void>();
 
   private constructor(options: FenceOptions, state: Fenced | undefined) {
     this.#options = options;
@@ -78,6 +81,26 @@ export class Fence {
     });
     this.#stored = state;
     return true;
+  }
+
+  /** Begins a write, which ends when what is returned is disposed of. @throws FENCED */
+  begin(): Disposable {
+    this.requireOpen();
+    this.#writes += 1;
+    return {
+      [Symbol.dispose]: () => {
+        this.#writes -= 1;
+        if (this.#writes === 0) this.#ended.resolve();
+      },
+    };
+  }
+
+  /** Resolves when no write is under way. Once fenced none begins any more: what was acknowledged is in the log then. */
+  async idle(): Promise<void> {
+    while (this.#writes > 0) {
+      this.#ended = Promise.withResolvers();
+      await this.#ended.promise;
+    }
   }
 
   /** @throws FENCED */

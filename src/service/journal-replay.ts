@@ -33,7 +33,7 @@ export class JournalReplay {
   /** Makes one write. What cannot be made is listed as a conflict before. @throws the store's errors (`conflict`, when it was listed) */
   async write(entry: JournalEntry, base: ReplayBase): Promise<ReplayedWrite> {
     const { store, fence, copied } = this.#options;
-    fence?.requireOpen();
+    using _write = fence?.begin();
     const collection = store().collection(entry.collection);
     try {
       if (base.broken !== undefined) throw base.broken;

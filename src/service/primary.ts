@@ -78,6 +78,7 @@ export class PrimaryService extends StoreReader implements DataService {
   }
 
   async create(entity: Entity, document: Document, context: WriteContext): Promise<Written> {
+    using _write = this.#fence?.begin();
     const collection = this.#collection(entity, context);
     const identified = withId(entity, document, context, 0);
     return this.#written(
@@ -88,6 +89,7 @@ export class PrimaryService extends StoreReader implements DataService {
   }
 
   async createMany(entity: Entity, documents: readonly Document[], context: WriteContext): Promise<WrittenMany> {
+    using _write = this.#fence?.begin();
     const collection = this.#collection(entity, context);
     const identified = documents.map((document, index) => withId(entity, document, context, index));
     const keys = documents.map((_, index) => idempotencyOf(context, index));
@@ -102,6 +104,7 @@ export class PrimaryService extends StoreReader implements DataService {
     ifVersion: number | undefined,
     context: WriteContext,
   ): Promise<Written> {
+    using _write = this.#fence?.begin();
     const collection = this.#collection(entity, context);
     const idempotency = idempotencyOf(context, 0);
     const accept = sumsFit(entity, update);
@@ -115,6 +118,7 @@ export class PrimaryService extends StoreReader implements DataService {
   }
 
   async updateMany(entity: Entity, filter: Filter, update: Update, context: WriteContext): Promise<WrittenMany> {
+    using _write = this.#fence?.begin();
     const collection = this.#collection(entity, context);
     return this.#writtenMany(
       await collection.updateMany(filter, update, { operation: idempotencyOf(context, 0) }),
@@ -130,6 +134,7 @@ export class PrimaryService extends StoreReader implements DataService {
     update: Update,
     context: WriteContext,
   ): Promise<Written> {
+    using _write = this.#fence?.begin();
     const collection = this.#collection(entity, context);
     const idempotency = idempotencyOf(context, 0);
     for (let tries = 1; ; tries++) {
@@ -161,6 +166,7 @@ export class PrimaryService extends StoreReader implements DataService {
   }
 
   async delete(entity: Entity, id: unknown, ifVersion: number | undefined, context: WriteContext): Promise<Written> {
+    using _write = this.#fence?.begin();
     const collection = this.#collection(entity, context);
     const idempotency = idempotencyOf(context, 0);
     const result = await collection.deleteOne({ _id: id }, { ifVersion, idempotency }).catch((error: unknown) => {
@@ -171,6 +177,7 @@ export class PrimaryService extends StoreReader implements DataService {
   }
 
   async deleteMany(entity: Entity, filter: Filter, context: WriteContext): Promise<WrittenMany> {
+    using _write = this.#fence?.begin();
     const collection = this.#collection(entity, context);
     return this.#writtenMany(
       await collection.deleteMany(filter, { operation: idempotencyOf(context, 0) }),
@@ -187,7 +194,7 @@ export class PrimaryService extends StoreReader implements DataService {
     { kind, collection: name, document: id, currentVersion }: Conflict,
     document: Document | null,
   ): Promise<void> {
-    this.#fence?.requireOpen();
+    using _write = this.#fence?.begin();
     const collection = this.#store.collection(name);
     const _id = decodeValue(id);
     const ifVersion = kind === ConflictKind.WRITE ? (currentVersion ?? undefined) : undefined;
@@ -203,7 +210,6 @@ export class PrimaryService extends StoreReader implements DataService {
   /** Where a write goes. Behind a fallback it has a key, by which its outcome can be found out whatever happens. */
   #collection(entity: Entity, context: WriteContext): Collection {
     context.signal.throwIfAborted();
-    this.#fence?.requireOpen();
     if (this.#fallback === undefined) return this.#store.collection(entity.collection);
     if (context.idempotencyKey === undefined) context.madeKey ??= newKey();
     const { principal, signal } = context;

@@ -46,6 +46,8 @@ export interface FollowedDatabase extends AsyncDisposable {
   readonly log: MongoChangeLog;
   readonly store: MongoStore;
   readonly scrub: MongoScrub;
+  /** Appends nothing by itself any more: neither what others wrote nor what they left pending. Resolves when that has ended. */
+  endCaptures(): Promise<void>;
 }
 
 /** How long a capture waits for the copy, in ms. */
@@ -124,5 +126,11 @@ export async function followDatabase(options: FollowDatabaseOptions): Promise<Fo
   parts.defer(() => copy.stop());
   live.follow(log);
   const owned = parts.move();
-  return { log, store, scrub, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  return {
+    ...{ log, store, scrub },
+    endCaptures: async () => {
+      await Promise.all([sweeper[Symbol.asyncDispose](), scrub[Symbol.asyncDispose]()]);
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
 }
