@@ -40,7 +40,7 @@ export class Applier {
    * @throws PRIMARY_UNREACHABLE when `signal` is aborted first (then nothing is written); DATA_UNWRITABLE
    */
   async apply(parts: readonly Incoming[], prepared: Prepared, signal: AbortSignal): Promise<string | null> {
-    const differs = parts.some((part) => part.entries.length > 0 || part.settleAt > 0)
+    const differs = parts.some((part) => part.entries.length > 0 || part.settleAt !== null)
       ? await this.#database.transaction((transaction) => this.#write(transaction, parts, prepared, signal))
       : null;
     this.#lag.applied(this.#log.head().sequence);
@@ -54,7 +54,7 @@ export class Applier {
     const known = new Set(prepared.collections);
     let differs: string | null = null;
     for (const { entries, ahead, settleAt } of parts) {
-      this.#progress.settle(transaction, settleAt);
+      if (settleAt !== null) this.#progress.settle(transaction, settleAt);
       for (const entry of entries) {
         if (isApplied(entry) && known.has(entry.collection)) {
           const expected = this.#isExact() ? entry.before : undefined;
@@ -72,7 +72,7 @@ export class Applier {
   /** Whether the documents here must be those of the source at the position of the log. */
   #isExact(): boolean {
     const { proven, task, settled } = this.#progress.facts;
-    return proven && task === null && this.#log.position().sequence >= settled;
+    return proven && task === null && this.#log.position().sequence >= settled.sequence;
   }
 }
 

@@ -23,7 +23,7 @@ export async function bootstrap(work: Work): Promise<void> {
         requireOpen(work.signal);
         for (const row of page.rows) work.prepared.store.put(transaction, collection, row, 0);
         work.progress.saveLoad(transaction, { collection, next: page.next, paged: page.next === null });
-        work.progress.settle(transaction, page.position.sequence);
+        work.progress.settle(transaction, page.position);
       });
       work.counts.rows += page.rows.length;
       if (next === null) break;
@@ -44,7 +44,7 @@ export async function overwrite(work: Work, collection: string): Promise<void> {
         for (const row of page.rows) replace(work, transaction, collection, row);
         // Not marked as paged: what is extra here remains to be removed.
         work.progress.saveLoad(transaction, { collection, next: page.next, paged: false });
-        work.progress.settle(transaction, page.position.sequence);
+        work.progress.settle(transaction, page.position);
       });
       return page;
     });

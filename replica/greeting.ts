@@ -11,5 +11,7 @@ export async function greet(session: Session, copy: LocalCopy, state: () => Stat
   if (status === 'SCHEMA_MISMATCH' || copy.mismatches(hello.sdlHash)) return { type: 'MISMATCH' };
   const adopted = await copy.adopt(hello, session.signal);
   if (!copy.progress.facts.joined) return { type: 'NEW' };
-  return status === 'OK' ? { type: 'OK', adopted } : { type: status };
+  if (status !== 'OK') return { type: status };
+  const isEnded = await copy.leaveEnded(hello, session.signal);
+  return { type: 'OK', repair: adopted || isEnded };
 }

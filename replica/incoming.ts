@@ -1,5 +1,6 @@
 import { HoldfastError } from '../src/errors.ts';
 import { documentHash, type Hash } from '../src/model/change.ts';
+import type { Position } from '../src/model/position.ts';
 import { Carried, decodeBody, type FrameEntry } from '../src/protocol/frame.ts';
 import type { CollectionDigest, Frame, Row, SyncSource } from '../src/protocol/sync-source.ts';
 
@@ -20,8 +21,8 @@ export interface Incoming {
    * in place of the image, so that a reader who waited for the entry never sees the document as it was before it.
    */
   readonly ahead: ReadonlyMap<number, Row | null>;
-  /** With rows ahead, the documents are the source's again from this sequence on; else 0. */
-  readonly settleAt: number;
+  /** With rows ahead, the documents are the source's again from here on; else null. */
+  readonly settleAt: Position | null;
 }
 
 /** Images fetched by reference that are held at once, in characters. */
@@ -119,8 +120,8 @@ export class Intake {
   }
 
   /** Rows were read at an unknown later position: not after the head is now. */
-  async #settleAt(ahead: ReadonlyMap<number, Row | null>): Promise<number> {
-    return ahead.size === 0 ? 0 : (await this.#source.digests(null)).position.sequence;
+  async #settleAt(ahead: ReadonlyMap<number, Row | null>): Promise<Position | null> {
+    return ahead.size === 0 ? null : (await this.#source.digests(null)).position;
   }
 }
 

@@ -53,7 +53,7 @@ export class Loading {
     if (this.#resetPause.tries > 0) await session.pause(this.#resetPause.next());
     else this.#resetPause.next();
     const { source, signal, hello } = session;
-    const { logId, head, epochs, cursor } = hello;
+    const { logId, epoch, head, epochs, cursor } = hello;
     const chain = head === 0 ? GENESIS_CHAIN : ((await source.chain([head]))[0] ?? '');
     if (chain.slice(0, CHAIN_PREFIX_DIGITS) !== decodeCursor(cursor).chain) {
       throw new HoldfastError('CURSOR_EXPIRED', `the source no longer knows change ${head}, where it said it was`);
@@ -64,7 +64,7 @@ export class Loading {
       database.transaction((transaction) => {
         requireOpen(signal);
         log.reset(transaction, { logId, epochs, sequence: head, chain });
-        progress.saveFacts(transaction, { joined: true, task, forked: false, settled: head });
+        progress.saveFacts(transaction, { joined: true, task, forked: false, settled: { epoch, sequence: head } });
         progress.saveLoad(transaction, LOAD_START);
       }),
     );
@@ -82,7 +82,7 @@ export class Loading {
     const { database, log, progress } = this.#copy;
     await database.transaction((transaction) => {
       requireOpen(session.signal);
-      progress.settle(transaction, position.sequence);
+      progress.settle(transaction, position);
     });
     while (!isSettled(this.#copy)) {
       await waitForAdvance(log, log.head().sequence, session.signal);

@@ -100,6 +100,24 @@ export class LocalCopy {
     return before !== null && isOther;
   }
 
+  /**
+   * Whether rows may be here of a history that ended before the copied log came to them: an epoch began below where they are settled. Nobody
+   * will bring what they are ahead of: they are settled where that epoch begins, and are to be repaired.
+   */
+  async leaveEnded({ epochs }: Hello, signal: AbortSignal): Promise<boolean> {
+    const { settled, task } = this.progress.facts;
+    if (this.log.head().sequence >= settled.sequence) return false;
+    const next = epochs.find(({ epoch, firstSequence }) => epoch > settled.epoch && firstSequence <= settled.sequence);
+    if (next === undefined) return false;
+    await this.database.transaction((transaction) => {
+      requireOpen(signal);
+      const { epoch, firstSequence: sequence } = next;
+      this.progress.saveFacts(transaction, { settled: { epoch, sequence }, task: task ?? 'REPAIR' });
+      if (task === null) this.progress.saveLoad(transaction, LOAD_START);
+    });
+    return true;
+  }
+
   /** Makes durable what the state says. A task begun by it starts from its start. */
   async save({ proven, task, forked }: State): Promise<void> {
     await this.database.transaction((transaction) => {
@@ -120,10 +138,11 @@ export class LocalCopy {
  * from it. So does that of a promoted replica which was fenced.
  */
 async function adoptOwnLog({ database, log }: LocalCopyOptions, progress: Progress): Promise<void> {
-  const { sequence } = log.head();
+  const { epoch, sequence } = log.head();
   if (progress.promoted === null && (progress.facts.joined || sequence === 0)) return;
   await database.transaction((transaction) => {
-    progress.saveFacts(transaction, { joined: true, proven: true, task: null, forked: false, settled: sequence });
+    const settled = { epoch, sequence };
+    progress.saveFacts(transaction, { joined: true, proven: true, task: null, forked: false, settled });
     progress.savePromoted(transaction, null);
   });
 }

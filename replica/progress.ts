@@ -1,3 +1,4 @@
+import { comparePositions, type Position } from '../src/model/position.ts';
 import type { Database, Transaction } from '../src/sqlite/database.ts';
 import { createMeta, readMeta, writeMeta } from '../src/sqlite/meta.ts';
 import type { Task } from './state.ts';
@@ -9,8 +10,11 @@ export interface Facts {
   readonly proven: boolean;
   readonly task: Task | null;
   readonly forked: boolean;
-  /** From this sequence on the documents are the source's at the applied position; before it some may be ahead. */
-  readonly settled: number;
+  /**
+   * From this sequence on the documents are the source's at the applied position; before it some may be ahead. The epoch is that of the
+   * history they may be ahead in.
+   */
+  readonly settled: Position;
 }
 
 /** How far a task has come. Collections are worked off in the order of their names. */
@@ -39,7 +43,13 @@ export interface Promoted {
 }
 
 /** A replica that knows nothing. */
-export const NEW_FACTS: Facts = { joined: false, proven: false, task: null, forked: false, settled: 0 };
+export const NEW_FACTS: Facts = {
+  joined: false,
+  proven: false,
+  task: null,
+  forked: false,
+  settled: { epoch: 0, sequence: 0 },
+};
 /** A task at its start. */
 export const LOAD_START: Load = { collection: '', next: null, paged: false };
 
@@ -73,6 +83,9 @@ export class Progress {
         found.filter(([, text]) => text !== undefined).map(([name, text]) => [name, JSON.parse(String(text))]),
       );
     });
+    const { facts } = stored;
+    // Files were written without its epoch.
+    if (typeof facts?.settled === 'number') facts.settled = { epoch: 0, sequence: facts.settled };
     return new Progress({ ...NOTHING, ...stored });
   }
 
@@ -104,9 +117,9 @@ export class Progress {
     this.#save(transaction, 'facts', { ...this.#now.facts, ...facts });
   }
 
-  /** Moves `settled` forward to `sequence`; nothing is written when it is there already. */
-  settle(transaction: Transaction, sequence: number): void {
-    if (sequence > this.#now.facts.settled) this.saveFacts(transaction, { settled: sequence });
+  /** Moves `settled` forward to `position`; nothing is written when it is there already. */
+  settle(transaction: Transaction, position: Position): void {
+    if (comparePositions(position, this.#now.facts.settled) > 0) this.saveFacts(transaction, { settled: position });
   }
 
   saveLoad(transaction: Transaction, load: Load): void {

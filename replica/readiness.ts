@@ -82,5 +82,5 @@ export class Readiness {
 
 /** Whether no row is ahead of the applied position. */
 export function isSettled({ progress, log }: LocalCopy): boolean {
-  return log.head().sequence >= progress.facts.settled;
+  return log.head().sequence >= progress.facts.settled.sequence;
 }

@@ -50,7 +50,7 @@ export class Repair {
       // First out, then in: an id written as another type of number (1, 1.0) is extra and missing at once.
       for (const { id, version } of extra) prepared.store.remove(transaction, collection, id, version, 0, true);
       for (const row of rows) prepared.store.put(transaction, collection, row, 0, true);
-      work.progress.settle(transaction, position.sequence);
+      work.progress.settle(transaction, position);
     });
     work.counts.repaired += rows.length + extra.length;
   }

@@ -40,8 +40,8 @@ export interface State {
 export type Event =
   | { readonly type: 'CONNECTED' | 'LOST' | 'RETRY' }
   | { readonly type: 'NEW' | 'RESYNC' | 'FORK' | 'FENCED' | 'MISMATCH' }
-  /** `adopted`: the source's SDL changed, so collections may have come into view. */
-  | { readonly type: 'OK'; readonly adopted: boolean }
+  /** `repair`: collections may have come into view, for the source's SDL changed; or rows here are of a history that ended. */
+  | { readonly type: 'OK'; readonly repair: boolean }
   | { readonly type: 'LOADED' | 'PROVEN' | 'DIFFERS' | 'AT_HEAD' | 'BEHIND' }
   | { readonly type: 'ORDERED'; readonly order: Order }
   | { readonly type: 'STOP' };
@@ -137,7 +137,7 @@ function greeted(state: State, event: Event): Transition {
     case 'NEW':
       return begin(state, 'BOOTSTRAP');
     case 'OK':
-      return state.order === null ? resume(state, event.adopted) : begin(state, 'RESYNC');
+      return state.order === null ? resume(state, event.repair) : begin(state, 'RESYNC');
     case 'RESYNC':
       // A source trimmed past the fork can only say RESYNC: it is still a fork.
       return state.forked && !overrides(state, 'FORK') ? halt(state, 'FORKED') : begin(state, 'RESYNC');
@@ -198,8 +198,8 @@ function streaming(state: State, event: Event): Transition {
 }
 
 /** Goes on from the stored cursor with whatever was left to do. */
-function resume(state: State, adopted: boolean): Transition {
-  const task = state.task ?? (adopted ? 'REPAIR' : null);
+function resume(state: State, needsRepair: boolean): Transition {
+  const task = state.task ?? (needsRepair ? 'REPAIR' : null);
   const next: State = { ...state, name: nameOf(task), task, forked: false };
   const effects: Effect[] = [];
   if (task !== state.task || state.forked) effects.push('SAVE');

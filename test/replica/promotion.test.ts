@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { Herald } from '../../replica/herald.ts';
+import { Progress } from '../../replica/progress.ts';
 import { SqliteChangeLog } from '../../src/changelog/sqlite-change-log.ts';
 import { PrimarySource } from '../../src/replication/source.ts';
 import { Database } from '../../src/sqlite/database.ts';
@@ -7,7 +8,7 @@ import { SqliteStore } from '../../src/store/sqlite-store.ts';
 import { createLogger } from '../../src/telemetry/logger.ts';
 import { eventually } from '../support/eventually.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
-import { COLLECTIONS, Follower, impatientClock, Primary, SCHEMA, Wire } from './support.ts';
+import { COLLECTIONS, contents, Follower, impatientClock, Primary, SCHEMA, Wire } from './support.ts';
 
 const NAMES = COLLECTIONS.map(({ name }) => name);
 const UNIQUE = [
@@ -131,6 +132,57 @@ test('others re-parent with their cursors; one that copied anew knows the older 
   expect(wire.connects).toBeGreaterThan(0);
   await Promise.all([follower.close(), second.close()]);
   await primary.close();
+});
+
+test('a replica that paged in what the promoted one lost does not wait for it, and gives it up', async () => {
+  await using directory = await temporaryDirectory();
+  const { primary, wire, follower } = await pair(directory.path, 30);
+  wire.down = true;
+  wire.cut();
+  let source = primary.source;
+  const other = new Wire(() => source);
+  const held = Promise.withResolvers<void>();
+  other.before = async (call) => {
+    if (call === 'frame') await held.promise;
+    // Until then a new follower is at the head.
+    if (call === 'snapshot') for (let id = 0; id < 10; id++) await primary.write(id, { lost: true });
+  };
+  const late = await Follower.open(`${directory.path}/late`, [other.address], { clock: impatientClock });
+  await eventually('it is paged in', () => late.replica.status().loaded.rows === 30);
+  expect(late.log.head().sequence).toBe(30);
+  await promote(follower, true);
+  const promoted = await takenOver(follower);
+  source = promoted.source;
+  other.before = () => undefined;
+  other.cut();
+  held.resolve();
+  await late.replica.ready;
+  expect(late.log.head()).toMatchObject({ epoch: 2, sequence: 31 });
+  expect(contents(late.store)).toEqual(contents(promoted.store));
+  for (const one of [follower, late, primary]) await one.close();
+});
+
+test('a replica that was proven gives up rows that were ahead in a history that ended', async () => {
+  await using directory = await temporaryDirectory();
+  const { primary, follower } = await pair(directory.path, 30);
+  const other = await Follower.open(`${directory.path}/other`, [new Wire(() => primary.source).address]);
+  await other.replica.ready;
+  await other.replica.stop();
+  const progress = await Progress.open(other.database);
+  // As after a row that came by reference.
+  await other.database.transaction((transaction) => {
+    const version = other.store.rowState('teachers', '5')?.version as number;
+    other.store.put(transaction, 'teachers', { id: '5', version: version + 1, text: '{"_id":5,"lost":true}' }, 0);
+    progress.settle(transaction, { epoch: 1, sequence: 40 });
+  });
+  await other.close();
+  await promote(follower);
+  const { source, store } = await takenOver(follower);
+  const again = await Follower.open(`${directory.path}/other`, [new Wire(() => source).address]);
+  await eventually('it is equal', () => again.replica.isEqual());
+  expect(again.log.head()).toMatchObject({ epoch: 2, sequence: 31 });
+  expect(contents(again.store)).toEqual(contents(store));
+  for (const one of [follower, again, primary]) await one.close();
 });
 
 test('a former primary hears of the new epoch and where it began, as soon as it can be reached', async () => {

@@ -37,7 +37,7 @@ const EVENT: Record<EventType, Event> = {
   LOST: { type: 'LOST' },
   RETRY: { type: 'RETRY' },
   NEW: { type: 'NEW' },
-  OK: { type: 'OK', adopted: false },
+  OK: { type: 'OK', repair: false },
   RESYNC: { type: 'RESYNC' },
   FORK: { type: 'FORK' },
   FENCED: { type: 'FENCED' },
@@ -190,7 +190,7 @@ test.each<[Task, StateName]>([
 });
 
 test('compares everything again when the SDL of the source changed', () => {
-  const after = transition(stateOf('GREETING'), { type: 'OK', adopted: true });
+  const after = transition(stateOf('GREETING'), { type: 'OK', repair: true });
   expect(after.state).toMatchObject({ name: 'REPAIRING', task: 'REPAIR' });
   expect(after.effects).toEqual(['SAVE', 'FOLLOW', 'LOAD']);
 });
@@ -269,7 +269,7 @@ test('random histories keep the invariants', () => {
       else {
         const work = pick(under);
         const type = pick(RAISES[work] as readonly EventType[]);
-        event = type === 'OK' ? { type, adopted: random() < 0.2 } : EVENT[type];
+        event = type === 'OK' ? { type, repair: random() < 0.2 } : EVENT[type];
         // A source that has a cursor of ours never answers NEW, and the other way round.
         if (state.task === null && !state.proven && work === 'GREET' && type !== 'LOST' && type !== 'MISMATCH')
           event = EVENT.NEW;

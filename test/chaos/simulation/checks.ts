@@ -36,7 +36,7 @@ export function checkFollower(node: Node, history: History, quietly = false): bo
   const facts = JSON.parse(String(stored));
   const last = node.disk.prepare('SELECT max(sequence) AS sequence FROM log').get()?.sequence;
   const sequence = Number(last ?? meta('log.base.sequence'));
-  if (!facts.proven || facts.task !== null || sequence < facts.settled) return true;
+  if (!facts.proven || facts.task !== null || sequence < facts.settled.sequence) return true;
   const chain = last == null ? meta('log.base.chain') : chainOf(node, sequence);
   if (history.isForked(sequence, String(chain))) return true;
   ensure(sequence <= history.head, () => `${node.name} is at ${sequence}, after the primary's head ${history.head}`);
