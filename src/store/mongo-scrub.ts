@@ -88,6 +88,7 @@ export class MongoScrub implements AsyncDisposable {
     const { store, clock = Date.now } = this.#options;
     const total = { asOf: clock(), isComplete: true, checked: 0, created: 0, updated: 0, deleted: 0 };
     for (const name of names ?? store.collections()) {
+      if (this.#stop.signal.aborted) break;
       const table = store.table(name);
       await this.#walkDocuments(table, total);
       await this.#walkBaseline(table, total);

@@ -64,6 +64,19 @@ describeWith('mongodb', 'a database that is followed', () => {
     await connection.database.dropDatabase();
   });
 
+  it('is not written to by itself any more once its captures were ended', async () => {
+    await using connection = await connectMongo(server().urlOf(databaseName()), { reachMs: 5_000 });
+    await using directory = await temporaryDirectory();
+    await using node = await open(connection, directory.path);
+    const { store, log, scrub, endCaptures } = await node.follow();
+    await store.collection('people').insertOne({ _id: 1 });
+    await store.table('people').raw.updateOne({ _id: 1 } as object, { $set: { foreign: true } });
+    await endCaptures();
+    expect(await scrub.scrub()).toMatchObject({ checked: 0, updated: 0, isComplete: false });
+    expect((await log.end()).sequence).toBe(1);
+    await connection.database.dropDatabase();
+  });
+
   it('is not taken for its copy any more when it was restored to an older state meanwhile', async () => {
     await using connection = await connectMongo(server().urlOf(databaseName()), { reachMs: 5_000 });
     await using directory = await temporaryDirectory();
