@@ -44,7 +44,10 @@ export function subscriptionFields(types: Types, entity: Entity): ApiFields {
         );
       },
       resolve: (change, _args, context) => {
-        context.loaders.clear(); // What an event shows of relations is read when it is delivered.
+        // What an event shows of relations is read when it is delivered, in its own time, and told of it alone.
+        context.loaders.clear();
+        context.request.reads = undefined;
+        context.request.provenance = undefined;
         return change;
       },
     },

@@ -113,7 +113,7 @@ export class Fallback {
     this.#guard.lost(cause);
   }
 
-  /** The reads of one request. `onUse` is called after each that the database did not answer. */
+  /** The reads of one request. `onUse` is called after each. */
   request(wishes: ReadWishes, onUse: (sources: Sources) => void): ReadRequest {
     return new ReadRequest({ ...wishes, budgetMs: this.#deadlineMs.read, now: () => this.#clock.now(), onUse });
   }

@@ -19,7 +19,7 @@ export interface ReadRequestOptions extends ReadWishes {
   readonly budgetMs: number;
   /** Monotonic, in ms. */
   readonly now: () => number;
-  /** Called after a read was answered by anything but the database. */
+  /** Called after each answer. */
   readonly onUse?: ((sources: Sources) => void) | undefined;
 }
 
@@ -45,6 +45,7 @@ export class ReadRequest implements ReadWishes {
   /** The database answered. */
   usedDatabase(entity: string): void {
     this.sources.addDatabase(entity);
+    this.#onUse?.(this.sources);
   }
 
   used(use: SourceUse & { readonly source: Exclude<AnswerSource, 'DATABASE'> }): void {

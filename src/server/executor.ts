@@ -23,6 +23,13 @@ export interface Answer {
   readonly provenance: Provenance | undefined;
 }
 
+/** The results of a subscription. */
+export interface Events {
+  readonly source: AsyncGenerator<ExecutionResult, void, void>;
+  /** Of the last of them. */
+  readonly provenance: () => Provenance | undefined;
+}
+
 /** Checks limits and executes operations; the same for HTTP and websockets. */
 export class Executor {
   readonly #limits: Limits;
@@ -113,13 +120,14 @@ export class Executor {
   }
 
   /** Starts a subscription; a result with errors when it cannot start. Never throws. */
-  async subscribe(running: Running): Promise<AsyncGenerator<ExecutionResult, void, void> | ExecutionResult> {
+  async subscribe(running: Running): Promise<Events | ExecutionResult> {
     const { request, prepared, operation } = running;
     try {
       this.#admit(running);
       const contextValue = await this.#options.context(request);
       const started = await subscribe({ ...this.#argsOf(prepared, operation), contextValue });
-      return Symbol.asyncIterator in started ? started : refusedInput(started);
+      if (!(Symbol.asyncIterator in started)) return refusedInput(started);
+      return { source: started, provenance: () => this.#options.provenance?.(contextValue) };
     } catch (error) {
       return { errors: [toGraphQLError(error)] };
     }

@@ -96,13 +96,13 @@ export function createProtocol(options: SocketOptions): Protocol<Connection> {
     const { request, prepared } = running;
     const startedMs = performance.now();
     connection.begin(request);
-    const source = await executor.subscribe(running);
-    if (Symbol.asyncIterator in source) {
-      return new Subscription({ source, request, prepared, startedMs, connection, errors, observer });
+    const events = await executor.subscribe(running);
+    if ('source' in events) {
+      return new Subscription({ ...events, request, prepared, startedMs, connection, errors, observer });
     }
     connection.finish(request);
     const { type, name } = prepared;
-    const { result, answers } = present({ result: source, provenance: undefined }, request.requestId, errors);
+    const { result, answers } = present({ result: events, provenance: undefined }, request.requestId, errors);
     observer.ended({ request, type, name, outcome: 'error', errors: answers, startedMs });
     return result;
   }

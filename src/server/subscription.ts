@@ -2,11 +2,11 @@ import type { ExecutionResult } from 'graphql';
 import type { Connection } from './connection.ts';
 import type { PreparedOperation } from './documents.ts';
 import { type ErrorFormat, formatted, fromFormatted, toGraphQLError } from './errors.ts';
+import { type Events, present } from './executor.ts';
 import type { Observer } from './observer.ts';
 import type { ServerRequest } from './request.ts';
 
-export interface SubscriptionOptions {
-  readonly source: AsyncGenerator<ExecutionResult, void, void>;
+export interface SubscriptionOptions extends Events {
   readonly request: ServerRequest;
   readonly prepared: PreparedOperation;
   readonly connection: Connection;
@@ -30,15 +30,14 @@ export class Subscription implements AsyncGenerator<ExecutionResult, void, void>
   }
 
   async next(): Promise<IteratorResult<ExecutionResult, void>> {
-    const { source, request, errors, observer } = this.#options;
+    const { source, provenance, request, errors, observer } = this.#options;
     try {
       const item = await source.next();
       if (item.done === true || !this.#open) return this.#end();
       this.#events++;
       observer.metrics.holdfast_subscription_events_total.inc();
-      if (item.value.errors === undefined) return item;
-      const answers = item.value.errors.map((error) => fromFormatted(formatted(error, request.requestId, errors)));
-      return { done: false, value: { ...item.value, errors: answers } };
+      const answer = { result: item.value, provenance: provenance() };
+      return { done: false, value: present(answer, request.requestId, errors).result };
     } catch (error) {
       if (!this.#open) return { done: true, value: undefined };
       const answer = formatted(toGraphQLError(error), request.requestId, errors);

@@ -1,7 +1,7 @@
 import type { ChangeLog } from '../changelog/change-log.ts';
 import { HoldfastError, isHoldfastError } from '../errors.ts';
 import type { Fallback } from '../fallback/fallback.ts';
-import { Sources, type SourceUse } from '../fallback/provenance.ts';
+import type { Sources, SourceUse } from '../fallback/provenance.ts';
 import type { ReadRequest } from '../fallback/read-request.ts';
 import { isJournaled } from '../fallback/write-fallback.ts';
 import type { Document } from '../model/document.ts';
@@ -238,15 +238,19 @@ export class PrimaryService extends StoreReader implements DataService {
 
   /** The reads of a request; what it wrote before is in the database, or in the journal. */
   #readsOf(context: RequestContext, fallback: Fallback): ReadRequest {
+    const { provenance } = context;
     const reads = fallback.request(context, (sources) => {
-      const summary = sources.summary(this.#now(), this.#log.head());
-      if (summary === undefined) return;
-      const position = summary.position && formatPosition(summary.position);
-      context.provenance = { ...summary, position, degraded: true };
+      context.provenance = this.#summaryOf(sources) ?? context.provenance;
     });
-    for (const entity of journaledIn(context.provenance)) reads.sources.add(journalUse(entity));
-    if (context.provenance?.source === Source.DATABASE) reads.usedDatabase('Mutation');
+    for (const entity of journaledIn(provenance)) reads.sources.add(journalUse(entity));
+    if (provenance?.source === Source.DATABASE) reads.sources.addDatabase('Mutation');
     return reads;
+  }
+
+  /** Undefined while only the database was used. */
+  #summaryOf(sources: Sources): RequestContext['provenance'] {
+    const summary = sources.summary(this.#now(), this.#log.head());
+    return summary && { ...summary, position: summary.position && formatPosition(summary.position), degraded: true };
   }
 
   async #awaitPosition(position: Position, context: RequestContext): Promise<void> {
@@ -283,10 +287,10 @@ export class PrimaryService extends StoreReader implements DataService {
   #written(result: WriteResult, entity: Entity, context: WriteContext): Written {
     const { document } = result;
     if (isJournaled(result)) {
-      context.provenance = this.#journaled(entity);
+      this.#wrote(context, entity, null);
       return { document, outcome: WriteOutcome.JOURNALED, version: null, position: null, journalId: result.journalId };
     }
-    context.provenance = this.#provenance(result.position);
+    this.#wrote(context, entity, result.position);
     return {
       document,
       outcome: WriteOutcome.COMMITTED,
@@ -300,19 +304,20 @@ export class PrimaryService extends StoreReader implements DataService {
     const { documents, matchedCount: matched, modifiedCount: written, refused, position } = result;
     const common = { documents, matched, written, refused };
     if (isJournaled(result)) {
-      context.provenance = this.#journaled(entity);
+      this.#wrote(context, entity, null);
       return { ...common, outcome: WriteOutcome.JOURNALED, position: null };
     }
-    context.provenance = this.#provenance(position);
+    this.#wrote(context, entity, position);
     return { ...common, outcome: WriteOutcome.COMMITTED, position };
   }
 
-  /** Of a write that waits in the journal. */
-  #journaled(entity: Entity): RequestContext['provenance'] {
-    const sources = new Sources();
-    sources.add(journalUse(entity.name));
-    const summary = sources.summary(this.#now(), this.#log.head());
-    return summary && { ...summary, position: null, degraded: true };
+  /** Says where a write went, beside everything that the request has used before. @param position null: it waits in the journal */
+  #wrote(context: WriteContext, entity: Entity, position: Position | null): void {
+    const { sources } = context.reads ?? (this.#fallback && this.#readsOf(context, this.#fallback)) ?? {};
+    if (position === null) sources?.add(journalUse(entity.name));
+    else sources?.addDatabase(entity.name);
+    const made = position === null ? undefined : this.#provenance(position);
+    context.provenance = (sources && this.#summaryOf(sources)) ?? made;
   }
 }
 

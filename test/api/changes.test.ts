@@ -1,5 +1,7 @@
 import type { ExecutionResult } from 'graphql';
 import { describe, expect, test } from 'vitest';
+import type { ReadRequest } from '../../src/fallback/read-request.ts';
+import type { RequestContext } from '../../src/service/data-service.ts';
 import { testApi } from '../support/api.ts';
 
 const SDL = `
@@ -54,6 +56,31 @@ describe('teacherChanged', () => {
       at,
       teacher: null,
     });
+  });
+
+  test('reads what each event shows of relations as a request of its own', async () => {
+    const { service, subscribe, data } = testApi(SDL);
+    const seen: unknown[] = [];
+    for (const method of ['find', 'findGrouped'] as const) {
+      const read = service[method].bind(service) as (...args: unknown[]) => Promise<never>;
+      service[method] = (...args: unknown[]) => {
+        const context = args.at(-1) as RequestContext;
+        seen.push([context.reads, context.provenance]);
+        context.reads = {} as ReadRequest;
+        context.provenance = { source: 'LIVE', asOf: '', stalenessMs: 9, position: null, degraded: true };
+        return read(...args);
+      };
+    }
+    const events = await subscribe('subscription { teacherChanged { teacher { name school { name } } } }');
+    const first = next(events);
+    await data(create('t1', 'Ada'));
+    await first;
+    await data(rename('t1', 'Bea'));
+    await next(events);
+    expect(seen).toEqual([
+      [undefined, undefined],
+      [undefined, undefined],
+    ]);
   });
 
   test('resumes after a position', async () => {

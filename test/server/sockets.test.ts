@@ -10,14 +10,12 @@ test('subscriptions, queries and mutations share a connection', async () => {
   const { socketUrl } = await serve({ provenance: () => ({ source: 'DATABASE', asOf: 'now', position: '1.2' }) });
   const client = await RawSocket.ready(socketUrl);
   client.subscribe('s', 'subscription { ticks(count: 2) { n } }');
-  expect((await client.next('next')).payload).toEqual({ data: { ticks: { n: 0 } } });
-  expect((await client.next('next')).payload).toEqual({ data: { ticks: { n: 1 } } });
+  const extensions = { holdfast: { source: 'DATABASE', asOf: 'now', position: '1.2' } };
+  expect((await client.next('next')).payload).toEqual({ data: { ticks: { n: 0 } }, extensions });
+  expect((await client.next('next')).payload).toEqual({ data: { ticks: { n: 1 } }, extensions });
   expect(await client.next('complete')).toEqual({ id: 's', type: 'complete' });
   client.subscribe('q', '{ hello }');
-  expect((await client.next('next')).payload).toEqual({
-    data: { hello: 'world' },
-    extensions: { holdfast: { source: 'DATABASE', asOf: 'now', position: '1.2' } },
-  });
+  expect((await client.next('next')).payload).toEqual({ data: { hello: 'world' }, extensions });
   await client.next('complete');
   client.subscribe('m', 'mutation ($n: String!) { setName(id: 1, name: $n) { name } }', { variables: { n: 'Ann' } });
   expect((await client.next('next')).payload).toMatchObject({ data: { setName: { name: 'Ann' } } });

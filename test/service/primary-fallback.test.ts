@@ -76,6 +76,29 @@ it('calls what was written to the database and read elsewhere mixed', async () =
   expect(context.provenance?.source).toBe('MIXED');
 });
 
+it('calls what was read elsewhere and then written to the database mixed, as it does the other way round', async () => {
+  await using bench = await setUp();
+  bench.fallback.force({ collection: 'tokens' }, 'OPEN');
+  const request = reading();
+  await bench.service.findGrouped(bench.token, '_id', ['x'], {}, {}, request);
+  expect(request.provenance?.source).toBe('LIVE');
+  const write = { ...writing('createThing'), ...request };
+  await bench.service.create(bench.thing, { name: 'Bo' }, write);
+  const mixed = {
+    ...{ source: 'MIXED', stalenessMs: 1_500, degraded: true },
+    fields: [
+      { entity: 'Thing', source: 'DATABASE', stalenessMs: 0 },
+      { entity: 'Token', source: 'LIVE', stalenessMs: 1_500 },
+    ],
+  };
+  expect(write.provenance).toMatchObject(mixed);
+
+  const reads = reading();
+  await bench.service.findGrouped(bench.token, '_id', ['x'], {}, {}, reads);
+  await bench.service.find(bench.thing, {}, {}, reads);
+  expect(reads.provenance).toMatchObject(mixed);
+});
+
 it('refuses a read that wants what the copy does not have', async () => {
   await using bench = await setUp({ epoch: 1, sequence: 0 });
   bench.fallback.force({}, 'OPEN');

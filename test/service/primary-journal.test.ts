@@ -37,6 +37,18 @@ it('keeps a write, shows it to its writer alone, and brings it to the database o
   expect(bench.journal.entry(1)).toMatchObject({ state: 'REPLAYED', version: expect.any(Number) });
 });
 
+it('says of a request that one of its writes waits, whatever became of the next one', async () => {
+  await using bench = await setUp();
+  bench.away();
+  const first = context('ada');
+  await bench.service.create(THING, { _id: 't', name: 'Ada', n: 1 }, first);
+  await bench.back();
+  const second = { ...context('ada'), provenance: first.provenance };
+  await bench.service.create(PLAIN, { _id: 'p', name: 'x' }, second);
+  expect(second.provenance).toMatchObject({ source: 'MIXED', degraded: true, position: null });
+  expect(second.provenance?.fields?.map(({ source }) => source).sort()).toEqual(['DATABASE', 'JOURNAL']);
+});
+
 it('refuses writes of entities that do not say so, and of nobody', async () => {
   await using bench = await setUp();
   bench.away();
