@@ -75,7 +75,7 @@ function sharesOf(
   model: Model,
   manifest: DatasetManifest | undefined,
 ): TierShare[] {
-  const rules = new Map(model.entities.map((entity) => [entity.collection, collectionRules(entity)]));
+  const rules = new Map(model.entities.map((entity) => [entity.collection, collectionRules(entity, model)]));
   const total = shapes.reduce((sum, { times }) => sum + times, others);
   const share = (
     tier: TierShare['tier'],

@@ -39,7 +39,7 @@ const COPIED_MS = 200;
  */
 export async function openJournal(options: OpenJournalOptions): Promise<JournalParts | undefined> {
   const { config, model, copy, log, store, fallback, policies, conflicts, fence, metrics, problems } = options;
-  const rules = new Map(model.entities.map((entity) => [entity.collection, collectionRules(entity)]));
+  const rules = new Map(model.entities.map((entity) => [entity.collection, collectionRules(entity, model)]));
   const takes = (collection: string): boolean => rules.get(collection)?.writes === 'JOURNAL';
   const directory = resolve(config.journal.dir ?? join(dataDirectory(config), 'journal'));
   if (![...rules.keys()].some(takes) && !existsSync(join(directory, 'journal.db'))) return undefined;

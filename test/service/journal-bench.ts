@@ -26,7 +26,7 @@ const MODEL = loadModel([
       type Plain @entity { id: ID! @id  name: String }`,
   },
 ]);
-const RULES = new Map(MODEL.entities.map((entity) => [entity.collection, collectionRules(entity)]));
+const RULES = new Map(MODEL.entities.map((entity) => [entity.collection, collectionRules(entity, MODEL)]));
 const ENTITIES = new Map(MODEL.entities.map((entity) => [entity.collection, entity]));
 
 const entity = (name: string) => MODEL.entities.find((each) => each.name === name) as Entity;
