@@ -33,7 +33,7 @@ export class Fence {
   #state: Fenced | undefined;
   /** As it is on the disk. */
   #stored: Fenced | undefined;
-  /** Writes under way, and who waits for their end. */
+  /** Writes under way, and when the last of them ends. */
   #writes = 0;
   #ended = Promise.withResolvers<void>();
 
@@ -86,21 +86,17 @@ export class Fence {
   /** Begins a write, which ends when what is returned is disposed of. @throws FENCED */
   begin(): Disposable {
     this.requireOpen();
-    this.#writes += 1;
+    if (this.#writes++ === 0) this.#ended = Promise.withResolvers();
     return {
       [Symbol.dispose]: () => {
-        this.#writes -= 1;
-        if (this.#writes === 0) this.#ended.resolve();
+        if (--this.#writes === 0) this.#ended.resolve();
       },
     };
   }
 
   /** Resolves when no write is under way. Once fenced none begins any more: what was acknowledged is in the log then. */
   async idle(): Promise<void> {
-    while (this.#writes > 0) {
-      this.#ended = Promise.withResolvers();
-      await this.#ended.promise;
-    }
+    while (this.#writes > 0) await this.#ended.promise;
   }
 
   /** @throws FENCED */

@@ -34,6 +34,21 @@ it('refuses writes for good, also those under way, and after a restart', async (
   expect(await fixture.store.collection('things').countDocuments({})).toBe(2);
 });
 
+it('tells everybody who waits when the last write under way has ended', async () => {
+  const fixture = await open();
+  const fence = await Fence.open(fixture);
+  await fence.idle();
+  const [first, second] = [fence.begin(), fence.begin()];
+  let told = 0;
+  const waiting = [1, 2].map(() => fence.idle().then(() => told++));
+  first[Symbol.dispose]();
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(told).toBe(0);
+  second[Symbol.dispose]();
+  await Promise.all(waiting);
+  expect(told).toBe(2);
+});
+
 it('learns of a higher epoch, and only once', async () => {
   const fixture = await open();
   const fence = await Fence.open({ ...fixture, now: () => 7 });
