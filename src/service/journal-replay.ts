@@ -118,10 +118,20 @@ export class JournalReplay {
     return new HoldfastError(error.code, error.message, { cause: error, details: { ...error.details, conflict } });
   }
 
+  /** What is there, with its version: a write of a version that no document has is refused with both. */
   async #met(collection: Collection, id: DocumentText): Promise<Met> {
-    return { current: await collection.findOne({ _id: decodeValue(id) }), currentVersion: null };
+    try {
+      await collection.updateOne({ _id: decodeValue(id) }, { $set: {} }, { ifVersion: NO_VERSION });
+      return { current: null, currentVersion: null };
+    } catch (error) {
+      if (!isHoldfastError(error, 'CONFLICT')) throw error;
+      return error.details as unknown as Met;
+    }
   }
 }
+
+/** Those of documents begin at 1. */
+const NO_VERSION = 0;
 
 interface Met {
   readonly current: Document | null;

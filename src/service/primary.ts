@@ -191,20 +191,21 @@ export class PrimaryService extends StoreReader implements DataService {
    * @throws CONFLICT when the document was changed since the conflict was listed; FENCED, ALREADY_EXISTS, VALIDATION_FAILED
    */
   async settle(
-    { kind, collection: name, document: id, currentVersion }: Conflict,
+    { kind, collection: name, document: id, current, currentVersion }: Conflict,
     document: Document | null,
   ): Promise<void> {
     using _write = this.#fence?.begin();
     const collection = this.#store.collection(name);
     const _id = decodeValue(id);
     const ifVersion = kind === ConflictKind.WRITE ? (currentVersion ?? undefined) : undefined;
+    const wasThere = kind !== ConflictKind.WRITE || current !== null;
     if (document === null) {
-      await collection.deleteOne({ _id }, { ifVersion });
+      if (wasThere) await collection.deleteOne({ _id }, { ifVersion });
       return;
     }
     const { _id: _, ...fields } = document;
-    const replaced = await collection.replaceOne({ _id }, fields, { ifVersion });
-    if (replaced.matchedCount === 0) await collection.insertOne({ _id, ...fields });
+    const replaced = wasThere && (await collection.replaceOne({ _id }, fields, { ifVersion }));
+    if (replaced === false || replaced.matchedCount === 0) await collection.insertOne({ _id, ...fields });
   }
 
   /** Where a write goes. Behind a fallback it has a key, by which its outcome can be found out whatever happens. */

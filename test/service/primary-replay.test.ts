@@ -45,6 +45,19 @@ it('keeps conflicts for somebody to decide, with all that was made on them', asy
     ['free', 6],
     ['moved', 9],
   ]);
+  // Nobody decides over what came after it was listed.
+  expect(listed.map(({ current, currentVersion }) => (current === null) === (currentVersion === null))).not.toContain(
+    false,
+  );
+  await things.updateOne({ _id: 'moved' }, { $set: { n: 10 } });
+  await things.insertOne({ _id: 'gone', n: 11 });
+  for (const conflict of listed.filter(({ document }) => document === '"moved"')) {
+    await expect(bench.service.settle(conflict, { _id: 'moved', n: 2 })).rejects.toMatchObject({ code: 'CONFLICT' });
+  }
+  for (const conflict of listed.filter(({ document }) => document === '"gone"')) {
+    const deciding = bench.service.settle(conflict, { _id: 'gone', n: 2 });
+    await expect(deciding).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
+  }
   // An operator may try again once the reason is gone.
   await things.deleteOne({ _id: 'first' });
   await bench.journal.approve(6);
