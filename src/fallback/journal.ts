@@ -256,7 +256,9 @@ export class Journal implements AsyncDisposable {
         const entries = transaction
           .prepare(
             `DELETE FROM entries WHERE seq IN (SELECT seq FROM entries
-             WHERE state IN ('REPLAYED', 'DISCARDED') AND endedAt < ? LIMIT ${PRUNE_ROWS})`,
+             WHERE state IN ('REPLAYED', 'DISCARDED') AND endedAt < ?
+               AND seq NOT IN (SELECT after FROM entries WHERE after IS NOT NULL AND state IN ${OPEN_STATES})
+             LIMIT ${PRUNE_ROWS})`,
           )
           .run(before);
         transaction.prepare('DELETE FROM calls WHERE at < ?').run(before);

@@ -122,9 +122,17 @@ export class Replay implements AsyncDisposable {
     }
   }
 
-  /** Whether an entry is being written now. */
-  isBusy(place: string): boolean {
-    return this.#busy.has(place);
+  /** Does `work` while no entry of a document is being written. @throws CONFLICT when one is now */
+  async keepOff<T>(place: string, work: () => Promise<T>): Promise<T> {
+    if (this.#busy.has(place))
+      throw new HoldfastError('CONFLICT', 'an entry of the same document is being replayed now');
+    this.#busy.add(place);
+    try {
+      return await work();
+    } finally {
+      this.#busy.delete(place);
+      this.wake();
+    }
   }
 
   /** Begins nothing new, and resolves when what is under way has ended. */

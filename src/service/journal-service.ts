@@ -35,7 +35,7 @@ export interface JournalService {
 /** Most entries of a listing. */
 const MOST = 1_000;
 
-export function journalService(journal: Journal, replay: Pick<Replay, 'wake' | 'isBusy'>): JournalService {
+export function journalService(journal: Journal, replay: Pick<Replay, 'wake' | 'keepOff'>): JournalService {
   return {
     counts: () => journal.counts(),
     resolved: (conflict) => journal.resolved(conflict),
@@ -50,10 +50,9 @@ export function journalService(journal: Journal, replay: Pick<Replay, 'wake' | '
     },
     discard(id) {
       const entry = journal.entry(numberOf(id));
-      if (entry.state === JournalState.WAITING && replay.isBusy(placeOf(entry.collection, decodeValue(entry.id)))) {
-        throw new HoldfastError('CONFLICT', `entry ${id} of the journal is being replayed now`);
-      }
-      return journal.discard(entry.seq);
+      const discard = (): Promise<JournalEntry> => journal.discard(entry.seq);
+      if (entry.state !== JournalState.WAITING) return discard();
+      return replay.keepOff(placeOf(entry.collection, decodeValue(entry.id)), discard);
     },
   };
 }

@@ -97,6 +97,25 @@ describe('Journal', () => {
     expect(bench.journal.entryOfKey(parked.key)).toMatchObject({ state: 'CONFLICT', reason: { message: 'moved' } });
   });
 
+  it('keeps an entry as long as another one that was made on it is open', async () => {
+    let now = 2_000;
+    await using bench = await setUp({ now: () => now });
+    await bench.journal.append([journalDraft('a')]).durable;
+    await bench.journal.append([journalDraft('a', { after: 1 })]).durable;
+    const [first] = heads(bench.journal) as [Waiting];
+    await bench.journal.settle(first, { state: 'REPLAYED', version: 1 });
+    const [second] = heads(bench.journal) as [Waiting];
+    await bench.journal.settle(second, { state: 'HELD', reason: { code: 'X', message: '' } });
+    now += 2 * EIGHT_DAYS_MS;
+    await bench.journal.prune();
+    expect(bench.journal.entry(1)).toMatchObject({ state: 'REPLAYED' });
+    await bench.journal.discard(2);
+    now += 2 * EIGHT_DAYS_MS;
+    await bench.journal.prune();
+    await bench.journal.prune();
+    expect(bench.journal.list({ limit: 10 })).toEqual([]);
+  });
+
   it('refuses more than its caps, until something has ended', async () => {
     await using bench = await setUp({ maxEntries: 2 });
     await bench.journal.append([journalDraft('a'), journalDraft('b')]).durable;

@@ -66,6 +66,28 @@ it('keeps conflicts for somebody to decide, with all that was made on them', asy
   expect(await things.findOne({ _id: 'same' })).toEqual({ _id: 'same', name: 'taken' });
 });
 
+it('writes nothing of a document while an entry of it is given up', async () => {
+  await using bench = await setUp();
+  bench.away();
+  await bench.service.create(THING, { _id: 'a', name: 'a' }, context());
+  await bench.service.create(THING, { _id: 'b', name: 'b' }, context());
+  const given = Promise.withResolvers<void>();
+  const [head] = bench.journal.waiting.heads();
+  const place = head?.place as string;
+  const kept = bench.replay.keepOff(place, async () => {
+    await given.promise;
+    return bench.journal.discard(1);
+  });
+  await expect(bench.replay.keepOff(place, async () => {})).rejects.toMatchObject({ code: 'CONFLICT' });
+  const back = bench.back();
+  await eventually('the other one is written', () => bench.journal.entry(2).state === 'REPLAYED');
+  expect(bench.journal.entry(1).state).toBe('WAITING');
+  given.resolve();
+  expect(await kept).toMatchObject({ state: 'DISCARDED' });
+  await back;
+  expect(await bench.foreign.collection('things').countDocuments({})).toBe(1);
+});
+
 it('settles late writes as their entity says', async () => {
   await using bench = await setUp();
   for (const _id of ['a', 'b']) await bench.service.create(MERGED, { _id, name: 'x', n: 1 }, context());
