@@ -1,5 +1,5 @@
 import { HoldfastError, isHoldfastError } from '../errors.ts';
-import type { LogEntry } from '../model/change.ts';
+import type { Hash, LogEntry } from '../model/change.ts';
 import { type Document, decodeDocument, encodeDocument, encodeValue } from '../model/document.ts';
 import { ConflictPolicy, type Entity } from '../model/entity.ts';
 import type { Collection, IdempotencyKey, Update, WriteOptions, WriteResult } from '../store/store.ts';
@@ -14,6 +14,12 @@ const TRIES = 5;
 export interface VersionHistory {
   /** The entry of one version of a document; undefined when it was trimmed or never was. */
   entryOfVersion(collection: string, id: string, version: number): Promise<LogEntry | undefined>;
+}
+
+interface VersionOfDocument {
+  readonly collection: string;
+  readonly id: string;
+  readonly version: number;
 }
 
 /** What a hand-written function for `@conflict(policy: CUSTOM)` is given: documents with stored names, `_id` among them. */
@@ -95,6 +101,12 @@ export class ConflictPolicies {
           throw error;
       }
     });
+  }
+
+  /** Whether a version of a document came directly after the state with this hash; false when the log does not tell any more. */
+  async isDirectlyAfter(before: Hash, { collection, id, version }: VersionOfDocument): Promise<boolean> {
+    const entry = await this.#options.history.entryOfVersion(collection, id, version);
+    return entry?.before === before;
   }
 
   /** Makes a late deletion, when the last write wins. @throws CONFLICT under any other policy */

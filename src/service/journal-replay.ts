@@ -1,6 +1,7 @@
 import { HoldfastError, isHoldfastError } from '../errors.ts';
 import type { JournalEntry } from '../fallback/journal-entry.ts';
 import type { ReplayBase, ReplayedWrite } from '../fallback/replay.ts';
+import { documentHash } from '../model/change.ts';
 import { type Document, type DocumentText, decodeDocument, decodeValue, encodeDocument } from '../model/document.ts';
 import { ConflictPolicy } from '../model/entity.ts';
 import type { Position } from '../model/position.ts';
@@ -63,11 +64,21 @@ export class JournalReplay {
     if (!isFree && base.moved && entity.conflict !== ConflictPolicy.LAST_WRITE_WINS) throw movedOn(entry);
     const ifVersion = isFree && base.moved ? undefined : (base.version ?? undefined);
     try {
-      return { result: await this.#changed(collection, entry, entity, ifVersion), moved: isFree && base.moved };
+      const result = await this.#changed(collection, entry, entity, ifVersion);
+      return { result, moved: isFree && (base.moved || !(await this.#isOn(entry, base, result))) };
     } catch (error) {
       if (!isFree || ifVersion === undefined || !isHoldfastError(error, 'CONFLICT')) throw error;
       return { result: await this.#changed(collection, entry, entity, undefined), moved: true };
     }
+  }
+
+  /** Whether a write was made on its base. Of one that was made before, and nobody heard its answer, the log tells. */
+  async #isOn({ collection, id, base: text }: JournalEntry, base: ReplayBase, result: WriteResult): Promise<boolean> {
+    if (!result.repeated) return true;
+    const { version } = result;
+    if (text === null || base.version === null || version === null) return false;
+    const before = documentHash(collection, id, base.version, text);
+    return this.#options.policies.isDirectlyAfter(before, { collection, id, version });
   }
 
   async #changed(

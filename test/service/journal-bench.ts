@@ -1,9 +1,10 @@
 import { SqliteChangeLog } from '../../src/changelog/sqlite-change-log.ts';
 import { Fallback } from '../../src/fallback/fallback.ts';
 import { Journal } from '../../src/fallback/journal.ts';
+import type { JournalEntry } from '../../src/fallback/journal-entry.ts';
 import { claimsOf } from '../../src/fallback/journal-view.ts';
 import { JournalWrites } from '../../src/fallback/journal-writes.ts';
-import { Replay, type ReplayOptions } from '../../src/fallback/replay.ts';
+import { Replay, type ReplayBase, type ReplayOptions } from '../../src/fallback/replay.ts';
 import { collectionRules } from '../../src/gateway/fallback.ts';
 import type { Entity } from '../../src/model/entity.ts';
 import { loadModel } from '../../src/model/load.ts';
@@ -96,6 +97,8 @@ export async function setUp(options: BenchOptions = {}) {
   const service = new PrimaryService({ store: fallback.store, fallback, log, policies });
   return {
     ...{ service, fallback, journal, replay, conflicts, log, foreign: store as Store },
+    /** Makes an entry in the database, as its replay does. */
+    make: (entry: JournalEntry, base: ReplayBase) => made.write(entry, base),
     /** Puts something between the primary and the collections of its database. */
     between(change: (collection: Collection) => Collection) {
       intercept = change;

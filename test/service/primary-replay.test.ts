@@ -66,6 +66,24 @@ it('keeps conflicts for somebody to decide, with all that was made on them', asy
   expect(await things.findOne({ _id: 'same' })).toEqual({ _id: 'same', name: 'taken' });
 });
 
+it.each([true, false])(
+  'knows whether somebody came between, also of a write whose answer was lost: %s',
+  async (isBetween) => {
+    await using bench = await setUp();
+    const { version } = await bench.service.create(THING, { _id: 'a', name: 'a', n: 1 }, context());
+    bench.away();
+    await bench.service.update(THING, 'a', { $inc: { n: 1 } }, undefined, context());
+    const things = bench.foreign.collection('things');
+    if (isBetween) await things.updateOne({ _id: 'a' }, { $set: { name: 'b' } });
+    const entry = bench.journal.entry(1);
+    const base = { version, moved: false };
+    const first = await bench.make(entry, base);
+    expect(first.moved).toBe(isBetween);
+    expect(await bench.make(entry, base)).toEqual(first);
+    expect(await things.findOne({ _id: 'a' })).toMatchObject({ n: 2 });
+  },
+);
+
 it('writes nothing of a document while an entry of it is given up', async () => {
   await using bench = await setUp();
   bench.away();
