@@ -105,6 +105,16 @@ describeWith('postgres', 'reading the schema of PostgreSQL without pg_dump', () 
     await expectEqual(await databases.create(FILMS));
   });
 
+  it('keeps what was granted or taken away of languages and of what belongs to the server', async () => {
+    await expectEqual(
+      await databases.create(`REVOKE USAGE ON LANGUAGE plpgsql FROM PUBLIC; GRANT USAGE ON LANGUAGE plpgsql TO keeper WITH GRANT OPTION;
+        REVOKE USAGE ON LANGUAGE sql FROM PUBLIC; GRANT EXECUTE ON FUNCTION pg_catalog.pg_ls_dir(text) TO clerk; REVOKE EXECUTE ON FUNCTION pg_catalog.pg_sleep(float8) FROM PUBLIC;
+        REVOKE EXECUTE ON FUNCTION pg_catalog.sum(int) FROM PUBLIC; REVOKE SELECT ON pg_catalog.pg_settings FROM PUBLIC; GRANT SELECT (rolname) ON pg_catalog.pg_authid TO clerk;
+        REVOKE SELECT (subname) ON pg_catalog.pg_subscription FROM PUBLIC; REVOKE USAGE ON TYPE pg_catalog.xml FROM PUBLIC; GRANT CREATE ON SCHEMA pg_catalog TO clerk;
+        CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'`),
+    );
+  });
+
   it('is what happens where no pg_dump is as new as the server', async () => {
     await expect(choosePgDump(990_000, 'auto')).resolves.toBeNull();
     await expect(choosePgDump(990_000, 'pg_dump')).rejects.toMatchObject({ code: 'DR_INCOMPATIBLE' });

@@ -114,6 +114,24 @@ describeWith('postgres', 'PostgreSQL of other major versions, without a pg_dump 
         await expect(drill).resolves.toMatchObject({ result: 'PASSED' });
       });
 
+      it('comes with a notice where a grant is of what the newer server no longer has', async () => {
+        await using directory = await temporaryDirectory();
+        const out = join(directory.path, 'archive');
+        const gone = 'pg_catalog.pg_start_backup(text, boolean, boolean)';
+        const source = await on(older).create(`CREATE TABLE a (x int); GRANT SELECT ON a TO clerk;
+          DO $$BEGIN IF to_regprocedure('${gone}') IS NOT NULL THEN GRANT EXECUTE ON FUNCTION ${gone} TO clerk; END IF; END$$`);
+        await saved(source, out);
+        const target = await on(newer).create();
+        const { notices } = await restore({ from: out, target });
+        const isGone = older < 15 && newer >= 15;
+        expect(notices).toEqual(isGone ? [expect.stringMatching(/pg_start_backup.* does not exist; left out/)] : []);
+        const [right] = await on(newer).query(
+          target,
+          `SELECT has_table_privilege('clerk', 'a', 'SELECT')::text AS clerk`,
+        );
+        expect(right).toEqual({ clerk: 'true' });
+      });
+
       it('is not restored into the older one, which is left as it was', async () => {
         await using directory = await temporaryDirectory();
         const out = join(directory.path, 'archive');

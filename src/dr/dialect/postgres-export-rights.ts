@@ -13,19 +13,26 @@ const GRANTED = `
   UNION ALL SELECT ${keyOf('pg_type', 't.oid')}, 'pg_type'::regclass, t.oid, 0, n.nspname, t.typowner, t.typacl, acldefault('T', t.typowner), 'TYPE', format('%I.%I', n.nspname, t.typname), NULL
   FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
   UNION ALL SELECT ${keyOf('pg_namespace', 'n.oid')}, 'pg_namespace'::regclass, n.oid, 0, n.nspname, n.nspowner, n.nspacl, acldefault('n', n.nspowner), 'SCHEMA', format('%I', n.nspname), NULL
-  FROM pg_namespace n`;
+  FROM pg_namespace n
+  UNION ALL SELECT ${keyOf('pg_language', 'l.oid')}, 'pg_language'::regclass, l.oid, 0, NULL, l.lanowner, l.lanacl, acldefault('l', l.lanowner), 'LANGUAGE', format('%I', l.lanname), NULL
+  FROM pg_language l
+  UNION ALL SELECT ${keyOf('pg_foreign_data_wrapper', 'w.oid')}, 'pg_foreign_data_wrapper'::regclass, w.oid, 0, NULL, w.fdwowner, w.fdwacl, acldefault('F', w.fdwowner), 'FOREIGN DATA WRAPPER', format('%I', w.fdwname), NULL
+  FROM pg_foreign_data_wrapper w`;
 
-/** Those of users, beside what they are without a statement. What an extension or a new database begins with the server has kept. */
+/**
+ * Those of users and of the server's own, as far as pg_dump keeps those, beside what they are without a statement. What an extension or a
+ * new database begins with the server has kept.
+ */
 const CHANGED = `
   SELECT g.*, CASE WHEN i.initprivs IS NULL THEN g.base
     -- The schema public may belong to another role than the one it was made with. Before 15 it begins with more rights for all than later:
     -- with an option that they cannot have, they always differ and are written.
-    WHEN g.type = 'SCHEMA' THEN g.base || ARRAY(SELECT makeaclitem(0, g.owner, e.privilege_type, current_setting('server_version_num')::int < 150000)
+    WHEN g.type = 'SCHEMA' AND g.schema <> 'pg_catalog' THEN g.base || ARRAY(SELECT makeaclitem(0, g.owner, e.privilege_type, current_setting('server_version_num')::int < 150000)
       FROM aclexplode(i.initprivs) e WHERE e.grantee = 0)
     ELSE i.initprivs END AS usual
-  FROM (${GRANTED}) g JOIN pg_namespace n ON n.nspname = g.schema
+  FROM (${GRANTED}) g LEFT JOIN pg_namespace n ON n.nspname = g.schema
     LEFT JOIN pg_init_privs i ON i.classoid = g.class AND i.objoid = g.id AND i.objsubid = g.sub
-  WHERE g.acl IS NOT NULL AND ${USER_SCHEMA}`;
+  WHERE (g.acl IS NOT NULL OR i.initprivs IS NOT NULL) AND (g.schema IS NULL OR g.schema = 'pg_catalog' OR ${USER_SCHEMA})`;
 
 /** What one role granted to another one; `col` is the column it is of, or null. */
 const itemsOf = (list: string, column: string): string => `SELECT l.grantee, l.grantor, min(l.place) AS place,
@@ -86,7 +93,8 @@ export const RIGHTS: readonly string[] = [
     schema: `CASE g.type WHEN 'SCHEMA' THEN NULL ELSE g.schema END`,
     tag: `CASE WHEN g.col IS NULL THEN concat(g.type, ' ', g.name) ELSE format('COLUMN %s.%I', g.name, g.col) END`,
     definition: statementsOf({
-      ...{ acl: 'g.acl', usual: 'g.usual', owner: 'g.owner', column: 'g.col' },
+      // Of a column that lost its last grant the list is gone.
+      ...{ acl: 'coalesce(g.acl, g.base)', usual: 'g.usual', owner: 'g.owner', column: 'g.col' },
       head: `''`,
       on: `concat(g.type, ' ', g.name)`,
     }),

@@ -18,6 +18,8 @@ const FREEZE_BYTES = 1 << 20;
 /** Objects that may fail for want of a role or a right here: grants to it, comments on what belongs to somebody else. */
 const FORGIVEN_KINDS = /^(ACL|DEFAULT ACL|COMMENT|SECURITY LABEL)$/;
 const FORGIVEN_STATES = /^(42704|42501)$/;
+/** Beside these, for grants of what belongs to the server: a newer one may lack the function, view or column. */
+const GONE_STATES = /^(42883|42P01|42703)$/;
 
 /** Between statements of one message; on a line of its own, because one may end with a comment. */
 const SEPARATOR = '\n;\n';
@@ -140,7 +142,7 @@ class Transaction {
     const what = `create ${describe(object)}`;
     // A statement may have changed what names mean, as the printed form of some objects does.
     const statements = object.statements.length === 0 ? [] : [...object.statements, `SET search_path = ''`];
-    if (this.#oneByOne && FORGIVEN_KINDS.test(object.kind)) await this.#forgive(what, statements);
+    if (this.#oneByOne && FORGIVEN_KINDS.test(object.kind)) await this.#forgive(object, statements);
     else await this.#add(what, statements);
     const { owner, ownedAs } = object;
     const { user, roles } = this.#context;
@@ -149,15 +151,18 @@ class Transaction {
     else this.notices.push(`${ownedAs} belongs to "${owner}" in the source, which cannot own it here`);
   }
 
-  /** Leaves out what fails for want of a role or a right. */
-  async #forgive(what: string, statements: readonly string[]): Promise<void> {
+  /** Leaves out what fails for want of a role or a right, or because the server has done away with what it is of. */
+  async #forgive(object: SchemaObject, statements: readonly string[]): Promise<void> {
     const { session } = this.#worker;
+    const what = `create ${describe(object)}`;
     await session.query('SAVEPOINT object');
     try {
       await session.query([...statements, 'RELEASE SAVEPOINT object'].join(SEPARATOR));
     } catch (error) {
       if (isLostRace(error)) throw error;
-      if (!FORGIVEN_STATES.test(sqlState(error))) throw targetError(what, error);
+      const state = sqlState(error);
+      const isGone = object.schema === 'pg_catalog' && GONE_STATES.test(state);
+      if (!FORGIVEN_STATES.test(state) && !isGone) throw targetError(what, error);
       await session.query('ROLLBACK TO SAVEPOINT object; RELEASE SAVEPOINT object');
       this.notices.push(`${what}: ${(error as Error).message}; left out`);
     }
