@@ -58,6 +58,10 @@ export function joinParts(options: ReplicaOptions, copy: LocalCopy, perform: Mac
   const { clock = systemClock, random, wall, sources, logger, name, url, keepDivergent } = options;
   const lag = new Lag({ clock, wall, storedAsOf: copy.progress.asOf });
   const sessions = new Sessions({ sources, clock, random });
+  const recovered = (): void => {
+    sessions.recovered();
+    reporter.recovered();
+  };
   const machine = new Machine({
     stored: copy.progress.facts,
     session: () => sessions.current,
@@ -65,6 +69,8 @@ export function joinParts(options: ReplicaOptions, copy: LocalCopy, perform: Mac
     changed: (before) => {
       readiness.changed();
       if (before.name !== machine.state.name) reporter.entered(machine.state, before, loading.counts);
+      // Nothing may come after it for a long time.
+      if (before.task !== null && machine.state.task === null) recovered();
     },
     performed: () => {
       if (sessions.current !== undefined) following.lookForHead(sessions.current);
@@ -85,8 +91,7 @@ export function joinParts(options: ReplicaOptions, copy: LocalCopy, perform: Mac
       const { rows, repaired } = loading.counts;
       if (machine.state.task !== null && rows + repaired === moved) return;
       moved = rows + repaired;
-      sessions.recovered();
-      reporter.recovered();
+      recovered();
     },
   });
   return { copy, lag, sessions, machine, readiness, reporter, following, loading, divergence };

@@ -149,6 +149,38 @@ test('backs off, with one line in the log for it, while frames come and the call
   await primary.close();
 });
 
+test('an incident is over when the task has ended, though no frame comes after that', async () => {
+  await using directory = await temporaryDirectory();
+  const lines: { readonly code?: string }[] = [];
+  const logger = createLogger({ pretty: false, destination: { write: (line) => void lines.push(JSON.parse(line)) } });
+  const { clock } = pausingClock();
+  const primary = await Primary.open(directory.path);
+  const wire = new Wire(() => primary.source);
+  const frame = Promise.withResolvers<void>();
+  let refuses = true;
+  wire.alter = (call, answer) => {
+    if (call === 'frame') frame.resolve();
+    return answer;
+  };
+  wire.before = async (call) => {
+    if (call === 'hello' && refuses) throw new HoldfastError('UNAUTHENTICATED', 'unknown token');
+    if (call !== 'snapshot') return;
+    await frame.promise;
+    await settle();
+  };
+  const follower = await Follower.open(directory.path, [wire.address], { clock, logger });
+  const told = (times: number): Promise<unknown> =>
+    eventually('it is told', () => lines.filter(({ code }) => code === 'UNAUTHENTICATED').length === times);
+  await told(1);
+  refuses = false;
+  await follower.caughtUp(primary);
+  refuses = true;
+  wire.cut();
+  await told(2);
+  await follower.close();
+  await primary.close();
+});
+
 test('begins its pauses anew when the task moves on', async () => {
   await using directory = await temporaryDirectory();
   const { clock, pauses } = pausingClock();
