@@ -130,7 +130,14 @@ interface ErrorFacts {
   readonly cause?: unknown;
   readonly errorLabelSet?: unknown;
   readonly errorLabels?: unknown;
+  /** Of a bulk write that no server ended: the error that did. */
+  readonly errorResponse?: unknown;
+  /** Of a bulk write: what was done. */
+  readonly result?: Partial<Record<(typeof DONE)[number], unknown>> & { getWriteConcernError?(): unknown };
 }
+
+/** Counts of what a bulk write did. */
+const DONE = ['insertedCount', 'matchedCount', 'deletedCount', 'upsertedCount'] as const;
 
 /** Whose fault `error` is: by its type, code, labels and causes, never by its message. */
 export function classify(error: unknown): Fault {
@@ -157,6 +164,20 @@ function ofOurs(error: HoldfastError): Fault {
 /** Undefined: nothing is known about such an error. */
 function ofForeign(error: unknown, depth: number): Fault | undefined {
   if (typeof error !== 'object' || error === null || depth === 0) return undefined;
+  return (error as ErrorFacts).name === 'MongoBulkWriteError' ? ofBulk(error, depth) : ofOne(error, depth);
+}
+
+/** A bulk write is several commands: that one of them was refused says nothing of those before it. */
+function ofBulk(error: ErrorFacts & object, depth: number): Fault | undefined {
+  const { errorResponse, result = {} } = error;
+  if (result.getWriteConcernError?.() !== undefined) return GIVEN_UP;
+  const fault = ofOne(errorResponse instanceof Error ? errorResponse : error, depth);
+  const isRefused = fault?.class === 'DATABASE_DOWN' || fault?.class === 'OVERLOAD';
+  const isBegun = DONE.some((count) => Number(result[count] ?? 0) > 0);
+  return isRefused && isBegun ? { class: 'AMBIGUOUS', evidence: fault.evidence } : fault;
+}
+
+function ofOne(error: object, depth: number): Fault | undefined {
   const { name, code: given, cause } = error as ErrorFacts;
   const code = plainCode(given);
   const fromCause = (): Fault | undefined => ofForeign(cause, depth - 1);

@@ -1,4 +1,5 @@
 import { Int32 } from 'bson';
+import { MongoBulkWriteError, MongoNetworkError, MongoServerError, MongoServerSelectionError } from 'mongodb';
 import { describe, expect, it } from 'vitest';
 import { HoldfastError } from '../../src/errors.ts';
 import { classify, type Evidence, type FaultClass } from '../../src/fallback/classify.ts';
@@ -22,6 +23,12 @@ function error({ name = 'Error', code, labels = [], cause }: Facts): Error {
 const server = (code: number, labels: readonly string[] = []): Error =>
   error({ name: 'MongoServerError', code, labels });
 const system = (code: string): Error => error({ code });
+
+/** What the driver makes of an error that ends a bulk write, of which so many documents were inserted. */
+const bulk = (ended: unknown, insertedCount = 0, concern?: object): Error =>
+  new MongoBulkWriteError(ended as never, { insertedCount, getWriteConcernError: () => concern } as never);
+const notWritable = new MongoServerError({ code: 10_107, errmsg: 'x' });
+const noServer = new MongoServerSelectionError('x', {} as never);
 
 type Row = readonly [what: string, error: unknown, fault: FaultClass, evidence: Evidence];
 
@@ -107,6 +114,29 @@ const ROWS: readonly Row[] = [
   ['a write that a majority did not confirm', error({ name: 'MongoWriteConcernError', code: 64 }), 'AMBIGUOUS', 'NONE'],
   ['a transaction that may be tried again', server(251, ['TransientTransactionError']), 'AMBIGUOUS', 'NONE'],
   ['a write whose end is not known', new HoldfastError('WRITE_OUTCOME_UNKNOWN', 'x'), 'AMBIGUOUS', 'CONNECTION'],
+  ['a bulk write that lost its connection', bulk(new MongoNetworkError('x')), 'AMBIGUOUS', 'CONNECTION'],
+  ['a bulk write that no server took', bulk(noServer), 'DATABASE_DOWN', 'CONNECTION'],
+  ['a bulk write refused at its beginning', bulk(notWritable), 'DATABASE_DOWN', 'CONNECTION'],
+  ['a bulk write refused in the middle', bulk(notWritable, 1), 'AMBIGUOUS', 'CONNECTION'],
+  ['a bulk write that found no server in the middle', bulk(noServer, 1), 'AMBIGUOUS', 'CONNECTION'],
+  [
+    'a bulk write refused in the middle for too much to do',
+    bulk(new MongoServerError({ code: 462 }), 1),
+    'AMBIGUOUS',
+    'NONE',
+  ],
+  [
+    'a bulk write with a value that another document has, in the middle',
+    bulk(new MongoServerError({ code: 11_000 }), 1),
+    'CALLER',
+    'NONE',
+  ],
+  [
+    'a bulk write that was done by a server on its way out',
+    bulk({ message: 'x', code: 10_107 }, 1, { code: 10_107 }),
+    'AMBIGUOUS',
+    'NONE',
+  ],
   ['a server with too much to do', server(462, ['SystemOverloadedError', 'RetryableError']), 'OVERLOAD', 'NONE'],
   ['a conflict of writes', server(112), 'OVERLOAD', 'NONE'],
   ['a document that everybody changes', new HoldfastError('WRITE_CONTENTION', 'x'), 'OVERLOAD', 'NONE'],

@@ -1,5 +1,6 @@
 import { type Collection, type Document, MongoClient as DriverClient } from 'mongodb';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { DrillProxy } from '../../../src/fallback/drill/proxy.ts';
 import { createFallback, FallbackError, MongoClient, provenance } from '../../../src/fallback/index.ts';
 import { eventually } from '../../support/eventually.ts';
 import { databaseName } from '../../support/mongo-store.ts';
@@ -124,6 +125,26 @@ describeWith(
       } finally {
         await server().resume();
       }
+    });
+
+    it.each([
+      ['refused', { kind: 'ERROR', code: 10_107 }],
+      ['cut off', { kind: 'DROP' }],
+    ] as const)('says of a bulk write whose second command was %s that its outcome is not known', async (_, fault) => {
+      const url = new URL(server().urlOf(databaseName()));
+      const target = { host: url.hostname, port: server().port };
+      await using proxy = await DrillProxy.start({ target });
+      url.host = `127.0.0.1:${proxy.port}`;
+      await using client = new MongoClient(`${url}`, { directConnection: true, fallback: {} });
+      const things = client.db().collection<{ _id: string }>('things');
+      await things.insertOne({ _id: 'a' });
+      proxy.set({ ...fault, commands: ['update'], times: 1 });
+      const writing = things.bulkWrite([
+        { insertOne: { document: { _id: 'b' } } },
+        { updateOne: { filter: { _id: 'a' }, update: { $set: { n: 1 } } } },
+      ]);
+      await expect(writing).rejects.toMatchObject({ code: 'WRITE_OUTCOME_UNKNOWN', cause: { insertedCount: 1 } });
+      proxy.set();
     });
 
     it('begins a list anew from a copy when the database goes away in the middle, and goes on with no other cursor', async () => {
