@@ -223,23 +223,24 @@ export class Journal implements AsyncDisposable {
     return entry;
   }
 
-  /** Gives an entry up for good. @throws NOT_FOUND; CONFLICT when it was replayed or given up before */
+  /** Gives an entry up for good. @throws NOT_FOUND; CONFLICT when it was replayed or given up before, or waits again by now */
   async discard(seq: number): Promise<JournalEntry> {
     const entry = this.entry(seq);
-    if (entry.state === JournalState.REPLAYED || entry.state === JournalState.DISCARDED) {
-      throw new HoldfastError('CONFLICT', `entry ${seq} of the journal is ${entry.state} already`);
-    }
+    if (entry.state === JournalState.REPLAYED || entry.state === JournalState.DISCARDED) throw already(entry);
     const waiting = this.waiting.ofKey(entry.key);
     if (waiting !== undefined) {
       await this.#end(waiting, JournalState.DISCARDED, null, null);
     } else {
-      await this.#database.transaction((transaction) => {
-        const sql = `UPDATE entries SET state = 'DISCARDED', endedAt = ? WHERE seq = ? AND state IN ${OPEN_STATES}`;
-        transaction.prepare(sql).run(this.#now(), seq);
+      const changed = await this.#database.transaction((transaction) => {
+        const sql = `UPDATE entries SET state = 'DISCARDED', endedAt = ? WHERE seq = ? AND state IN ('HELD', 'CONFLICT')`;
+        return transaction.prepare(sql).run(this.#now(), seq).changes;
       });
-      this.#count(-1, -sizeOf(entry));
+      if (Number(changed) > 0) this.#count(-1, -sizeOf(entry));
     }
-    return this.entry(seq);
+    const ended = this.entry(seq);
+    // Somebody else's order came first.
+    if (ended.state !== JournalState.DISCARDED) throw already(ended);
+    return ended;
   }
 
   /** Ends an entry whose conflict somebody decided; nothing happens when there is none. */
@@ -314,10 +315,10 @@ export class Journal implements AsyncDisposable {
     await this.#database.transaction((transaction) => {
       const sql =
         "UPDATE entries SET state = ?, version = ?, reason = ?, endedAt = ? WHERE seq = ? AND state = 'WAITING'";
-      transaction.prepare(sql).run(state, version, reason, this.#now(), waiting.seq);
+      const { changes } = transaction.prepare(sql).run(state, version, reason, this.#now(), waiting.seq);
       transaction.onCommit(() => {
         this.waiting.remove(waiting);
-        if (done) this.#count(-1, -waiting.bytes);
+        if (done && Number(changes) > 0) this.#count(-1, -waiting.bytes);
       });
     });
   }
@@ -336,6 +337,10 @@ export class Journal implements AsyncDisposable {
     if (this.#entries + entries > maxEntries) throw full(`it has ${this.#entries} of at most ${maxEntries} entries`);
     if (this.#bytes + bytes > maxBytes) throw full(`it has ${this.#bytes} of at most ${maxBytes} bytes`);
   }
+}
+
+function already({ seq, state }: JournalEntry): HoldfastError {
+  return new HoldfastError('CONFLICT', `entry ${seq} of the journal is ${state} already`);
 }
 
 function waitingEntry(seq: number, draft: JournalDraft): JournalEntry {

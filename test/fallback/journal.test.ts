@@ -132,6 +132,22 @@ describe('Journal', () => {
     expect(() => small.journal.append([journalDraft('a')])).toThrow(full);
   });
 
+  it('gives an entry up once, whatever else is ordered at the same time', async () => {
+    await using bench = await setUp({ maxEntries: 2 });
+    const { journal } = bench;
+    await journal.append([journalDraft('a'), journalDraft('b')]).durable;
+    for (const head of heads(journal))
+      await journal.settle(head, { state: 'HELD', reason: { code: 'X', message: '' } });
+    await Promise.all([journal.discard(1), journal.discard(1)]);
+    await journal.append([journalDraft('c')]).durable;
+    expect(() => journal.append([journalDraft('d')])).toThrow(expect.objectContaining({ code: 'JOURNAL_FULL' }));
+    const [approved, discarded] = await Promise.allSettled([journal.approve(2), journal.discard(2)]);
+    expect(approved).toMatchObject({ status: 'fulfilled', value: { state: 'WAITING' } });
+    expect(discarded).toMatchObject({ status: 'rejected', reason: { code: 'CONFLICT' } });
+    expect(journal.waiting.size).toBe(2);
+    expect(() => journal.append([journalDraft('d')])).toThrow(expect.objectContaining({ code: 'JOURNAL_FULL' }));
+  });
+
   it('takes an entry back that could not be written, and what was made on it', async () => {
     await using bench = await setUp();
     const same = journalDraft('a');
