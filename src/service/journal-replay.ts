@@ -74,8 +74,9 @@ export class JournalReplay {
 
   /** Whether a write was made on its base. Of one that was made before, and nobody heard its answer, the log tells. */
   async #isOn({ collection, id, base: text }: JournalEntry, base: ReplayBase, result: WriteResult): Promise<boolean> {
-    if (!result.repeated) return true;
-    const { version } = result;
+    const { version, repeated } = result;
+    // One that changed nothing left its base as it was.
+    if (!repeated || version === base.version) return true;
     if (text === null || base.version === null || version === null) return false;
     const before = documentHash(collection, id, base.version, text);
     return this.#options.policies.isDirectlyAfter(before, { collection, id, version });

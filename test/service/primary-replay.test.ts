@@ -84,6 +84,17 @@ it.each([true, false])(
   },
 );
 
+it('takes a write that changed nothing for one on its base, also when its answer was lost', async () => {
+  await using bench = await setUp();
+  const { version } = await bench.service.create(THING, { _id: 'a', name: 'a', n: 1 }, context());
+  bench.away();
+  await bench.service.update(THING, 'a', { $max: { n: 0 } }, undefined, context());
+  const entry = bench.journal.entry(1);
+  const base = { version, moved: false };
+  expect(await bench.make(entry, base)).toMatchObject({ version, moved: false });
+  expect(await bench.make(entry, base)).toMatchObject({ version, moved: false });
+});
+
 it('writes nothing of a document while an entry of it is given up', async () => {
   await using bench = await setUp();
   bench.away();
