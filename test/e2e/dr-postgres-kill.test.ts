@@ -23,8 +23,8 @@ describeWith('postgres', 'a restore of PostgreSQL that is killed', ({ killable }
     live: { schema: SCHEMA, rows: ROWS, trigger: TRIGGER },
     killable,
     failpoints: [
-      ['full', 'restore.beforeCommit', [1, 2, 5, 9, 15]],
-      ['full', 'restore.afterCommit', [1, 3, 8, 16]],
+      ['full', 'restore.beforeCommit', [1, 2, 5, 9, 12]],
+      ['full', 'restore.afterCommit', [1, 3, 8, 12]],
       ['full', 'restore.afterChunk', [1, 4, 12]],
       ['data', 'restore.afterChunk', [1, 3]],
       ['data', 'restore.beforeCommit', [2, 4]],
