@@ -204,8 +204,8 @@ export class PrimaryService extends StoreReader implements DataService {
       return;
     }
     const { _id: _, ...fields } = document;
-    const replaced = wasThere && (await collection.replaceOne({ _id }, fields, { ifVersion }));
-    if (replaced === false || replaced.matchedCount === 0) await collection.insertOne({ _id, ...fields });
+    const matched = wasThere ? (await collection.replaceOne({ _id }, fields, { ifVersion })).matchedCount : 0;
+    if (matched === 0) await collection.insertOne({ _id, ...fields });
   }
 
   /** Where a write goes. Behind a fallback it has a key, by which its outcome can be found out whatever happens. */

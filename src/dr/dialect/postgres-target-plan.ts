@@ -41,8 +41,8 @@ const LAST = 'EVENT TRIGGER';
 
 /**
  * The tasks of a restore into an empty database: objects, rows, each table's indexes and keys as soon as its rows are in, foreign
- * keys as soon as both tables have theirs, then triggers, rules, policies, grants, at last the contents of materialized views and
- * event triggers. Nothing that could fire exists while rows are loaded. The same manifest gives the same ids.
+ * keys as soon as both tables have theirs, then triggers, rules, policies, grants, and what could only be created then with its indexes, at
+ * last the contents of materialized views and event triggers. Nothing that could fire exists while rows are loaded. The same manifest gives the same ids.
  *
  * @param serverMajor of the target: before 18 a key of a partitioned table cannot be added unchecked
  */
