@@ -107,6 +107,20 @@ test('serves what it has while the source is away, with one line in the log for 
   await primary.close();
 });
 
+/** What is given resolves when a frame came that was not waited for before, and was dealt with. */
+function frames(wire: Wire): () => Promise<void> {
+  let frame = Promise.withResolvers<void>();
+  wire.alter = (call, answer) => {
+    if (call === 'frame') frame.resolve();
+    return answer;
+  };
+  return async () => {
+    await frame.promise;
+    frame = Promise.withResolvers();
+    await settle();
+  };
+}
+
 test('backs off, with one line in the log for it, while frames come and the calls of its task are refused', async () => {
   await using directory = await temporaryDirectory();
   const lines: { readonly level: number; readonly msg: string; readonly code?: string }[] = [];
@@ -115,17 +129,11 @@ test('backs off, with one line in the log for it, while frames come and the call
   const primary = await Primary.open(directory.path);
   await primary.insert(0, 10);
   const wire = new Wire(() => primary.source);
-  let frame = Promise.withResolvers<void>();
+  const framed = frames(wire);
   let refuses = true;
-  wire.alter = (call, answer) => {
-    if (call === 'frame') frame.resolve();
-    return answer;
-  };
   wire.before = async (call) => {
     if (call !== 'snapshot' || !refuses) return;
-    await frame.promise;
-    frame = Promise.withResolvers();
-    await settle();
+    await framed();
     throw new HoldfastError('NOT_READY', 'not proven equal at the moment');
   };
   const logger = createLogger({ pretty: false, destination });
@@ -156,17 +164,11 @@ test('an incident is over when the task has ended, though no frame comes after t
   const { clock } = pausingClock();
   const primary = await Primary.open(directory.path);
   const wire = new Wire(() => primary.source);
-  const frame = Promise.withResolvers<void>();
+  const framed = frames(wire);
   let refuses = true;
-  wire.alter = (call, answer) => {
-    if (call === 'frame') frame.resolve();
-    return answer;
-  };
   wire.before = async (call) => {
     if (call === 'hello' && refuses) throw new HoldfastError('UNAUTHENTICATED', 'unknown token');
-    if (call !== 'snapshot') return;
-    await frame.promise;
-    await settle();
+    if (call === 'snapshot') await framed();
   };
   const follower = await Follower.open(directory.path, [wire.address], { clock, logger });
   const told = (times: number): Promise<unknown> =>
