@@ -120,10 +120,10 @@ export const DR_COMMANDS: readonly CommandDefinition[] = [
   },
   {
     name: 'dr prune',
-    summary: 'remove old archives; of each database the newest stay',
+    summary: 'remove old archives; of each database, and of each selection from it, the newest stay',
     options: [
       DIR,
-      { flags: '--keep <number>', description: 'how many of each database stay' },
+      { flags: '--keep <number>', description: 'how many of each stay' },
       { flags: '--dry-run', description: 'only tell what would be removed' },
     ],
     example: 'holdfast dr prune --dir ./backups --keep 7 --dry-run',
