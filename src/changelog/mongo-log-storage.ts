@@ -1,6 +1,7 @@
 import { type Binary, type Collection, type Db, type Document, MongoServerError } from 'mongodb';
 import { GENESIS_CHAIN, type Hash, type LogEntry } from '../model/change.ts';
 import { within } from '../store/mongo-deadline.ts';
+import { type DurableLevel, durableLevel, writeBarrier } from '../store/mongo-durable.ts';
 import { isDuplicateKey } from '../store/mongo-errors.ts';
 import type { KeyedEntry } from '../store/outbox.ts';
 import { failpoint } from '../util/failpoint.ts';
@@ -20,9 +21,8 @@ const PARTS = 'holdfast_log_parts';
 const KEYS = 'holdfast_keys';
 const META = 'holdfast_meta';
 
-/** Ids of the documents of `holdfast_meta` that are ours: what is known of the log, and one that is only there to be written. */
+/** Id of the document of `holdfast_meta` that is ours: what is known of the log. */
 const FACTS = 'log';
-const BARRIER = 'barrier';
 
 /** Durable on a majority, and in the journal: what is acknowledged survives the loss of any server. */
 const WRITE_CONCERN = { w: 'majority', j: true };
@@ -57,8 +57,7 @@ export class MongoLogStorage implements LogStorage {
   readonly #database: Db;
   readonly #timeoutMs: number;
   readonly #newLogId: string;
-  /** Readers see what is durable on a majority; a server alone knows no such level, and shows what a crash may take back. */
-  #readConcern: 'majority' | 'local' = 'majority';
+  #level: DurableLevel = 'majority';
   /** Entries up to this sequence are known to outlive a crash of a server alone. */
   #durable = 0;
 
@@ -71,7 +70,7 @@ export class MongoLogStorage implements LogStorage {
 
   async prepare(): Promise<void> {
     const hello = await this.#command({ hello: 1 });
-    this.#readConcern = hello.setName !== undefined || hello.msg === 'isdbgrid' ? 'majority' : 'local';
+    this.#level = durableLevel(hello);
     const version = { name: 'version', key: { collection: 1, id: 1, version: 1 }, unique: true, sparse: true };
     const key = { name: 'key', key: { key: 1 }, unique: true, sparse: true };
     await this.#command({ createIndexes: LOG, indexes: [version, key], writeConcern: WRITE_CONCERN }, PREPARE_MS);
@@ -228,10 +227,8 @@ export class MongoLogStorage implements LogStorage {
    * journal, and a journaled write of our own comes after it there.
    */
   async #settled(sequence: number | undefined): Promise<void> {
-    if (this.#readConcern === 'majority' || sequence === undefined || sequence <= this.#durable) return;
-    const update = { q: { _id: BARRIER }, u: { $inc: { writes: 1 } }, upsert: true };
-    const refusal = await this.#write({ update: META, updates: [update] });
-    if (refusal !== undefined && !isDuplicateKey(refusal.error)) throw refusal.error;
+    if (this.#level === 'majority' || sequence === undefined || sequence <= this.#durable) return;
+    await this.#inTime(writeBarrier(this.#database));
     this.#durable = Math.max(this.#durable, sequence);
   }
 
@@ -240,7 +237,7 @@ export class MongoLogStorage implements LogStorage {
   }
 
   #collection<T extends Document>(name: string): Collection<T> {
-    return this.#database.collection<T>(name, { ...BSON, readConcern: { level: this.#readConcern } });
+    return this.#database.collection<T>(name, { ...BSON, readConcern: { level: this.#level } });
   }
 
   /** The entry with its image; undefined when that was removed in the meantime. */

@@ -19,7 +19,7 @@ export async function openSource(url: string, model: Model): Promise<OpenedSourc
   if (/^mongodb(\+srv)?:\/\//.test(url)) {
     const { connectMongo } = await import('../store/mongo-connection.ts');
     const { mongoReader } = await import('../store/mongo-reader.ts');
-    const connection = await connectMongo(url, { reachMs: 5_000, silenceMs: 60_000 });
+    const connection = await connectMongo(url, { reachMs: 5_000, silenceMs: 60_000, readsAnyMember: true });
     const reader = mongoReader(connection);
     const indexesOf = (collection: string) => reader.indexesOf(collection);
     return { source: reader, indexesOf, [Symbol.asyncDispose]: () => connection.close() };

@@ -47,7 +47,7 @@ async function ofFiles(files: readonly string[], terminal: Terminal): Promise<Ex
 async function ofDatabase(url: string, limit: number, terminal: Terminal): Promise<ExitCode> {
   const { connectMongo } = await import('../store/mongo-connection.ts');
   const { foundCollections } = await import('../store/mongo-sample.ts');
-  await using connection = await connectMongo(url, { reachMs: 5_000 });
+  await using connection = await connectMongo(url, { reachMs: 5_000, readsAnyMember: true });
   const { databaseName } = connection.database;
   const collections = await foundCollections(connection);
   if (collections.length === 0) throw new UsageError(`the database "${databaseName}" holds no collection`);

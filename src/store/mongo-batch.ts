@@ -1,9 +1,8 @@
 import { type AnyBulkWriteOperation, MongoBulkWriteError } from 'mongodb';
 import { HoldfastError } from '../errors.ts';
 import type { Document } from '../model/document.ts';
-import { READ_OPTIONS, WRITE_OPTIONS } from './mongo-bson.ts';
+import { WRITE_OPTIONS } from './mongo-bson.ts';
 import { within } from './mongo-deadline.ts';
-import { METADATA, storedOf } from './mongo-document.ts';
 import { coded, faultOf, indexNamed, MongoFault, outcomeUnknown } from './mongo-errors.ts';
 import { type Draft, type Image, type SetOperation, setOperation } from './mongo-image.ts';
 import { written } from './mongo-results.ts';
@@ -14,9 +13,6 @@ import { concernsDocument } from './tally.ts';
 
 /** What one document adds to the deadline of a command, in ms. */
 const DOCUMENT_MS = 10;
-
-/** Fields a look at a batch needs: whether each write of it happened. */
-const LOOK_OPTIONS = { ...READ_OPTIONS, projection: { [METADATA]: 1 } } as const;
 
 /** One document of a batch: what is written, and how it is written alone when the batch could not. */
 export interface Part {
@@ -92,14 +88,14 @@ async function send(
   try {
     const result = await within(deadlineMs, table.raw.bulkWrite(operations, { ...WRITE_OPTIONS, ordered: false }));
     if (result.insertedCount + result.matchedCount === parts.length) return { outcomes };
-    return { outcomes: await lookUp(table, parts, outcomes) };
+    return { outcomes: await lookUp(writer, table, parts, outcomes, deadlineMs) };
   } catch (error) {
     const fault = faultOf(error);
     if (fault === MongoFault.UNAVAILABLE) throw coded(error, doing, 'WRITE');
     if (fault === MongoFault.UNKNOWN) {
       const lost = coded(error, doing, 'WRITE');
-      const looked = lookUp(table, parts, outcomes);
-      return { outcomes: await within(deadlineMs, looked).catch(() => Promise.reject(lost)), lost };
+      const looked = lookUp(writer, table, parts, outcomes, deadlineMs);
+      return { outcomes: await looked.catch(() => Promise.reject(lost)), lost };
     }
     if (!(error instanceof MongoBulkWriteError)) throw coded(error, doing, 'WRITE');
     const refused = [error.writeErrors].flat();
@@ -111,25 +107,26 @@ async function send(
     }
     const { insertedCount, matchedCount } = error.result;
     if (insertedCount + matchedCount + refused.length === parts.length) return { outcomes };
-    return { outcomes: await lookUp(table, parts, outcomes) };
+    return { outcomes: await lookUp(writer, table, parts, outcomes, deadlineMs) };
   }
 }
 
-/** Tells by the tokens in the documents which of a batch were written. */
+/** Tells by the tokens in the documents which of a batch were written, durably. */
 async function lookUp(
+  writer: MongoWriter,
   table: MongoTable,
   parts: readonly Part[],
   outcomes: readonly Outcome[],
+  deadlineMs: number,
 ): Promise<readonly Outcome[]> {
   const ids = parts.map(({ image }) => image._id);
-  const found = await table.raw
-    .find({ _id: { $in: ids } } as Document, LOOK_OPTIONS)
-    .toArray()
+  const found = await writer.parts.durable
+    .read(table, ids, { deadlineMs, metadataOnly: true })
     .catch((error: unknown) => {
       // The batch was sent.
       throw outcomeUnknown(`write documents of "${table.name}"`, error);
     });
-  const byId = new Map(found.map((raw) => storedOf(table.name, raw)).map((stored) => [stored.id, stored]));
+  const byId = new Map(found.map((stored) => [stored.id, stored]));
   return outcomes.map((outcome, place) => {
     const { image } = parts[place] as Part;
     if (outcome !== 'WRITTEN') return outcome;

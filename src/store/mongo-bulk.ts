@@ -3,7 +3,7 @@ import { type Document, type DocumentText, decodeValue } from '../model/document
 import { documentKey } from './idempotency.ts';
 import { type Part, type Results, writeParts } from './mongo-batch.ts';
 import { READ_OPTIONS } from './mongo-bson.ts';
-import { type Stored, storedOf } from './mongo-document.ts';
+import { isThere, type Stored, storedOf } from './mongo-document.ts';
 import { coded, outcomeUnknown } from './mongo-errors.ts';
 import type { Draft } from './mongo-image.ts';
 import { requireSame, type WrittenPart } from './mongo-memory.ts';
@@ -118,17 +118,18 @@ async function writeEach(
     if (operation !== undefined) await memory.rememberPlan(operation, wanted);
     const { documents, passed } = await readChunk(table, wanted);
     next += passed;
-    const matching = documents.filter(
-      ({ id, document }) => !done.has(id) && document !== null && query.matches(document),
+    const helped = await writer.help(
+      table,
+      documents.filter(({ id }) => !done.has(id)),
     );
-    const helped = await writer.help(table, matching);
+    const matching = helped.filter(isThere).filter(({ document }) => query.matches(document));
     // The plan, then the documents, then the plans of others, then the keys: of two runs at least one sees the other.
     const twice = operation !== undefined && (await memory.plannedTwice(operation, wanted));
     const results: Results = new Map();
     const parts: Part[] = [];
     const token = writer.newToken();
     const first = found;
-    for (const stored of helped) {
+    for (const stored of matching) {
       const index = found++;
       const key = operation && documentKey(operation, stored.id);
       const earlier = key && twice ? await writer.repeated(table, key) : undefined;

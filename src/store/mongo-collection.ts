@@ -4,7 +4,7 @@ import { type Document, encodeValue } from '../model/document.ts';
 import { KeyedLock } from './keyed-lock.ts';
 import { READ_OPTIONS } from './mongo-bson.ts';
 import { insertMany, writeMany } from './mongo-bulk.ts';
-import { requireStorable, type Stored, storedOf } from './mongo-document.ts';
+import { isThere, requireStorable, type Stored, storedOf } from './mongo-document.ts';
 import { coded } from './mongo-errors.ts';
 import { MongoQuery, refuseMetadataUpdate, soleId } from './mongo-query.ts';
 import { count, find, findGrouped, stream } from './mongo-reads.ts';
@@ -198,10 +198,6 @@ export class MongoCollection implements Collection {
 }
 
 const NOTHING = { unchanged: null } as const;
-
-function isThere(stored: Stored | null): stored is Stored & { readonly document: Document } {
-  return stored !== null && stored.document !== null;
-}
 
 const removing: Change = (stored) => {
   const { id, _id } = stored;

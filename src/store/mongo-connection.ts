@@ -2,6 +2,7 @@ import { type Db, MongoClient, type MongoClientOptions, MongoNotConnectedError }
 import { HoldfastError } from '../errors.ts';
 import { systemClock } from '../util/clock.ts';
 import { watchAbsence, watchArrival } from './mongo-absence.ts';
+import { type DurableLevel, durableLevel } from './mongo-durable.ts';
 import { coded } from './mongo-errors.ts';
 import { watchGreetings } from './mongo-greetings.ts';
 import type { StoreCapabilities } from './store.ts';
@@ -27,6 +28,8 @@ export interface MongoConnectionOptions {
   readonly silenceMs?: number | undefined;
   /** Default: the one that the URL names. */
   readonly databaseName?: string | undefined;
+  /** Whether reads go where the URL says, which only those who write nothing may do. Default: to the primary. */
+  readonly readsAnyMember?: boolean | undefined;
   /** How somebody else reaches the server whose URL it is: credentials, certificates, topology. */
   readonly access?: MongoClientOptions | undefined;
 }
@@ -35,6 +38,8 @@ export interface MongoConnectionOptions {
 export interface MongoConnection extends AsyncDisposable {
   readonly database: Db;
   readonly capabilities: StoreCapabilities;
+  /** How to read what is durable. */
+  readonly durableLevel: DurableLevel;
   /** Asks whether the server can be written to. Not bound in time. @throws when it cannot, or does not answer */
   ping(signal?: AbortSignal): Promise<void>;
   /** Calls `listener` with the reason when no server is known any more and a heartbeat failed too. Returns the function that ends it. */
@@ -59,6 +64,8 @@ export async function connectMongo(url: string, options: MongoConnectionOptions 
     // A server with too much to do is not asked again by each of its callers.
     maxAdaptiveRetries: 0,
     writeConcern: { w: 'majority', journal: true },
+    // Another member may lack what was written, and what is written next depends on that.
+    ...(options.readsAnyMember !== true && { readPreference: 'primary' }),
   });
   const endWatch = watchGreetings({
     ...{ client, clock: systemClock },
@@ -79,7 +86,8 @@ export async function connectMongo(url: string, options: MongoConnectionOptions 
     };
     const onAway = (listener: (reason: string) => void) => watchAbsence(client, listener);
     const capabilities = await probe(database, hello);
-    return { database, capabilities, ping, onAway, close, [Symbol.asyncDispose]: close };
+    const level = durableLevel(hello);
+    return { database, capabilities, durableLevel: level, ping, onAway, close, [Symbol.asyncDispose]: close };
   } catch (error) {
     endWatch();
     await client.close();

@@ -56,6 +56,11 @@ export interface Stored {
   readonly deletedAt: number | undefined;
 }
 
+/** Whether there is a document, and no tombstone or nothing. */
+export function isThere(stored: Stored | null): stored is Stored & { readonly document: Document } {
+  return stored !== null && stored.document !== null;
+}
+
 /** Reads a document that came with its metadata, by READ_OPTIONS. The raw document is used up. */
 export function storedOf(collection: string, raw: Document): Stored {
   const { [METADATA]: field, ...rest } = fromBson(raw) as Document;

@@ -39,9 +39,14 @@ export class MongoRows {
   async page(collection: string, after: string | null, limit: number, maxBytes: number): Promise<RowPage> {
     const table = this.#store.table(collection);
     const { documents, next } = await readPage(table, after, limit, maxBytes);
-    await this.#store.writer.help(table, inOrderOfTime(documents));
-    const alive = documents.filter(({ text }) => text !== null);
-    return { rows: alive.map(({ id, version, text }) => ({ id, version, text: text as DocumentText })), next };
+    const pending = inOrderOfTime(documents);
+    const helped = await this.#store.writer.help(table, pending);
+    const logged = new Map(pending.map(({ id }, place) => [id, helped[place] ?? null]));
+    const rows = documents.flatMap((read) => {
+      const stored = logged.has(read.id) ? logged.get(read.id) : read;
+      return stored?.text == null ? [] : [{ id: stored.id, version: stored.version, text: stored.text }];
+    });
+    return { rows, next };
   }
 
   /** Those of `ids` that exist, at most 1,000; tombstones do not. */

@@ -7,6 +7,7 @@ import { HybridClock } from './hybrid-clock.ts';
 import { MongoClearer } from './mongo-clearer.ts';
 import { MongoCollection } from './mongo-collection.ts';
 import type { MongoConnection } from './mongo-connection.ts';
+import { MongoDurable } from './mongo-durable.ts';
 import { prepareIndexes } from './mongo-indexes.ts';
 import { MongoMemory } from './mongo-memory.ts';
 import type { MongoTable } from './mongo-table.ts';
@@ -92,6 +93,7 @@ export class MongoStore implements Store {
     const parts = {
       log,
       memory,
+      durable: new MongoDurable(database, connection.durableLevel),
       clearer,
       clock: versions,
       deadlineMs: writeMs,

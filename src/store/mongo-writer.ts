@@ -10,6 +10,7 @@ import { type Raw, READ_OPTIONS, WRITE_OPTIONS } from './mongo-bson.ts';
 import type { MongoClearer } from './mongo-clearer.ts';
 import { within } from './mongo-deadline.ts';
 import { pendingChange, type Stored, storedOf } from './mongo-document.ts';
+import type { MongoDurable } from './mongo-durable.ts';
 import { coded, duplicateKeyIndex, faultOf, MongoFault, outcomeUnknown } from './mongo-errors.ts';
 import {
   changeOf,
@@ -51,6 +52,7 @@ export interface Unchanged {
 export interface WriterParts {
   readonly log: LogAppender;
   readonly memory: MongoMemory;
+  readonly durable: MongoDurable;
   readonly clearer: MongoClearer;
   readonly clock: HybridClock;
   /** Bound of the commands of one write, in ms; finding out what became of one may take as long again. */
@@ -99,26 +101,55 @@ export class MongoWriter {
     }
   }
 
-  /** Step H for many: sees to it that pending versions are in the log, in the order given, and returns the documents with the hashes logged. */
-  async help(table: MongoTable, documents: readonly Stored[]): Promise<Stored[]> {
-    const { clearer, log, memory } = this.#parts;
-    const open = documents.filter(
-      ({ pending, id, version }) => pending !== undefined && !clearer.knows(table.raw, id, version),
-    );
-    if (open.length === 0) return [...documents];
-    await memory.rememberRemoved(open.flatMap(({ pending }) => removedOf(pending)));
+  /**
+   * Step H for many: sees to it that pending versions are in the log, in the order given. Returns the documents in their places with the
+   * hashes logged: as they were given, or as they are where what was given was not durable; null where nothing is then.
+   * @throws DATABASE_UNAVAILABLE, WRITE_OUTCOME_UNKNOWN; WRITE_CONTENTION when others keep changing them
+   */
+  async help(table: MongoTable, documents: readonly Stored[]): Promise<(Stored | null)[]> {
+    const { clearer } = this.#parts;
+    const isOpen = ({ pending, id, version }: Stored) =>
+      pending !== undefined && !clearer.knows(table.raw, id, version);
+    const now = new Map<string, Stored | null>(documents.map((stored) => [stored.id, stored]));
+    let open = documents.filter(isOpen);
+    for (let looks = 0; open.length > 0; looks++) {
+      if (looks === ATTEMPTS) throw contention(table);
+      const helped = await this.#helpOpen(table, open);
+      for (const { id } of open) now.set(id, helped.get(id)?.stored ?? null);
+      open = [...helped.values()].flatMap(({ stored, isLogged }) => (isLogged || !isOpen(stored) ? [] : [stored]));
+    }
+    return documents.map(({ id }) => now.get(id) ?? null);
+  }
+
+  /** Puts those into the log that are not there yet and are durable; the others as they are durably, nothing for those that are not there. */
+  async #helpOpen(
+    table: MongoTable,
+    open: readonly Stored[],
+  ): Promise<Map<string, { readonly stored: Stored; readonly isLogged: boolean }>> {
+    const { log, memory, durable, deadlineMs } = this.#parts;
     const found = await inTurns(open, ({ id, version }) => log.entryOfVersion(table.name, id, version));
-    const missing = open.filter((_, place) => found[place] === undefined);
+    const unlogged = open.filter((_, place) => found[place] === undefined);
+    const ids = unlogged.map(({ _id }) => _id);
+    const read = ids.length === 0 ? [] : await durable.read(table, ids, { deadlineMs });
+    const durably = new Map(read.map((stored) => [stored.id, stored]));
+    // Whoever helps does so with the content that the version has durably.
+    const missing = unlogged.flatMap(({ id, version, pending }) => {
+      const stored = durably.get(id);
+      return stored?.version === version && stored.pending?.token === pending?.token ? [stored] : [];
+    });
+    const wereLogged = open.filter((_, place) => found[place] !== undefined);
+    await memory.rememberRemoved([...wereLogged, ...missing].flatMap(({ pending }) => removedOf(pending)));
     const appended = await this.#appendAll(
       missing.map((stored) => pendingChange(table.name, stored, stored.pending as NonNullable<Stored['pending']>)),
     );
-    const entries = new Map([...found, ...appended].flatMap((entry) => (entry ? [[entry.id, entry] as const] : [])));
-    return documents.map((stored) => {
-      const entry = entries.get(stored.id);
-      if (entry === undefined) return stored;
+    const entries = [...found.filter((entry) => entry !== undefined), ...appended];
+    const helped = new Map(read.map((stored) => [stored.id, { stored, isLogged: false }]));
+    for (const [place, stored] of [...wereLogged, ...missing].entries()) {
+      const entry = entries[place] as LogEntry;
       this.#logged(table, stored, entry);
-      return { ...stored, hash: entry.after };
-    });
+      helped.set(stored.id, { stored: { ...stored, hash: entry.after }, isLogged: true });
+    }
+    return helped;
   }
 
   /** Step I: the answer given before under the same key. @throws VALIDATION_FAILED when it was used with other arguments */
@@ -253,10 +284,7 @@ export class MongoWriter {
       }
       return written(image, entry);
     }
-    throw new HoldfastError(
-      'WRITE_CONTENTION',
-      `a document of "${table.name}" was changed by others ${ATTEMPTS} times before this write could be made`,
-    );
+    throw contention(table);
   }
 
   /** Step W. A HoldfastError is returned, not thrown, when a unique field refused the image. */
@@ -286,9 +314,10 @@ export class MongoWriter {
     }
   }
 
-  /** Whether a write whose answer was lost happened. PENDING: not until now; it may still, so it may only be sent as it was. */
+  /** Whether a write whose answer was lost happened, durably. PENDING: not until now; it may still, so it may only be sent as it was. */
   async #lookUp(table: MongoTable, { base, _id, id, version, hash, pending }: Image): Promise<Found> {
-    const stored = await this.read(table, _id);
+    const { durable, deadlineMs } = this.#parts;
+    const [stored = null] = await durable.read(table, [_id], { deadlineMs });
     if (stored?.pending?.token === pending.token && stored.version === version) return 'WRITTEN';
     const asBefore = stored === null ? base === null : stored.version === base?.version;
     if (asBefore) return 'PENDING';
@@ -324,6 +353,13 @@ export class MongoWriter {
     const remove = table.tombstones.brief && hash === null;
     this.#parts.clearer.add(table.raw, { _id, id, version, rehash, remove });
   }
+}
+
+function contention({ name }: MongoTable): HoldfastError {
+  return new HoldfastError(
+    'WRITE_CONTENTION',
+    `a document of "${name}" was changed by others ${ATTEMPTS} times before this write could be made`,
+  );
 }
 
 type Found = 'WRITTEN' | 'STALE' | 'PENDING' | 'UNKNOWN';
