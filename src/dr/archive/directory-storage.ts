@@ -103,7 +103,8 @@ export class DirectoryStorage implements ArchiveStorage {
     const found: StoredFile[] = [];
     for (const entry of files) {
       const path = join(entry.parentPath, entry.name);
-      const { size } = await this.#do('list', () => lstat(path));
+      // As many as there are files: another thread's way there and back takes longer than each.
+      const { size } = await this.#do('list', async () => lstatSync(path));
       found.push({ name: path.slice(this.location.length + 1), bytes: size });
     }
     return found.sort((a, b) => (a.name < b.name ? -1 : 1));

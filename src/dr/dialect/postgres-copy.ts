@@ -10,21 +10,30 @@ export interface CopyRows {
   readonly condition?: string;
 }
 
-/** The SELECT of the columns that a backup keeps, of the table's own rows: not of tables that inherit from it. */
-export function selectRows(table: CatalogTable, rows: CopyRows): string {
-  const columns = table.columns.filter(({ generated }) => !generated).map(({ name }) => `t.${quotePostgres(name)}`);
+/**
+ * The COPY … TO STDOUT of rows of a table: of its own, not of tables that inherit from it, and of the columns that a backup keeps. Without
+ * a query in between the server needs a tenth less for it.
+ */
+export function copyRows(table: CatalogTable, rows: CopyRows, format: 'text' | 'binary'): string {
+  const columns = table.columns.filter(({ generated }) => !generated).map(({ name }) => quotePostgres(name));
+  const isWhole = rows.pages === undefined && rows.condition === undefined;
+  // A list of no columns is no list.
+  const copied =
+    isWhole && columns.length > 0
+      ? `${qualifiedPostgres(table)} (${columns.join(', ')})`
+      : `(${selectRows(table, columns, rows)})`;
+  return `COPY ${copied} TO STDOUT (FORMAT ${format})`;
+}
+
+function selectRows(table: CatalogTable, columns: readonly string[], rows: CopyRows): string {
   const conditions: string[] = [];
   if (rows.pages !== undefined) conditions.push(`t.ctid >= '(${rows.pages.from},0)'::tid`);
   if (rows.pages?.to != null) conditions.push(`t.ctid < '(${rows.pages.to},0)'::tid`);
   // The line feed ends a comment that a suffix may end with.
   if (rows.condition !== undefined) conditions.push(`(${rows.condition}\n)`);
   const where = conditions.length === 0 ? '' : ` WHERE ${conditions.join(' AND ')}`;
-  return `SELECT ${columns.join(', ')} FROM ONLY ${qualifiedPostgres(table)} t${where}`;
-}
-
-/** The COPY … TO STDOUT of rows of a table. */
-export function copyRows(table: CatalogTable, rows: CopyRows, format: 'text' | 'binary'): string {
-  return `COPY (${selectRows(table, rows)}) TO STDOUT (FORMAT ${format})`;
+  const selected = columns.map((column) => `t.${column}`).join(', ');
+  return `SELECT ${selected} FROM ONLY ${qualifiedPostgres(table)} t${where}`;
 }
 
 /** Whether a row is selected by a suffix: once, however often a join finds it. */

@@ -38,10 +38,15 @@ const WITHOUT_CODE = /^(SCHEMA|TABLE|TABLE ATTACH|SEQUENCE|SEQUENCE OWNED BY|DEF
 /** They may stand anywhere in the archive, for objects that are created late too. */
 const LATE = /^(ACL|DEFAULT ACL|COMMENT|SECURITY LABEL)$/;
 const LAST = 'EVENT TRIGGER';
+const STATISTICS = 'STATISTICS';
+
+/** Things that many tables share, beside the tables themselves: work on these locks any of them. */
+const ATTACHED = 'attached indexes';
+const PARTITIONED = 'partitioned tables';
 
 /**
  * The tasks of a restore into an empty database: objects, rows, each table's indexes and keys as soon as its rows are in, foreign
- * keys as soon as both tables have theirs, then triggers, rules, policies, grants, and what could only be created then with its indexes, at
+ * keys as soon as both tables have theirs, a sample of each table after these; then triggers, rules, policies, grants, and what could only be created then with its indexes, at
  * last the contents of materialized views and event triggers. Nothing that could fire exists while rows are loaded. The same manifest gives the same ids.
  *
  * @param serverMajor of the target: before 18 a key of a partitioned table cannot be added unchecked
@@ -116,11 +121,14 @@ class FullPlan {
       const work = { kind: 'sequences' } as const;
       this.#add({ id: 'sequences', phase: RestorePhase.FINISH, work, cost: BASE_COST, dependsOn: created });
     }
-    const made = this.#batches('finish', RestorePhase.FINISH, [...madeLate, ...attached], built);
+    // Where something tells more about what is to be sampled, that comes first.
+    const samplesLate = objects.some(({ kind }) => kind === STATISTICS);
+    const sampled = samplesLate ? [] : this.#analyze(tables, created);
+    const made = this.#batches('finish', RestorePhase.FINISH, [...madeLate, ...attached], [...built, ...sampled]);
     for (const object of onLate) this.#buildIndex(object, made);
     const whole = [...made, ...this.#tasksOf(onLate.map(({ id }) => id))];
     const finished = this.#batches('attach', RestorePhase.FINISH, ofIndexes, whole);
-    this.#analyze(tables, finished);
+    if (samplesLate) this.#analyze(tables, finished);
     const refreshed = later.filter(({ kind }) => kind === REFRESH);
     // They come in no particular order: which others one reads is known by what it depends on.
     for (const object of refreshed) this.#taskOf.set(object.id, this.#oneObject(object).id);
@@ -214,7 +222,7 @@ class FullPlan {
     const base = { phase: RestorePhase.INDEX, dependsOn };
     const split = bytes > SIDE_BY_SIDE_BYTES ? keyAsIndex(object) : undefined;
     if (split === undefined) {
-      const attached = object.kind === ATTACH || isOfTree ? ['attached indexes'] : [];
+      const attached = object.kind === ATTACH || isOfTree ? [ATTACHED] : [];
       const things = object.kind === 'INDEX' ? { shared: thing } : { exclusive: [...thing, ...attached] };
       this.#taskOf.set(object.id, this.#add({ ...base, ...this.#oneObject(object), ...things, cost }));
       return;
@@ -258,7 +266,7 @@ class FullPlan {
     const cost = BASE_COST + (this.#tables.get(object.table ?? -1)?.bytes ?? 0) * CHECK_COST;
     const isLarge = (this.#tables.get(object.table ?? -1)?.bytes ?? 0) > SIDE_BY_SIDE_BYTES;
     const unchecked = isLarge && (known || this.#serverMajor >= 18) ? keyUnchecked(object) : undefined;
-    const exclusive = known ? [child, referenced] : ['partitioned tables'];
+    const exclusive = known ? [child, referenced] : [PARTITIONED];
     const add = { ...this.#oneObject(object), phase: RestorePhase.CHECK, exclusive, dependsOn };
     if (unchecked === undefined) {
       this.#taskOf.set(object.id, this.#add({ ...add, cost }));
@@ -282,20 +290,24 @@ class FullPlan {
     this.#taskOf.set(object.id, id);
   }
 
-  /** After what locks tables in an order of its own, such as creating triggers. */
-  #analyze(tables: readonly ManifestTable[], finished: readonly string[]): void {
-    for (const [number, { tables: sampled, bytes }] of sampledTogether(tables).entries()) {
+  /**
+   * A table is sampled when its indexes and keys are there. What locks tables in an order of its own, such as keys of partitioned tables
+   * or the creation of triggers, comes before all of these tasks, or after.
+   */
+  #analyze(tables: readonly ManifestTable[], after: readonly string[]): readonly string[] {
+    const wide = [ATTACHED, PARTITIONED].flatMap((thing) => this.#users.get(thing) ?? []);
+    return sampledTogether(tables).map(({ tables: sampled, bytes }, number) => {
       const names = sampled.map((table) => `${quote(table.schema)}.${quote(table.name)}`).join(', ');
       const things = sampled.map(({ id }) => `${id}`);
-      this.#add({
+      return this.#add({
         id: `analyze:${number}`,
         phase: RestorePhase.FINISH,
         work: { kind: 'statements', what: 'sample tables', statements: [`ANALYZE ${names}`] },
         exclusive: things,
         cost: BASE_COST + bytes * ANALYZE_COST,
-        dependsOn: [...finished, ...things.flatMap((thing) => this.#users.get(thing) ?? [])],
+        dependsOn: [...after, ...wide, ...things.flatMap((thing) => this.#users.get(thing) ?? [])],
       });
-    }
+    });
   }
 
   #oneObject(object: SchemaObject): Pick<TargetTask, 'id' | 'work'> {

@@ -2,19 +2,22 @@ import { HoldfastError } from '../../errors.ts';
 import { literalPostgres, qualifiedPostgres, quotePostgres } from '../../sql/identifiers.ts';
 import { PostgresSession, sqlState } from '../../sql/postgres-session.ts';
 import { failpoint } from '../../util/failpoint.ts';
-import { readChunk } from '../archive/chunk-reader.ts';
 import type { SchemaObject } from '../archive/manifest.ts';
 import { isLostRace, targetError } from './postgres-errors.ts';
 import { markDone } from './postgres-progress.ts';
 import type { RowLoad, TargetTask } from './postgres-target-task.ts';
 import { isSmall, type RestoreOrder, RestorePhase } from './restore-target.ts';
+import { RowsAhead } from './rows-ahead.ts';
 
 /** Times that a transaction is tried which loses a deadlock; meanwhile the other one has finished. */
 const TRIES = 5;
 /** Phases whose tasks are known to be small when their tables are. */
 const TOGETHER = new Set<RestorePhase>([RestorePhase.LOAD, RestorePhase.INDEX, RestorePhase.CHECK]);
-/** From this size on it pays to empty a table in order to write its rows frozen: emptying looks through the server's whole cache. */
-const FREEZE_BYTES = 1 << 20;
+/**
+ * From this size on it pays to empty a table in order to write its rows frozen: emptying makes new files, one of which waits for the
+ * disk, looks through the server's whole cache, and the commit waits for the disk too.
+ */
+const FREEZE_BYTES = 8 << 20;
 /** Objects that may fail for want of a role or a right here: grants to it, comments on what belongs to somebody else. */
 const FORGIVEN_KINDS = /^(ACL|DEFAULT ACL|COMMENT|SECURITY LABEL)$/;
 const FORGIVEN_STATES = /^(42704|42501)$/;
@@ -94,9 +97,11 @@ class Transaction {
   }
 
   async run(tasks: readonly TargetTask[]): Promise<void> {
-    const { session } = this.#worker;
+    const { session, signal } = this.#worker;
+    const chunks = tasks.flatMap(({ work }) => (work.kind === 'rows' ? work.loads.map(({ chunk }) => chunk) : []));
+    await using rows = new RowsAhead(this.#context.order, chunks, signal);
     if (this.#oneByOne) await this.#send();
-    for (const task of tasks) await this.#work(task);
+    for (const task of tasks) await this.#work(task, rows);
     await this.#add('record what is done', [markDone(tasks.flatMap(({ id, marks = [] }) => [id, ...marks]))]);
     await this.#send();
     failpoint('restore.beforeCommit');
@@ -105,7 +110,7 @@ class Transaction {
     failpoint('restore.afterCommit');
   }
 
-  async #work({ work }: TargetTask): Promise<void> {
+  async #work({ work }: TargetTask, rows: RowsAhead): Promise<void> {
     switch (work.kind) {
       case 'objects':
         for (const object of work.objects) await this.#create(object);
@@ -116,7 +121,7 @@ class Transaction {
         return this.#setSequences();
       case 'rows':
         if (work.deferred) await this.#add('defer keys', ['SET CONSTRAINTS ALL DEFERRED']);
-        for (const load of work.loads) await this.#load(load);
+        for (const load of work.loads) await this.#load(load, rows);
     }
   }
 
@@ -168,8 +173,8 @@ class Transaction {
     }
   }
 
-  async #load({ table, chunk, whole }: RowLoad): Promise<void> {
-    const { storage, manifest, key, events } = this.#context.order;
+  async #load({ table, chunk, whole }: RowLoad, rows: RowsAhead): Promise<void> {
+    const { events } = this.#context.order;
     const { session, number, signal } = this.#worker;
     const name = qualifiedPostgres(table);
     const columns = table.columns.filter(({ generated }) => !generated).map((column) => column.name);
@@ -183,9 +188,12 @@ class Transaction {
       if (freeze && chunk === table.chunks[0]) await this.#add(`empty table ${name}`, [`TRUNCATE ONLY ${name}`]);
       await this.#send();
       const options = `(FORMAT ${format}${freeze ? ', FREEZE' : ''})`;
-      const rows = readChunk(storage, chunk, { manifest, key, signal });
-      const onBytes = (bytes: number): void => events.onBytes(table, bytes);
-      const loaded = await session.copyIn(`COPY ${name}${list} FROM STDIN ${options}`, rows, { signal, onBytes });
+      const onBytes = (bytes: number): void => {
+        events.onBytes(table, bytes);
+        rows.beginAfter(chunk);
+      };
+      const copy = `COPY ${name}${list} FROM STDIN ${options}`;
+      const loaded = await session.copyIn(copy, rows.rowsOf(chunk), { signal, onBytes });
       if (loaded.rows !== chunk.rows) {
         throw new HoldfastError(
           'DR_CHECKSUM_MISMATCH',

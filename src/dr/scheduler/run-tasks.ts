@@ -14,7 +14,10 @@ export function runTasks<T extends Task, W>(
   return runBatches(graph, workers, null, ([task], worker, stop) => run(task as T, worker, stop), signal);
 }
 
-/** As {@link runTasks}, with several tasks on a worker at a time: see {@link TaskGraph.nextBatch}. */
+/**
+ * As {@link runTasks}, with several tasks on a worker at a time, and every second worker at the ends of chains where it may: see
+ * {@link TaskGraph.nextBatch}.
+ */
 export async function runBatches<T extends Task, W>(
   graph: TaskGraph<T>,
   workers: readonly W[],
@@ -27,9 +30,10 @@ export async function runBatches<T extends Task, W>(
   let failure: { readonly error: unknown } | undefined;
   let changed = Promise.withResolvers<void>();
 
-  async function work(worker: W): Promise<void> {
+  async function work(worker: W, number: number): Promise<void> {
+    const endsChains = fits !== null && number % 2 === 1;
     while (graph.unfinished > 0 && !stopSignal.aborted) {
-      const tasks = graph.nextBatch(fits);
+      const tasks = graph.nextBatch(fits, endsChains);
       if (tasks.length === 0) {
         if (graph.running === 0) throw new Error('tasks are left that nothing can start');
         await changed.promise;
@@ -47,8 +51,8 @@ export async function runBatches<T extends Task, W>(
   }
 
   await Promise.all(
-    workers.map((worker) =>
-      work(worker).catch((error: unknown) => {
+    workers.map((worker, number) =>
+      work(worker, number).catch((error: unknown) => {
         failure ??= { error };
         stop.abort(error);
         wakeAll();

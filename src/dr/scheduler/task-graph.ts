@@ -17,6 +17,9 @@ export interface Task {
 /** Whether a task may go to the same worker as a batch, behind it. */
 export type Fits<T> = (batch: readonly T[], task: T) => boolean;
 
+/** Chains of work are short when the longest is no more than this share of all that is left. */
+const SHORT_SHARE = 1 / 16;
+
 /** Things that a running task keeps from others; not those that an earlier one of its batch keeps. */
 interface Taken {
   readonly shared: readonly string[];
@@ -40,6 +43,7 @@ export class TaskGraph<T extends Task> {
   /** Number of running tasks that share a thing; -1 when one has it for itself. */
   readonly #holders = new Map<string, number>();
   #unfinished: number;
+  #unfinishedCost = 0;
 
   /**
    * Tasks in `done` were finished by an earlier run and are not given out again.
@@ -66,6 +70,7 @@ export class TaskGraph<T extends Task> {
     for (const task of tasks) {
       if (done.has(task.id)) continue;
       this.#unfinished += 1;
+      this.#unfinishedCost += task.cost;
       const open = new Set(task.dependsOn.filter((id) => !done.has(id)));
       this.#waitingFor.set(task.id, open.size);
       if (open.size === 0) this.#makeReady(task.id);
@@ -91,23 +96,35 @@ export class TaskGraph<T extends Task> {
    * As {@link next}, with further tasks that could run now, best first, for the same worker: those that `fits` takes, none when it is
    * null. What one of a batch has for itself the ones after it may use as well. Each is finished by itself, but all before anything
    * else is given out.
+   *
+   * @param endsChains takes the task with the shortest chain behind it first, as long as every chain is short: then the order does not
+   *   matter for the end, and with one worker that loads while another builds and samples what was loaded, the one has the
+   *   processor while the other waits for the disk
    */
-  nextBatch(fits: Fits<T> | null): T[] {
+  nextBatch(fits: Fits<T> | null, endsChains = false): T[] {
     const batch: T[] = [];
     const own = new Set<string>();
-    for (let at = 0; at < this.#ready.length; ) {
+    const backwards = endsChains && this.#chainsAreShort();
+    let left = this.#ready.length;
+    for (let at = backwards ? left - 1 : 0; left > 0; left--) {
       // Thousands may be ready: they are looked at only where they could be taken.
       if (batch.length > 0 && fits === null) break;
       const task = this.#tasks.get(this.#ready[at] as string) as T;
-      if ((batch.length > 0 && !fits?.(batch, task)) || !this.#isFree(task, own)) {
-        at += 1;
-        continue;
+      const takes = (batch.length === 0 || fits?.(batch, task) === true) && this.#isFree(task, own);
+      if (takes) {
+        this.#ready.splice(at, 1);
+        this.#take(task, own);
+        batch.push(task);
       }
-      this.#ready.splice(at, 1);
-      this.#take(task, own);
-      batch.push(task);
+      if (backwards) at -= 1;
+      else if (!takes) at += 1;
     }
     return batch;
+  }
+
+  #chainsAreShort(): boolean {
+    const longest = this.#remainingCost.get(this.#ready[0] ?? '') ?? 0;
+    return longest <= this.#unfinishedCost * SHORT_SHARE;
   }
 
   #take(task: T, own: Set<string>): void {
@@ -129,6 +146,7 @@ export class TaskGraph<T extends Task> {
     for (const thing of taken.shared) this.#holders.set(thing, (this.#holders.get(thing) ?? 1) - 1);
     for (const thing of taken.exclusive) this.#holders.set(thing, 0);
     this.#unfinished -= 1;
+    this.#unfinishedCost -= this.#tasks.get(id)?.cost ?? 0;
     for (const next of this.#dependents.get(id) ?? []) {
       const open = this.#waitingFor.get(next);
       if (open === undefined) continue;

@@ -61,6 +61,20 @@ describe('TaskGraph', () => {
     expect(graph.next()?.id).toBe('after all');
   });
 
+  it('begins at the ends of chains where it may, as long as every chain is short', () => {
+    const names = Array.from({ length: 20 }, (_, number) => `${number}`);
+    const pairs = names.flatMap((name) => [task(`load ${name}`, 2), task(`build ${name}`, 1, [`load ${name}`])]);
+    const graph = new TaskGraph([...pairs, task('large', 1), task('behind it', 4.5, ['large'])]);
+    const any = (batch: readonly Task[]) => batch.length < 2;
+    // 5.5 of 65.5 are more than a sixteenth.
+    expect(graph.nextBatch(any, true).map(({ id }) => id)).toEqual(['large', 'load 0']);
+    graph.finish('load 0');
+    expect(graph.nextBatch(any, true).map(({ id }) => id)).toEqual(['build 0', 'load 19']);
+    expect(graph.nextBatch(any).map(({ id }) => id)).toEqual(['load 1', 'load 2']);
+    graph.finish('large');
+    expect(graph.nextBatch(any, true).map(({ id }) => id)).toEqual(['behind it', 'load 3']);
+  });
+
   it('goes on behind what an earlier run has finished', () => {
     const graph = new TaskGraph([task('a', 1), task('b', 1, ['a']), task('c', 1, ['b'])], new Set(['a', 'b']));
     expect(graph.unfinished).toBe(1);
@@ -93,7 +107,8 @@ describe('TaskGraph', () => {
         fc.integer({ min: 1, max: 4 }),
         fc.integer({ min: 1, max: 3 }),
         fc.infiniteStream(fc.nat()),
-        (shapes, workers, together, picks) => {
+        fc.boolean(),
+        (shapes, workers, together, picks, endsChains) => {
           const tasks = shapes.map(({ cost, back, things, alone }, index) =>
             task(
               String(index),
@@ -107,7 +122,7 @@ describe('TaskGraph', () => {
           const finished = new Set<string>();
           while (graph.unfinished > 0) {
             while (running.length < workers) {
-              const batch = graph.nextBatch(({ length }) => length < together);
+              const batch = graph.nextBatch(({ length }) => length < together, endsChains && running.length % 2 === 1);
               if (batch.length === 0) break;
               expect(batch.length).toBeLessThanOrEqual(together);
               for (const next of batch) {
