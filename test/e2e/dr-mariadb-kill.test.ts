@@ -27,7 +27,7 @@ describeWith('mariadb', 'a restore of MariaDB that is killed', ({ killable }) =>
     failpoints: [
       ['full', 'restore.afterObject', [1, 4, 16, 20, 24]],
       ['data', 'restore.afterObject', [1]],
-      ['full', 'restore.beforeCommit', [1, 3, 7, 10]],
+      ['full', 'restore.beforeCommit', [1, 3, 6, 8]],
       ['full', 'restore.afterCommit', [1, 3, 8]],
       ['full', 'restore.afterChunk', [1, 6]],
       ['data', 'restore.afterChunk', [1, 3, 4]],

@@ -1,36 +1,14 @@
 import { HoldfastError } from '../../errors.ts';
 import { quoteMysql } from '../../sql/identifiers.ts';
 import type { MysqlSession } from '../../sql/mysql-session.ts';
-import { type ReadChunkOptions, readChunk } from '../archive/chunk-reader.ts';
-import type { Chunk, ManifestTable } from '../archive/manifest.ts';
-import type { ArchiveStorage } from '../archive/storage.ts';
+import type { ManifestTable } from '../archive/manifest.ts';
 import { AS_INDEX } from './mariadb-chunks.ts';
 import { linesOf, PacketsToLines } from './mariadb-transcode.ts';
-
-export interface ChunkLoad {
-  readonly storage: ArchiveStorage;
-  readonly reading: ReadChunkOptions;
-  readonly table: ManifestTable;
-  readonly chunk: Chunk;
-  readonly onBytes: (bytes: number) => void;
-}
 
 /** "Data truncated for column": told also of a member of an ENUM that is none, which is stored as it was. */
 const TRUNCATED = '1265';
 /** Bytes of one INSERT, where LOAD DATA is switched off; a larger row is one by itself. */
 const INSERT_BYTES = 512 << 10;
-
-/**
- * Loads one chunk, in the transaction that the session is in. Nothing may be kept when this throws.
- * @throws what {@link loadRows} throws
- */
-export function loadChunk(
-  session: MysqlSession,
-  { storage, reading, table, chunk, onBytes }: ChunkLoad,
-): Promise<void> {
-  const packets = readChunk(storage, chunk, reading);
-  return loadRows(session, table, { packets, rows: chunk.rows, of: chunk.file, onBytes });
-}
 
 type TableToLoad = Pick<ManifestTable, 'name' | 'columns'>;
 

@@ -1,6 +1,7 @@
 import { quoteMysql } from '../../sql/identifiers.ts';
 import type { Chunk, Manifest, ManifestTable, SchemaObject } from '../archive/manifest.ts';
 import type { ForeignKey } from '../graph/table-graph.ts';
+import { groupTables } from '../plan/table-groups.ts';
 import { withForeignKeys } from './mariadb-create-table.ts';
 import { type RestoreMode, RestorePhase, type RestoreTask } from './restore-target.ts';
 
@@ -21,16 +22,18 @@ export interface RowsOf {
 export type MariadbTask = RestoreTask<MariadbWork>;
 
 /** Of the plan: raised when the same id stands for other work than before, so that no restore goes on with marks that mean something else. */
-export const PLAN_VERSION = 3;
+export const PLAN_VERSION = 4;
 
 /** The task that makes routines, views and triggers, and the one that puts triggers back into live tables and raises their next numbers. */
 export const FINISH_TASK = 'finish';
 export const JOURNAL_TASK = 'journal';
 
-/** Tables created one after the other by one worker. */
+/** Tables created, or small ones loaded, one after the other by one worker. */
 const BATCH = 16;
-/** Tables of up to so many bytes are loaded and checked together, one batch in one task. */
-const SMALL_BYTES = 128 << 10;
+/** Tables of up to so many bytes are loaded and checked together: each commit of its own waits for the disk. */
+const SMALL_BYTES = 4 << 20;
+/** Bytes of tables that are loaded together. */
+const LOADED_TOGETHER = 16 << 20;
 /** Work of a task besides its rows, in bytes loaded in the same time. */
 const BASE_COST = 64 << 10;
 /** Bytes loaded in the time in which an index over one byte of rows is built, a key is checked. */
@@ -142,16 +145,16 @@ class Plan {
   }
 
   #loadTogether(tables: readonly ManifestTable[]): void {
-    for (let from = 0; from < tables.length; from += BATCH) {
-      const some = tables.slice(from, from + BATCH);
+    const groups = groupTables(tables, { tables: BATCH, bytes: LOADED_TOGETHER }, ({ bytes }) => bytes);
+    for (const [number, { tables: some, bytes }] of groups.entries()) {
       const task = this.#add({
-        ...{ id: `rows:small:${from / BATCH}`, phase: RestorePhase.LOAD, shared: some.map(({ id }) => `${id}`) },
+        ...{ id: `rows:small:${number}`, phase: RestorePhase.LOAD, shared: some.map(({ id }) => `${id}`) },
         work: {
           kind: 'rows',
           loads: some.flatMap((table) => table.chunks.map((chunk) => ({ table, chunk }))),
           empties: false,
         },
-        cost: some.reduce((sum, { bytes }) => sum + bytes, BASE_COST),
+        cost: BASE_COST + bytes,
         dependsOn: some.flatMap(({ id }) => this.#behind.get(id) ?? []),
       });
       for (const { id } of some) this.#behind.set(id, [...(this.#behind.get(id) ?? []), task]);

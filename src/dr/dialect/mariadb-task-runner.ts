@@ -5,7 +5,7 @@ import type { ManifestTable, SchemaObject, SequenceValue } from '../archive/mani
 import type { ForeignKey } from '../graph/table-graph.ts';
 import { attempt, isDeadlock, isDenied, isLostRaceInMariadb, mariadbError } from './mariadb-errors.ts';
 import type { Flavour } from './mariadb-flavour.ts';
-import { loadChunk } from './mariadb-load.ts';
+import { loadRows } from './mariadb-load.ts';
 import { emptyTable, raiseNextNumbers } from './mariadb-next-numbers.ts';
 import { markMariadbDone, readMariadbJournal } from './mariadb-progress.ts';
 import { setSequence } from './mariadb-sequences.ts';
@@ -13,6 +13,7 @@ import { runStatements, withoutDefiner, withoutRuns } from './mariadb-statements
 import { isThere } from './mariadb-target-checks.ts';
 import type { MariadbTask, MariadbWork, RowsOf } from './mariadb-target-plan.ts';
 import { RestoreMode, type RestoreOrder } from './restore-target.ts';
+import { RowsAhead } from './rows-ahead.ts';
 
 /** Times that a transaction is tried which loses a deadlock; meanwhile the other one has finished. */
 const TRIES = 5;
@@ -139,20 +140,26 @@ export class MariadbTaskRunner {
     if (empties && first !== undefined) {
       await attempt(`empty table ${first.table.name}`, () => emptyTable(session, first.table, this.#order.manifest));
     }
+    const chunks = loads.map(({ chunk }) => chunk);
+    await using rows = new RowsAhead(this.#order, chunks, signal);
     await session.run('START TRANSACTION');
-    for (const load of loads) await this.#loadOne(load, session, signal);
+    for (const load of loads) await this.#loadOne(load, rows, session, signal);
     await markMariadbDone(session, [id]);
     failpoint('restore.beforeCommit');
     await session.run('COMMIT');
     failpoint('restore.afterCommit');
   }
 
-  async #loadOne({ table, chunk }: RowsOf, session: MysqlSession, signal: AbortSignal): Promise<void> {
-    const { storage, manifest, key, events } = this.#order;
+  async #loadOne({ table, chunk }: RowsOf, rows: RowsAhead, session: MysqlSession, signal: AbortSignal): Promise<void> {
+    const { events } = this.#order;
     events.onChunkStart(table, this.#context.workerOf(session));
     try {
-      const onBytes = (bytes: number): void => events.onBytes(table, bytes);
-      await loadChunk(session, { storage, reading: { manifest, key, signal }, table, chunk, onBytes });
+      const onBytes = (bytes: number): void => {
+        events.onBytes(table, bytes);
+        rows.beginAfter(chunk);
+      };
+      const packets = rows.rowsOf(chunk);
+      await loadRows(session, table, { packets, rows: chunk.rows, of: chunk.file, onBytes });
     } catch (error) {
       if (isLostRaceInMariadb(error) || signal.aborted) throw error;
       const coded = mariadbError(`load table ${table.name}`, error);

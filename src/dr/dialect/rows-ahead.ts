@@ -13,8 +13,8 @@ export class RowsAhead implements AsyncDisposable {
   readonly #read: (chunk: Chunk) => Rows;
   /** By each chunk the one after it. */
   readonly #next = new Map<Chunk, Chunk>();
-  /** What was begun and not asked for yet. */
-  #begun: { readonly chunk: Chunk; readonly rows: BegunRows } | undefined;
+  /** What was begun, by its chunk. */
+  readonly #begun = new Map<Chunk, BegunRows>();
 
   /** @param chunks in the order in which they will be asked for */
   constructor(
@@ -31,23 +31,19 @@ export class RowsAhead implements AsyncDisposable {
 
   /** The rows of a chunk, to be read once and in one go. */
   rowsOf(chunk: Chunk): AsyncIterable<Buffer> {
-    const begun = this.#begun;
-    if (begun?.chunk !== chunk) return this.#read(chunk);
-    this.#begun = undefined;
-    return begun.rows;
+    return this.#begun.get(chunk) ?? this.#read(chunk);
   }
 
   /** Begins with the chunk after one whose rows are being sent. May be called often. */
   beginAfter(chunk: Chunk): void {
     const next = this.#next.get(chunk);
-    if (next === undefined || this.#begun !== undefined) return;
-    this.#begun = { chunk: next, rows: new BegunRows(this.#read(next)) };
+    if (next === undefined || this.#begun.has(next)) return;
+    this.#begun.set(next, new BegunRows(this.#read(next)));
   }
 
-  /** Ends what was begun and never asked for. */
+  /** Ends what was begun and not read to its end. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#begun?.rows.return();
-    this.#begun = undefined;
+    for (const rows of this.#begun.values()) await rows.return();
   }
 }
 

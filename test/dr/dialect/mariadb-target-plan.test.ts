@@ -3,11 +3,11 @@ import type { Manifest } from '../../../src/dr/archive/manifest.ts';
 import { type MariadbTask, PLAN_VERSION, planMariadbRestore } from '../../../src/dr/dialect/mariadb-target-plan.ts';
 import { listed, object, table } from '../../support/manifest-parts.ts';
 
-/** One in chunks, one that cannot roll back, and more small ones than one task takes. */
+/** One in chunks, one that cannot roll back, and more small ones, and bytes of them, than one task takes. */
 const TABLES = [
-  { ...table(1, 'large', [1, 1]), engine: 'InnoDB' },
+  { ...table(1, 'large', [3, 3]), engine: 'InnoDB' },
   { ...table(2, 'loose', [1, 1]), engine: 'MyISAM' },
-  ...Array.from({ length: 20 }, (_, n) => ({ ...table(3 + n, `small${n}`, [0]), engine: 'InnoDB' })),
+  ...Array.from({ length: 24 }, (_, n) => ({ ...table(3 + n, `small${n}`, [n < 16 ? 0 : 4]), engine: 'InnoDB' })),
 ];
 const OBJECTS = [
   ...['DATABASE PROPERTIES', 'SEQUENCE', 'VIEW', 'FUNCTION', 'TRIGGER', 'EVENT'].map((kind) => object(kind, kind)),
@@ -40,17 +40,18 @@ it.each([
     [
       'create DATABASE PROPERTIES SEQUENCE',
       'create:0 large to small13 (16)',
-      'create:1 small14 to small19 (6)',
+      'create:1 small14 to small23 (10)',
       'rows:1:0 data/1/0.copy',
       'rows:1:1 data/1/1.copy',
       'rows:2:all data/2/0.copy data/2/1.copy',
       'rows:small:0 data/3/0.copy to data/18/0.copy (16)',
       'rows:small:1 data/19/0.copy data/20/0.copy data/21/0.copy data/22/0.copy',
+      'rows:small:2 data/23/0.copy data/24/0.copy data/25/0.copy data/26/0.copy',
       'object:index index',
       'object:fk fk',
       'check:1 of 1',
       'check:small:0 of 3 to of 18 (16)',
-      'check:small:1 of 19 of 20 of 21 of 22',
+      'check:small:1 of 19 to of 26 (8)',
       'finish DATABASE PROPERTIES VIEW FUNCTION TRIGGER',
       'sequences ',
       'events DATABASE PROPERTIES EVENT',
@@ -64,9 +65,10 @@ it.each([
       'rows:2:all data/2/0.copy data/2/1.copy',
       'rows:small:0 data/3/0.copy to data/18/0.copy (16)',
       'rows:small:1 data/19/0.copy data/20/0.copy data/21/0.copy data/22/0.copy',
+      'rows:small:2 data/23/0.copy data/24/0.copy data/25/0.copy data/26/0.copy',
       'check:1 of 1',
       'check:small:0 of 3 to of 18 (16)',
-      'check:small:1 of 19 of 20 of 21 of 22',
+      'check:small:1 of 19 to of 26 (8)',
       'sequences ',
       'journal ',
     ],
@@ -78,7 +80,7 @@ it.each([
     return work.kind === 'check' ? listed(work.keys.map(({ name }) => name)) : '';
   };
   const planned = planMariadbRestore(MANIFEST, mode).map((task) => `${task.id} ${work(task)}`);
-  expect({ version: PLAN_VERSION, tasks: planned }).toEqual({ version: 3, tasks });
+  expect({ version: PLAN_VERSION, tasks: planned }).toEqual({ version: 4, tasks });
 });
 
 /** What creates a table of the plan into an empty database. */

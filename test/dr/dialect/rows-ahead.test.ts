@@ -69,6 +69,15 @@ describe('RowsAhead', () => {
     expect(log).toEqual(['begin data/1.copy', 'end data/1.copy']);
   });
 
+  it('ends what was asked for and not read', async () => {
+    await using archive = await bench(2);
+    const { chunks, log, rows } = archive;
+    rows.beginAfter(chunks[0] as Chunk);
+    rows.rowsOf(chunks[1] as Chunk);
+    await rows[Symbol.asyncDispose]();
+    expect(log).toEqual(['begin data/1.copy', 'end data/1.copy']);
+  });
+
   it('tells whoever reads the rows what was wrong with their beginning', async () => {
     await using archive = await bench(2);
     const { chunks, rows } = archive;
