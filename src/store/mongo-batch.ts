@@ -2,7 +2,7 @@ import { type AnyBulkWriteOperation, MongoBulkWriteError } from 'mongodb';
 import { HoldfastError } from '../errors.ts';
 import type { Document } from '../model/document.ts';
 import { WRITE_OPTIONS } from './mongo-bson.ts';
-import { within } from './mongo-deadline.ts';
+import { DOCUMENT_MS, within } from './mongo-deadline.ts';
 import { coded, faultOf, indexNamed, MongoFault, outcomeUnknown } from './mongo-errors.ts';
 import { type Draft, type Image, type SetOperation, setOperation } from './mongo-image.ts';
 import { written } from './mongo-results.ts';
@@ -10,9 +10,6 @@ import type { MongoTable } from './mongo-table.ts';
 import type { Decide, MongoWriter } from './mongo-writer.ts';
 import type { IdempotencyKey, WriteResult } from './store.ts';
 import { concernsDocument } from './tally.ts';
-
-/** What one document adds to the deadline of a command, in ms. */
-const DOCUMENT_MS = 10;
 
 /** One document of a batch: what is written, and how it is written alone when the batch could not. */
 export interface Part {
@@ -40,7 +37,7 @@ export async function writeParts(
   const { outcomes, lost } = await send(writer, table, parts);
   step('bulk.afterWrite');
   const made = parts.filter((_, place) => outcomes[place] === 'WRITTEN');
-  const entries = await writer.log(
+  const entries = await writer.logging.log(
     table,
     made.map(({ image }) => image),
   );
@@ -69,7 +66,7 @@ export async function capture(writer: MongoWriter, table: MongoTable, drafts: re
   });
   const { outcomes } = await send(writer, table, parts);
   const made = parts.filter((_, place) => outcomes[place] === 'WRITTEN').map(({ image }) => image);
-  await writer.log(table, made);
+  await writer.logging.log(table, made);
   return made.length;
 }
 

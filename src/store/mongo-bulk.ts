@@ -118,7 +118,7 @@ async function writeEach(
     if (operation !== undefined) await memory.rememberPlan(operation, wanted);
     const { documents, passed } = await readChunk(table, wanted);
     next += passed;
-    const helped = await writer.help(
+    const helped = await writer.logging.help(
       table,
       documents.filter(({ id }) => !done.has(id)),
     );
@@ -233,7 +233,7 @@ async function entriesOfPlan(
   for (let next = 0; next < planned.length; ) {
     const { documents, passed } = await readChunk(table, planned.slice(next, next + CHUNK_DOCUMENTS));
     next += passed;
-    await writer.help(table, documents);
+    await writer.logging.help(table, documents);
   }
   const keys = planned.map((id) => documentKey(operation, id));
   return [...(await entriesUnder(writer, keys)).values()].sort((a, b) => a.position.sequence - b.position.sequence);

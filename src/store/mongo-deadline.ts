@@ -1,3 +1,6 @@
+/** What one document more adds to the deadline of a command, in ms. */
+export const DOCUMENT_MS = 10;
+
 /**
  * What `work` gives, unless `ms` pass first. The work is not called off: a write that was sent may still happen.
  * @throws a TimeoutError (DOMException)

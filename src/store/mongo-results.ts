@@ -1,3 +1,4 @@
+import { HoldfastError } from '../errors.ts';
 import type { LogEntry } from '../model/change.ts';
 import type { Stored } from './mongo-document.ts';
 import type { Image } from './mongo-image.ts';
@@ -25,4 +26,12 @@ export function notFound(log: LogAppender): WriteResult {
 /** Result of a write that left a document as it was. */
 export function unchanged({ document, version }: Stored, log: LogAppender): WriteResult {
   return { matchedCount: 1, modifiedCount: 0, document, version, position: log.position(), repeated: false };
+}
+
+/** What is thrown for a document of a collection that others changed each time it was looked at. */
+export function contention(collection: string, times: number): HoldfastError {
+  return new HoldfastError(
+    'WRITE_CONTENTION',
+    `a document of "${collection}" was changed by others ${times} times before this write could be made`,
+  );
 }

@@ -40,7 +40,7 @@ export class MongoRows {
     const table = this.#store.table(collection);
     const { documents, next } = await readPage(table, after, limit, maxBytes);
     const pending = inOrderOfTime(documents);
-    const helped = await this.#store.writer.help(table, pending);
+    const helped = await this.#store.writer.logging.help(table, pending);
     const logged = new Map(pending.map(({ id }, place) => [id, helped[place] ?? null]));
     const rows = documents.flatMap((read) => {
       const stored = logged.has(read.id) ? logged.get(read.id) : read;

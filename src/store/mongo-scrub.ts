@@ -113,7 +113,7 @@ export class MongoScrub implements AsyncDisposable {
     const { writer } = store;
     const texts = ids.map(encodeValue);
     for (let tries = 0; tries < TRIES; tries++) {
-      const helped = await writer.help(table, await readDocuments(table, ids));
+      const helped = await writer.logging.help(table, await readDocuments(table, ids));
       const found = helped.filter((stored) => stored !== null);
       const there = new Set(found.map(({ id }) => id));
       const missing = texts.filter((id) => !there.has(id));

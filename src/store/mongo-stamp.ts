@@ -24,7 +24,7 @@ export function stamp(store: MongoStore, collection: string, documents: readonly
   return {
     metadata: images.map(({ version, hash, pending }) => metadataFor(version, hash, pending, false)),
     async log() {
-      await writer.log(table, images);
+      await writer.logging.log(table, images);
     },
   };
 }

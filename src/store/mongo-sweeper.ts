@@ -94,7 +94,7 @@ export class MongoSweeper implements AsyncDisposable {
       // What could not be cleared is found again: then there is nothing more to be done now.
       if (first === undefined || first === last) return swept;
       last = first;
-      await writer.help(table, documents);
+      await writer.logging.help(table, documents);
       await writer.parts.clearer.flush();
       swept += documents.length;
       if (documents.length < SLICE) return swept;

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { HoldfastError, isHoldfastError } from '../errors.ts';
+import { HoldfastError } from '../errors.ts';
 import type { LogEntry } from '../model/change.ts';
 import { type Document, type DocumentText, decodeDocument, decodeValue } from '../model/document.ts';
 import type { HybridClock } from './hybrid-clock.ts';
@@ -9,23 +9,15 @@ import { assertLoggable } from './loggable.ts';
 import { type Raw, READ_OPTIONS, WRITE_OPTIONS } from './mongo-bson.ts';
 import type { MongoClearer } from './mongo-clearer.ts';
 import { within } from './mongo-deadline.ts';
-import { pendingChange, type Stored, storedOf } from './mongo-document.ts';
+import { type Stored, storedOf } from './mongo-document.ts';
 import type { MongoDurable } from './mongo-durable.ts';
 import { coded, duplicateKeyIndex, faultOf, MongoFault, outcomeUnknown } from './mongo-errors.ts';
-import {
-  changeOf,
-  type Draft,
-  type Image,
-  imageOf,
-  type SetOperation,
-  setOperation,
-  storedAfter,
-} from './mongo-image.ts';
+import { type Draft, type Image, imageOf, type SetOperation, setOperation, storedAfter } from './mongo-image.ts';
+import { MongoLogging } from './mongo-logging.ts';
 import { type MongoMemory, requireSame } from './mongo-memory.ts';
-import { notFound, unchanged, written } from './mongo-results.ts';
+import { contention, notFound, unchanged, written } from './mongo-results.ts';
 import type { MongoTable } from './mongo-table.ts';
-import { inTurns } from './mongo-turns.ts';
-import type { KeyedChange, KeyedEntry, LogAppender } from './outbox.ts';
+import type { KeyedEntry, LogAppender } from './outbox.ts';
 import type { IdempotencyKey, WriteOptions, WriteResult } from './store.ts';
 
 /** How often a document that others keep changing is tried again. */
@@ -62,17 +54,24 @@ export interface WriterParts {
   readonly pause: (ms: number) => Promise<void>;
 }
 
-/** The steps R, H, I, W, L, A and C of SPEC.md. */
+/** The steps of a write; see SPEC.md. */
 export class MongoWriter {
   readonly #parts: WriterParts;
+  readonly #logging: MongoLogging;
   readonly #locks = new KeyedLock<Stored | null>();
 
   constructor(parts: WriterParts) {
     this.#parts = parts;
+    this.#logging = new MongoLogging(parts);
   }
 
   get parts(): WriterParts {
     return this.#parts;
+  }
+
+  /** The steps H, L and C. */
+  get logging(): MongoLogging {
+    return this.#logging;
   }
 
   /**
@@ -99,57 +98,6 @@ export class MongoWriter {
     } catch (error) {
       throw coded(error, `read a document of "${table.name}"`, 'READ');
     }
-  }
-
-  /**
-   * Step H for many: sees to it that pending versions are in the log, in the order given. Returns the documents in their places with the
-   * hashes logged: as they were given, or as they are where what was given was not durable; null where nothing is then.
-   * @throws DATABASE_UNAVAILABLE, WRITE_OUTCOME_UNKNOWN; WRITE_CONTENTION when others keep changing them
-   */
-  async help(table: MongoTable, documents: readonly Stored[]): Promise<(Stored | null)[]> {
-    const { clearer } = this.#parts;
-    const isOpen = ({ pending, id, version }: Stored) =>
-      pending !== undefined && !clearer.knows(table.raw, id, version);
-    const now = new Map<string, Stored | null>(documents.map((stored) => [stored.id, stored]));
-    let open = documents.filter(isOpen);
-    for (let looks = 0; open.length > 0; looks++) {
-      if (looks === ATTEMPTS) throw contention(table);
-      const helped = await this.#helpOpen(table, open);
-      for (const { id } of open) now.set(id, helped.get(id)?.stored ?? null);
-      open = [...helped.values()].flatMap(({ stored, isLogged }) => (isLogged || !isOpen(stored) ? [] : [stored]));
-    }
-    return documents.map(({ id }) => now.get(id) ?? null);
-  }
-
-  /** Puts those into the log that are not there yet and are durable; the others as they are durably, nothing for those that are not there. */
-  async #helpOpen(
-    table: MongoTable,
-    open: readonly Stored[],
-  ): Promise<Map<string, { readonly stored: Stored; readonly isLogged: boolean }>> {
-    const { log, memory, durable, deadlineMs } = this.#parts;
-    const found = await inTurns(open, ({ id, version }) => log.entryOfVersion(table.name, id, version));
-    const unlogged = open.filter((_, place) => found[place] === undefined);
-    const ids = unlogged.map(({ _id }) => _id);
-    const read = ids.length === 0 ? [] : await durable.read(table, ids, { deadlineMs });
-    const durably = new Map(read.map((stored) => [stored.id, stored]));
-    // Whoever helps does so with the content that the version has durably.
-    const missing = unlogged.flatMap(({ id, version, pending }) => {
-      const stored = durably.get(id);
-      return stored?.version === version && stored.pending?.token === pending?.token ? [stored] : [];
-    });
-    const wereLogged = open.filter((_, place) => found[place] !== undefined);
-    await memory.rememberRemoved([...wereLogged, ...missing].flatMap(({ pending }) => removedOf(pending)));
-    const appended = await this.#appendAll(
-      missing.map((stored) => pendingChange(table.name, stored, stored.pending as NonNullable<Stored['pending']>)),
-    );
-    const entries = [...found.filter((entry) => entry !== undefined), ...appended];
-    const helped = new Map(read.map((stored) => [stored.id, { stored, isLogged: false }]));
-    for (const [place, stored] of [...wereLogged, ...missing].entries()) {
-      const entry = entries[place] as LogEntry;
-      this.#logged(table, stored, entry);
-      helped.set(stored.id, { stored: { ...stored, hash: entry.after }, isLogged: true });
-    }
-    return helped;
   }
 
   /** Step I: the answer given before under the same key. @throws VALIDATION_FAILED when it was used with other arguments */
@@ -197,20 +145,6 @@ export class MongoWriter {
     return randomBytes(8).toString('hex');
   }
 
-  /** Steps L, A and C for images that were written. In their order, with one entry for each. */
-  async log(table: MongoTable, images: readonly Image[]): Promise<readonly LogEntry[]> {
-    const { memory } = this.#parts;
-    const [entries] = await Promise.all([
-      this.#appendAll(images.map((image) => changeOf(table.name, image))),
-      memory.rememberRemoved(images.flatMap(({ pending }) => removedOf(pending))).catch((error: unknown) => {
-        // The documents are written already.
-        throw outcomeUnknown('remember what was deleted', error);
-      }),
-    ]);
-    for (const [place, entry] of entries.entries()) this.#logged(table, images[place] as Image, entry);
-    return entries;
-  }
-
   /** The error for a value that another document has in a unique field; null when it is the id. */
   duplicate(table: MongoTable, index: string | undefined): HoldfastError | null {
     if (index === undefined || index === '_id_') return null;
@@ -238,7 +172,7 @@ export class MongoWriter {
       const certain = assumed === undefined;
       assumed = undefined;
       step('write.afterRead');
-      const [stored = null] = read === null ? [] : await this.help(table, [read]);
+      const [stored = null] = read === null ? [] : await this.#logging.help(table, [read]);
       step('write.afterHelp');
       const isNew = idempotency === undefined || (idempotency.fresh === true && attempt === 0);
       const earlier = isNew ? undefined : await this.repeated(table, idempotency);
@@ -275,7 +209,7 @@ export class MongoWriter {
         continue;
       }
       step('write.afterWrite');
-      const [entry] = (await this.log(table, [image])) as [LogEntry];
+      const [entry] = (await this.#logging.log(table, [image])) as [LogEntry];
       step('write.afterAppend');
       slot.known = { ...storedAfter(image), hash: entry.after, pending: undefined };
       // Another document was written under the key meanwhile: that is the answer.
@@ -284,7 +218,7 @@ export class MongoWriter {
       }
       return written(image, entry);
     }
-    throw contention(table);
+    throw contention(table.name, ATTEMPTS);
   }
 
   /** Step W. A HoldfastError is returned, not thrown, when a unique field refused the image. */
@@ -330,36 +264,6 @@ export class MongoWriter {
     const entry = await log.entryOfVersion(table.name, id, version);
     return entry !== undefined && entry.after === hash ? 'UNKNOWN' : 'STALE';
   }
-
-  async #appendAll(changes: readonly KeyedChange[]): Promise<readonly LogEntry[]> {
-    if (changes.length === 0) return [];
-    const { log } = this.#parts;
-    try {
-      return await log.append(changes);
-    } catch (error) {
-      // The document is written: whatever the log says, that will be logged some time.
-      if (isHoldfastError(error, 'DATABASE_UNAVAILABLE')) throw outcomeUnknown('append to the change log', error);
-      if (!isHoldfastError(error, 'VALIDATION_FAILED')) throw error;
-      const [first, ...others] = changes as readonly [KeyedChange, ...KeyedChange[]];
-      if (others.length > 0) return [...(await this.#appendAll([first])), ...(await this.#appendAll(others))];
-      if (first.key === null) throw error;
-      // Two primaries wrote two documents under one key at the same moment. Both changes are there, so both are logged.
-      return log.append([{ ...first, key: null, digest: null }]);
-    }
-  }
-
-  #logged(table: MongoTable, { _id, id, version, hash }: Stored | Image, entry: LogEntry): void {
-    const rehash = entry.after !== hash && entry.after !== null ? entry.after : undefined;
-    const remove = table.tombstones.brief && hash === null;
-    this.#parts.clearer.add(table.raw, { _id, id, version, rehash, remove });
-  }
-}
-
-function contention({ name }: MongoTable): HoldfastError {
-  return new HoldfastError(
-    'WRITE_CONTENTION',
-    `a document of "${name}" was changed by others ${ATTEMPTS} times before this write could be made`,
-  );
 }
 
 type Found = 'WRITTEN' | 'STALE' | 'PENDING' | 'UNKNOWN';
@@ -373,9 +277,4 @@ async function send(raw: Raw, operation: SetOperation): Promise<boolean> {
       ? await raw.updateOne(filter, operation.update, WRITE_OPTIONS)
       : await raw.replaceOne(filter, operation.replacement, WRITE_OPTIONS);
   return result.matchedCount === 1;
-}
-
-function removedOf(pending: Stored['pending']): { readonly key: string; readonly document: DocumentText }[] {
-  if (pending?.removed === undefined || pending.key === null) return [];
-  return [{ key: pending.key, document: pending.removed }];
 }

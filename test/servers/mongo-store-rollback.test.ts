@@ -135,6 +135,24 @@ describeWith('mongodb', 'MongoStore where a server showed what is taken back the
     expect(await raw.countDocuments({ n: 13 })).toBe(1);
   });
 
+  it('what took its place is taken for itself, also under the same number', async () => {
+    await using bench = await begin();
+    const { node } = bench;
+    const { raw } = node.store.table('people');
+    const { _holdfast: metadata } = (await raw.findOne({})) as Document;
+    const { version } = metadata as { version: number };
+    onceRead(node, async () => {
+      await bench.takeBack();
+      const url = server().urlOf(node.connection.database.databaseName);
+      await using other = await openMongoNode(url, PLAIN, { clock: () => version });
+      const written = await other.store.collection('people').updateOne({ _id: 'a' }, { $set: { n: 3, other: true } });
+      expect(written.version).toBe(version);
+    });
+    const result = await node.store.collection('people').updateOne({ _id: 'a' }, { $inc: { n: 10 } });
+    expect(result.document).toEqual({ _id: 'a', n: 13, other: true });
+    expect(await images(node)).toEqual([1, 3, 13]);
+  });
+
   for (const [name, write] of Object.entries({
     'a write': (node: MongoNode) => node.store.collection('people').updateOne({ _id: 'a' }, { $inc: { n: 10 } }),
     'a bulk write': (node: MongoNode) => node.store.collection('people').updateMany({}, { $inc: { n: 10 } }),
