@@ -1,26 +1,35 @@
 import { isHoldfastError } from '../errors.ts';
 import type { LogEntry } from '../model/change.ts';
 import type { DocumentText } from '../model/document.ts';
+import type { MongoClearer } from './mongo-clearer.ts';
 import { DOCUMENT_MS } from './mongo-deadline.ts';
 import { pendingChange, type Stored } from './mongo-document.ts';
+import type { MongoDurable } from './mongo-durable.ts';
 import { outcomeUnknown } from './mongo-errors.ts';
 import { changeOf, type Image } from './mongo-image.ts';
+import type { MongoMemory } from './mongo-memory.ts';
 import { contention } from './mongo-results.ts';
 import type { MongoTable } from './mongo-table.ts';
 import { inTurns } from './mongo-turns.ts';
-import type { WriterParts } from './mongo-writer.ts';
-import type { KeyedChange } from './outbox.ts';
+import type { KeyedChange, LogAppender } from './outbox.ts';
 
 /** How often documents are looked at that others keep changing. */
 const LOOKS = 50;
 
-type Parts = Pick<WriterParts, 'log' | 'memory' | 'durable' | 'clearer' | 'deadlineMs'>;
+export interface LoggingParts {
+  readonly log: LogAppender;
+  readonly memory: MongoMemory;
+  readonly durable: MongoDurable;
+  readonly clearer: MongoClearer;
+  /** Bound of the commands of one write, in ms; finding out what became of one may take as long again. */
+  readonly deadlineMs: number;
+}
 
 /** The steps H, L and C of SPEC.md: what brings versions into the log. */
 export class MongoLogging {
-  readonly #parts: Parts;
+  readonly #parts: LoggingParts;
 
-  constructor(parts: Parts) {
+  constructor(parts: LoggingParts) {
     this.#parts = parts;
   }
 

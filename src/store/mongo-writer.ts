@@ -7,17 +7,15 @@ import { keyString } from './key.ts';
 import { KeyedLock, type Slot } from './keyed-lock.ts';
 import { assertLoggable } from './loggable.ts';
 import { type Raw, READ_OPTIONS, WRITE_OPTIONS } from './mongo-bson.ts';
-import type { MongoClearer } from './mongo-clearer.ts';
 import { within } from './mongo-deadline.ts';
 import { type Stored, storedOf } from './mongo-document.ts';
-import type { MongoDurable } from './mongo-durable.ts';
 import { coded, duplicateKeyIndex, faultOf, MongoFault, outcomeUnknown } from './mongo-errors.ts';
 import { type Draft, type Image, imageOf, type SetOperation, setOperation, storedAfter } from './mongo-image.ts';
-import { MongoLogging } from './mongo-logging.ts';
-import { type MongoMemory, requireSame } from './mongo-memory.ts';
+import { type LoggingParts, MongoLogging } from './mongo-logging.ts';
+import { requireSame } from './mongo-memory.ts';
 import { contention, notFound, unchanged, written } from './mongo-results.ts';
 import type { MongoTable } from './mongo-table.ts';
-import type { KeyedEntry, LogAppender } from './outbox.ts';
+import type { KeyedEntry } from './outbox.ts';
 import type { IdempotencyKey, WriteOptions, WriteResult } from './store.ts';
 
 /** How often a document that others keep changing is tried again. */
@@ -41,14 +39,8 @@ export interface Unchanged {
   readonly unchanged: Stored | null;
 }
 
-export interface WriterParts {
-  readonly log: LogAppender;
-  readonly memory: MongoMemory;
-  readonly durable: MongoDurable;
-  readonly clearer: MongoClearer;
+export interface WriterParts extends LoggingParts {
   readonly clock: HybridClock;
-  /** Bound of the commands of one write, in ms; finding out what became of one may take as long again. */
-  readonly deadlineMs: number;
   /** Called after each step; see the failpoints of the store. */
   readonly step: (name: string) => void;
   readonly pause: (ms: number) => Promise<void>;
@@ -56,22 +48,18 @@ export interface WriterParts {
 
 /** The steps of a write; see SPEC.md. */
 export class MongoWriter {
+  /** The steps H, L and C. */
+  readonly logging: MongoLogging;
   readonly #parts: WriterParts;
-  readonly #logging: MongoLogging;
   readonly #locks = new KeyedLock<Stored | null>();
 
   constructor(parts: WriterParts) {
     this.#parts = parts;
-    this.#logging = new MongoLogging(parts);
+    this.logging = new MongoLogging(parts);
   }
 
   get parts(): WriterParts {
     return this.#parts;
-  }
-
-  /** The steps H, L and C. */
-  get logging(): MongoLogging {
-    return this.#logging;
   }
 
   /**
@@ -172,7 +160,7 @@ export class MongoWriter {
       const certain = assumed === undefined;
       assumed = undefined;
       step('write.afterRead');
-      const [stored = null] = read === null ? [] : await this.#logging.help(table, [read]);
+      const [stored = null] = read === null ? [] : await this.logging.help(table, [read]);
       step('write.afterHelp');
       const isNew = idempotency === undefined || (idempotency.fresh === true && attempt === 0);
       const earlier = isNew ? undefined : await this.repeated(table, idempotency);
@@ -209,7 +197,7 @@ export class MongoWriter {
         continue;
       }
       step('write.afterWrite');
-      const [entry] = (await this.#logging.log(table, [image])) as [LogEntry];
+      const [entry] = (await this.logging.log(table, [image])) as [LogEntry];
       step('write.afterAppend');
       slot.known = { ...storedAfter(image), hash: entry.after, pending: undefined };
       // Another document was written under the key meanwhile: that is the answer.
