@@ -1,7 +1,7 @@
 import { type Binary, type Collection, type Db, type Document, MongoServerError } from 'mongodb';
 import { GENESIS_CHAIN, type Hash, type LogEntry } from '../model/change.ts';
 import { within } from '../store/mongo-deadline.ts';
-import { type DurableLevel, durableLevel, writeBarrier } from '../store/mongo-durable.ts';
+import { type DurableLevel, durableLevel, META, writeBarrier } from '../store/mongo-durable.ts';
 import { isDuplicateKey } from '../store/mongo-errors.ts';
 import type { KeyedEntry } from '../store/outbox.ts';
 import { failpoint } from '../util/failpoint.ts';
@@ -19,7 +19,6 @@ import {
 const LOG = 'holdfast_log';
 const PARTS = 'holdfast_log_parts';
 const KEYS = 'holdfast_keys';
-const META = 'holdfast_meta';
 
 /** Id of the document of `holdfast_meta` that is ours: what is known of the log. */
 const FACTS = 'log';

@@ -6,14 +6,8 @@ import type { Manifest } from './archive/manifest.ts';
 import { keyFor } from './archive/manifest-file.ts';
 import { openStorage } from './archive/open-storage.ts';
 import type { ArchiveStorage } from './archive/storage.ts';
-import type {
-  PreparedRestore,
-  RestoreEvents,
-  RestoreOrder,
-  RestorePhase,
-  RestoreTarget,
-} from './dialect/restore-target.ts';
-import { RestoreMode } from './dialect/restore-target.ts';
+import type { PreparedRestore, RestoreEvents, RestoreOrder, RestoreTarget } from './dialect/restore-target.ts';
+import { RestoreMode, RestorePhase } from './dialect/restore-target.ts';
 import type { OnProgress } from './progress.ts';
 import { selectTables } from './restore-selection.ts';
 import { runBatches } from './scheduler/run-tasks.ts';
@@ -204,7 +198,10 @@ async function work<T extends PhasedTask, W>(
   tracker: ProgressTracker,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const phases = new PhaseTeller(tracker);
+  const phases = new PhaseTeller(
+    tracker,
+    tasks.filter(({ id }) => !done.has(id)),
+  );
   const graph = new TaskGraph(tasks, done);
   const workers = await target.openWorkers();
   await runBatches(
@@ -216,8 +213,8 @@ async function work<T extends PhasedTask, W>(
       const interrupt = (): void => void target.interrupt();
       stop.addEventListener('abort', interrupt, { once: true });
       try {
-        for (const { phase } of tasks) phases.tell(phase);
         await target.run(tasks, worker, stop);
+        for (const { phase } of tasks) phases.finish(phase);
       } finally {
         stop.removeEventListener('abort', interrupt);
       }
@@ -232,19 +229,31 @@ function resumable(error: unknown, location: string): unknown {
   return withSentence(error, `What is done in ${location} is kept: go on with --resume.`, { resumable: true });
 }
 
-/** Phases overlap: the one that started last is told, and none again that came before it. */
+/** Phases overlap: told is the first one that is not over. */
 class PhaseTeller {
   readonly #tracker: ProgressTracker;
-  readonly #seen = new Set<RestorePhase>();
+  /** Tasks that are not finished, by their phase. */
+  readonly #left = new Map<RestorePhase, number>();
+  #told: RestorePhase | undefined;
 
-  constructor(tracker: ProgressTracker) {
+  constructor(tracker: ProgressTracker, tasks: readonly PhasedTask[]) {
     this.#tracker = tracker;
+    for (const phase of Object.values(RestorePhase)) this.#left.set(phase, 0);
+    for (const { phase } of tasks) this.#left.set(phase, (this.#left.get(phase) ?? 0) + 1);
+    this.#tell();
   }
 
-  tell(phase: RestorePhase): void {
-    if (this.#seen.has(phase)) return;
-    this.#seen.add(phase);
-    this.#tracker.phase(phase);
+  /** A task of a phase is finished. */
+  finish(phase: RestorePhase): void {
+    this.#left.set(phase, (this.#left.get(phase) ?? 0) - 1);
+    this.#tell();
+  }
+
+  #tell(): void {
+    const [first] = [...this.#left].find(([, left]) => left > 0) ?? [];
+    if (first === undefined || first === this.#told) return;
+    this.#told = first;
+    this.#tracker.phase(first);
   }
 }
 

@@ -6,9 +6,10 @@ import { METADATA, type Stored, storedOf } from './mongo-document.ts';
 import { coded, isDuplicateKey } from './mongo-errors.ts';
 import type { MongoTable } from './mongo-table.ts';
 
-/** A document that is there to be written, and where it lies. */
+/** Collection of what is known of a database as a whole. */
+export const META = 'holdfast_meta';
+/** Id of the document of it that is only there to be written. */
 const BARRIER = 'barrier';
-const META = 'holdfast_meta';
 
 /** Shows only what no election takes back; a server alone knows no such level, and shows what a crash may take back. */
 export type DurableLevel = 'majority' | 'local';

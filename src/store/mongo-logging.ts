@@ -16,6 +16,7 @@ import type { KeyedChange, LogAppender } from './outbox.ts';
 /** How often documents are looked at that others keep changing. */
 const LOOKS = 50;
 
+/** What versions are logged with, and cleared. */
 export interface LoggingParts {
   readonly log: LogAppender;
   readonly memory: MongoMemory;
